@@ -1,0 +1,87 @@
+// swift-tools-version: 6.2
+// The floors of the house, bottom up; Sources/README.md explains them and ArchitectureTests keeps them.
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+]
+/// For targets with loops over rows: debug builds run them 10 to 200 times slower without -O.
+let hot: [SwiftSetting] = strict + [.unsafeFlags(["-O"], .when(configuration: .debug))]
+
+func floor(_ name: String, _ dependencies: [Target.Dependency], hot isHot: Bool = false) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: isHot ? hot : strict)
+}
+
+func suite(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+
+let package = Package(
+    name: "apus",
+    products: [.executable(name: "apus", targets: ["apus"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // 0: C libraries, module maps only.
+        .systemLibrary(name: "CCodecs", path: "Sources/CLibraries/CCodecs"),
+        .systemLibrary(name: "CCurl", path: "Sources/CLibraries/CCurl"),
+        .systemLibrary(name: "CPcre", path: "Sources/CLibraries/CPcre"),
+        // 1
+        floor("Diagnostics", []),
+        // 2
+        floor("Syntax", ["Diagnostics"]),
+        floor("Columns", ["Diagnostics"], hot: true),
+        floor("Storage", ["Diagnostics", "CCurl"]),
+        // 3
+        floor("Functions", ["Columns", "Diagnostics", "CPcre"], hot: true),
+        floor("Catalogs", ["Columns", "Diagnostics"]),
+        floor("Formats", ["Columns", "Storage", "Diagnostics", "CCodecs"], hot: true),
+        floor(
+            "PostgresWire",
+            ["Columns", "Diagnostics", .product(name: "Crypto", package: "swift-crypto")],
+            hot: true),
+        // 4
+        floor("Planner", ["Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"]),
+        floor("Versions", ["Catalogs", "Columns", "Diagnostics", grdb]),
+        floor("Hive", ["Catalogs", "Formats", "Storage", "Columns", "Diagnostics"]),
+        // 5
+        floor("Execution", ["Planner", "Functions", "Catalogs", "Columns", "Diagnostics"], hot: true),
+        floor("Coordinator", ["Planner", "Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"]),
+        // 6
+        floor(
+            "Server",
+            [
+                "Coordinator", "PostgresWire", "Columns", "Diagnostics",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        // 7
+        .executableTarget(
+            name: "apus",
+            dependencies: [
+                "Server", "Coordinator", "Execution", "Planner", "Hive", "Versions", "Formats", "Storage", "Catalogs",
+                "Functions", "Columns", "Syntax", "Diagnostics",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6]
+)
