@@ -1,0 +1,118 @@
+// Appends values one by one: literals, small results, virtual tables, statistics. Kernels write buffers directly.
+import Glibc
+
+/// Grows a flat column.
+public final class ColumnBuilder {
+    public let type: SQLType
+    public private(set) var count = 0
+    private let physical: PhysicalType
+    private var values: Buffer
+    private var validity: [UInt64] = []
+    private var nulls = 0
+    private var heaps: [Buffer] = []
+    private var heapUsed = 0
+    private var children: ColumnBuilder?
+
+    /// Bytes of one string heap; a longer string gets a heap of its own.
+    private static let heapBytes = 64 << 10
+
+    public init(_ type: SQLType, capacity: Int = 16) {
+        self.type = type
+        physical = type.physical
+        values = Buffer(bytes: max(1, capacity) * physical.stride)
+        if case .array(let element) = type { children = ColumnBuilder(element) }
+    }
+
+    /// Appends NULL.
+    public func appendNull() {
+        reserve()
+        memset(values.base + count * physical.stride, 0, physical.stride)
+        nulls += 1
+        advance(valid: false)
+    }
+
+    /// Appends a value of a trivial type whose size is the column's stride.
+    public func append<T: BitwiseCopyable>(_ value: T) {
+        precondition(MemoryLayout<T>.stride == physical.stride)
+        reserve()
+        (values.base + count * physical.stride).storeBytes(of: value, as: T.self)
+        advance(valid: true)
+    }
+
+    /// Appends text or bytes, copied.
+    public func append(bytes: UnsafeRawBufferPointer) {
+        let view: StringView
+        if let base = bytes.baseAddress, bytes.count > StringView.inlineMax {
+            if heaps.isEmpty || heaps[heaps.count - 1].capacity - heapUsed < bytes.count {
+                heaps.append(Buffer(bytes: max(ColumnBuilder.heapBytes, bytes.count)))
+                heapUsed = 0
+            }
+            let target = heaps[heaps.count - 1].base + heapUsed
+            memcpy(target, base, bytes.count)
+            heapUsed += bytes.count
+            view = StringView(target, bytes.count)
+        } else if let base = bytes.baseAddress {
+            view = StringView(base, bytes.count)
+        } else {
+            view = StringView(head: 0, tail: 0)
+        }
+        append(view)
+    }
+
+    /// Appends text, copied.
+    public func append(_ text: String) {
+        var copy = text
+        copy.withUTF8 { append(bytes: UnsafeRawBufferPointer($0)) }
+    }
+
+    /// Appends a scalar of this column's type, or NULL.
+    public func append(_ scalar: Scalar) {
+        switch scalar.value {
+        case .null: appendNull()
+        case .bool(let value): append(UInt8(value ? 1 : 0))
+        case .int(let value):
+            switch physical {
+            case .int16: append(Int16(truncatingIfNeeded: value))
+            case .int32: append(Int32(truncatingIfNeeded: value))
+            default: append(value)
+            }
+        case .double(let value):
+            if physical == .float32 { append(Float(value)) } else { append(value) }
+        case .int128(let value):
+            if physical == .int64 { append(Int64(truncatingIfNeeded: value)) } else { append(value) }
+        case .numeric(let mantissa, let scale): append(Numeric(mantissa, scale: scale))
+        case .string(let text): append(text)
+        case .bytes(let bytes): bytes.withUnsafeBytes { append(bytes: $0) }
+        case .interval(let interval): append(interval)
+        case .array(let elements):
+            let start = children?.count ?? 0
+            for element in elements { children?.append(element) }
+            append(ListSpan(start: start, count: elements.count))
+        }
+    }
+
+    /// Returns the column; the builder must not be used afterwards.
+    public func finish() -> Column {
+        var bitmap: Buffer?
+        if nulls > 0 {
+            let made = Buffer(bytes: validity.count * 8)
+            validity.withUnsafeBytes { memcpy(made.base, $0.baseAddress.unsafelyUnwrapped, $0.count) }
+            bitmap = made
+        }
+        return Column(type, count: count, values: values, validity: bitmap, heaps: heaps, child: children?.finish())
+    }
+
+    private func reserve() {
+        let needed = (count + 1) * physical.stride
+        guard needed > values.capacity else { return }
+        let grown = Buffer(bytes: max(needed, values.capacity * 2))
+        memcpy(grown.base, values.base, count * physical.stride)
+        values = grown
+    }
+
+    private func advance(valid: Bool) {
+        if count & 63 == 0 { validity.append(0) }
+        if valid { validity[count >> 6] |= 1 << UInt64(count & 63) }
+        count += 1
+    }
+}

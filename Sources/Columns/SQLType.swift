@@ -1,0 +1,163 @@
+// What a value may be: SQL types as users name them, and the physical form that columns store.
+
+/// The type of a column or an expression.
+public indirect enum SQLType: Hashable, Sendable {
+    /// A string literal or NULL whose type the context has not settled yet (PostgreSQL's `unknown`).
+    case unknown
+    case boolean
+    case int2, int4, int8
+    case float4, float8
+    /// `numeric(precision, scale)`: every value has exactly `scale` fractional digits. 1 <= precision <= 38.
+    case decimal(precision: Int, scale: Int)
+    /// `numeric` without a modifier: every value carries its own scale, as in PostgreSQL.
+    case numeric
+    case text
+    /// `varchar(length)` in characters, or `varchar` when nil.
+    case varchar(Int?)
+    /// `char(length)` in characters, blank-padded.
+    case char(Int)
+    case bytea
+    /// Days since 1970-01-01; Int32.max and Int32.min are infinity and -infinity.
+    case date
+    /// Microseconds since midnight.
+    case time
+    /// Microseconds since 1970-01-01 00:00:00; Int64.max and Int64.min are infinity and -infinity.
+    case timestamp
+    /// The same in UTC.
+    case timestamptz
+    case interval
+    case uuid
+    case array(SQLType)
+
+    /// The largest precision of a fixed decimal, in digits.
+    public static let precisionMax = 38
+
+    /// How columns of this type store their values.
+    public var physical: PhysicalType {
+        switch self {
+        case .boolean: .bool
+        case .int2: .int16
+        case .int4, .date: .int32
+        case .int8, .time, .timestamp, .timestamptz: .int64
+        case .float4: .float32
+        case .float8: .float64
+        case .decimal(let precision, _): precision <= 18 ? .int64 : .int128
+        case .numeric: .numeric
+        case .unknown, .text, .varchar, .char, .bytea: .view
+        case .interval: .interval
+        case .uuid: .int128
+        case .array: .list
+        }
+    }
+
+    public var isInteger: Bool { self == .int2 || self == .int4 || self == .int8 }
+    public var isFloat: Bool { self == .float4 || self == .float8 }
+
+    /// Whether this is `numeric`, fixed or not.
+    public var isNumeric: Bool {
+        switch self {
+        case .decimal, .numeric: true
+        default: false
+        }
+    }
+
+    /// Whether arithmetic works on this type.
+    public var isNumber: Bool { isInteger || isFloat || isNumeric }
+
+    /// Whether this is a character string.
+    public var isText: Bool {
+        switch self {
+        case .text, .varchar, .char, .unknown: true
+        default: false
+        }
+    }
+
+    /// The name as PostgreSQL's format_type prints it.
+    public var name: String {
+        switch self {
+        case .unknown: "unknown"
+        case .boolean: "boolean"
+        case .int2: "smallint"
+        case .int4: "integer"
+        case .int8: "bigint"
+        case .float4: "real"
+        case .float8: "double precision"
+        case .decimal(let precision, let scale): "numeric(\(precision),\(scale))"
+        case .numeric: "numeric"
+        case .text: "text"
+        case .varchar(let length): length.map { "character varying(\($0))" } ?? "character varying"
+        case .char(let length): "character(\(length))"
+        case .bytea: "bytea"
+        case .date: "date"
+        case .time: "time without time zone"
+        case .timestamp: "timestamp without time zone"
+        case .timestamptz: "timestamp with time zone"
+        case .interval: "interval"
+        case .uuid: "uuid"
+        case .array(let element): element.name + "[]"
+        }
+    }
+
+    /// The name without modifiers, as operator errors print it.
+    public var baseName: String {
+        switch self {
+        case .decimal: "numeric"
+        case .varchar: "character varying"
+        case .char: "character"
+        case .array(let element): element.baseName + "[]"
+        default: name
+        }
+    }
+}
+
+/// The form in which a column stores its values.
+public enum PhysicalType: UInt8, Sendable, Hashable {
+    /// One byte a value: 0 or 1.
+    case bool
+    case int16, int32, int64, int128
+    case float32, float64
+    /// A ``StringView``: bytes of text or bytea.
+    case view
+    /// A ``Numeric``.
+    case numeric
+    /// An ``Interval``.
+    case interval
+    /// ``ListSpan`` into the child column.
+    case list
+
+    /// Bytes from one value to the next.
+    public var stride: Int {
+        switch self {
+        case .bool: 1
+        case .int16: 2
+        case .int32, .float32: 4
+        case .int64, .float64: 8
+        case .int128, .view, .interval: 16
+        case .numeric: 32
+        case .list: 8
+        }
+    }
+}
+
+/// A column's name and type.
+public struct Field: Hashable, Sendable {
+    public var name: String
+    public var type: SQLType
+    public var isNullable: Bool
+
+    public init(_ name: String, _ type: SQLType, isNullable: Bool = true) {
+        self.name = name
+        self.type = type
+        self.isNullable = isNullable
+    }
+}
+
+/// The columns of a table, a file or a result, in order.
+public struct Schema: Hashable, Sendable {
+    public var fields: [Field]
+
+    public init(_ fields: [Field]) { self.fields = fields }
+
+    /// Returns the index of the first field of this exact name.
+    public func index(of name: String) -> Int? { fields.firstIndex { $0.name == name } }
+}
