@@ -96,7 +96,7 @@ public final class ColumnBuilder {
         var bitmap: Buffer?
         if nulls > 0 {
             let made = Buffer(bytes: validity.count * 8)
-            validity.withUnsafeBytes { memcpy(made.base, $0.baseAddress.unsafelyUnwrapped, $0.count) }
+            _ = validity.withUnsafeBytes { memcpy(made.base, $0.baseAddress.unsafelyUnwrapped, $0.count) }
             bitmap = made
         }
         return Column(type, count: count, values: values, validity: bitmap, heaps: heaps, child: children?.finish())
