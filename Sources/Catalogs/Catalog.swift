@@ -1,0 +1,115 @@
+// The catalog seam: names at a ref to relations, and changes to a branch as one commit.
+public import Columns
+public import Diagnostics
+
+/// What a catalog keeps under a table name.
+public enum Entry: Hashable, Sendable {
+    case view(ViewDefinition)
+    case external(ExternalDefinition)
+}
+
+/// A view: SQL text, bound anew on each use with the search path of its creation.
+public struct ViewDefinition: Hashable, Sendable {
+    public var sql: String
+    /// Output names given in CREATE VIEW v (a, b), else empty.
+    public var columnNames: [String]
+    public var searchPath: [String]
+    public init(sql: String, columnNames: [String], searchPath: [String]) {
+        self.sql = sql
+        self.columnNames = columnNames
+        self.searchPath = searchPath
+    }
+}
+
+/// An external table: files that others write.
+public struct ExternalDefinition: Hashable, Sendable {
+    /// "parquet".
+    public var format: String
+    /// A file, a folder or a glob; s3:// or a path.
+    public var location: String
+    /// Declared columns in order; empty: taken from the files.
+    public var columns: [Field]
+    /// Declared partition keys in order; empty: found in the paths.
+    public var partitionColumns: [Field]
+    public var options: [String: String]
+    public init(
+        format: String, location: String, columns: [Field] = [], partitionColumns: [Field] = [],
+        options: [String: String] = [:]
+    ) {
+        self.format = format
+        self.location = location
+        self.columns = columns
+        self.partitionColumns = partitionColumns
+        self.options = options
+    }
+}
+
+/// A schema; with a location, its sub-folders are its tables.
+public struct SchemaDefinition: Hashable, Sendable {
+    public var name: String
+    public var location: String?
+    public init(name: String, location: String? = nil) {
+        self.name = name
+        self.location = location
+    }
+}
+
+/// One change of a commit.
+public enum Change: Hashable, Sendable {
+    case putSchema(SchemaDefinition)
+    case dropSchema(String)
+    case put(TableName, Entry)
+    case drop(TableName)
+}
+
+/// All relations of one commit that a statement needs: what a name stands for.
+public enum Relation: Sendable {
+    case table(any Table)
+    case view(ViewDefinition)
+}
+
+/// Who commits, and why.
+public struct CommitNote: Hashable, Sendable {
+    public var author: String
+    public var message: String
+    public init(author: String, message: String) {
+        self.author = author
+        self.message = message
+    }
+}
+
+/// A catalog whose every name is resolved at a ref.
+public protocol Catalog: Sendable {
+    /// Returns the commit a ref stands for now. Throws 42704 for an unknown ref.
+    func commit(of ref: Ref) async throws(SQLError) -> CommitID
+    /// Lists the schemas at a commit.
+    func schemas(at commit: CommitID) async throws(SQLError) -> [SchemaDefinition]
+    /// Lists the names in a schema.
+    func names(in schema: String, at commit: CommitID) async throws(SQLError) -> [TableName]
+    /// Returns the entries of those names that exist.
+    func entries(_ names: Set<TableName>, at commit: CommitID) async throws(SQLError) -> [TableName: Entry]
+    /// Commits changes to a branch if its head is still `head` (40001 otherwise).
+    func commit(
+        _ changes: [Change], to branch: String, expecting head: CommitID, note: CommitNote
+    ) async throws(SQLError) -> CommitID
+}
+
+/// A catalog with branches and tags.
+public protocol Versioned: Catalog {
+    func refs() async throws(SQLError) -> [NamedRef]
+    func log(_ ref: Ref, limit: Int) async throws(SQLError) -> [CommitInfo]
+    func create(_ kind: NamedRef.Kind, _ name: String, at commit: CommitID) async throws(SQLError)
+    func drop(_ kind: NamedRef.Kind, _ name: String) async throws(SQLError)
+}
+
+/// Turns an entry into a table that can be scanned: the table formats' side of the catalog.
+public protocol TableFormat: Sendable {
+    /// Opens an external table. Reads as little as needed to know its columns.
+    func open(_ definition: ExternalDefinition, named name: TableName) async throws(SQLError) -> any Table
+    /// Lists the folders that are the tables of a schema with a location.
+    func tables(under location: String) async throws(SQLError) -> [String]
+    /// Returns the definition of a table of a schema with a location, nil when there is no such folder.
+    func definition(of table: String, under location: String) async throws(SQLError) -> ExternalDefinition?
+    /// Opens read_parquet(paths, options).
+    func readParquet(_ paths: [String], options: [String: Scalar]) async throws(SQLError) -> any Table
+}

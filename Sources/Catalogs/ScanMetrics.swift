@@ -1,0 +1,51 @@
+// Counters of one scan, shared by its workers; read by EXPLAIN ANALYZE.
+import Synchronization
+
+/// What a scan did.
+public final class ScanMetrics: Sendable {
+    public enum Counter: Int, Sendable, CaseIterable {
+        case filesOpened, filesPruned, rowGroupsRead, rowGroupsPruned, pagesPruned, rowsRead, rowsReturned, bytesRead
+        case requests
+    }
+
+    private let opened = Atomic<Int64>(0)
+    private let filesPruned = Atomic<Int64>(0)
+    private let groupsRead = Atomic<Int64>(0)
+    private let groupsPruned = Atomic<Int64>(0)
+    private let pagesPruned = Atomic<Int64>(0)
+    private let rowsRead = Atomic<Int64>(0)
+    private let rowsReturned = Atomic<Int64>(0)
+    private let bytes = Atomic<Int64>(0)
+    private let requests = Atomic<Int64>(0)
+
+    public init() {}
+
+    /// Adds to a counter. Once per page or row group, not per row.
+    public func add(_ counter: Counter, _ amount: Int64 = 1) {
+        switch counter {
+        case .filesOpened: opened.add(amount, ordering: .relaxed)
+        case .filesPruned: filesPruned.add(amount, ordering: .relaxed)
+        case .rowGroupsRead: groupsRead.add(amount, ordering: .relaxed)
+        case .rowGroupsPruned: groupsPruned.add(amount, ordering: .relaxed)
+        case .pagesPruned: pagesPruned.add(amount, ordering: .relaxed)
+        case .rowsRead: rowsRead.add(amount, ordering: .relaxed)
+        case .rowsReturned: rowsReturned.add(amount, ordering: .relaxed)
+        case .bytesRead: bytes.add(amount, ordering: .relaxed)
+        case .requests: requests.add(amount, ordering: .relaxed)
+        }
+    }
+
+    public subscript(counter: Counter) -> Int64 {
+        switch counter {
+        case .filesOpened: opened.load(ordering: .relaxed)
+        case .filesPruned: filesPruned.load(ordering: .relaxed)
+        case .rowGroupsRead: groupsRead.load(ordering: .relaxed)
+        case .rowGroupsPruned: groupsPruned.load(ordering: .relaxed)
+        case .pagesPruned: pagesPruned.load(ordering: .relaxed)
+        case .rowsRead: rowsRead.load(ordering: .relaxed)
+        case .rowsReturned: rowsReturned.load(ordering: .relaxed)
+        case .bytesRead: bytes.load(ordering: .relaxed)
+        case .requests: requests.load(ordering: .relaxed)
+        }
+    }
+}
