@@ -122,6 +122,7 @@ public struct SQLState: Hashable, Sendable {
     public static let cannotConnectNow = SQLState("57P03")
     public static let ioError = SQLState("58030")
     public static let undefinedFile = SQLState("58P01")
+    public static let duplicateFile = SQLState("58P02")
     public static let internalError = SQLState("XX000")
     public static let dataCorrupted = SQLState("XX001")
 }

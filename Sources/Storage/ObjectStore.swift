@@ -1,0 +1,257 @@
+// The seam to storage: objects by byte range. One primitive per verb, and two ways to wait for it:
+// `async` for tasks, `Blocking` for worker threads.
+
+public import Diagnostics
+import Foundation
+import Synchronization
+
+/// What a callback gets: exactly one call, from any thread. It must not block.
+public typealias Done<T> = @Sendable (Result<T, SQLError>) -> Void
+
+/// What a listing or a response tells about an object.
+public struct ObjectInfo: Sendable, Hashable {
+    public var path: ObjectPath
+    public var sizeBytes: Int64
+    /// Microseconds since 1970-01-01 UTC.
+    public var modified: Int64
+    /// Changes whenever the content changes; without the quotes of HTTP.
+    public var etag: String?
+
+    public init(path: ObjectPath, sizeBytes: Int64, modified: Int64, etag: String?) {
+        self.path = path
+        self.sizeBytes = sizeBytes
+        self.modified = modified
+        self.etag = etag
+    }
+}
+
+/// What must hold for a write to happen.
+public enum Precondition: Sendable, Hashable {
+    case none
+    /// There is no such object yet; otherwise the write fails with `duplicateFile`.
+    case ifAbsent
+    /// The object still has this etag; otherwise the write fails with `serializationFailure`.
+    case ifMatch(String)
+}
+
+/// A place that keeps objects.
+///
+/// A missing object is `undefinedFile` (58P01), a forbidden one `insufficientPrivilege` (42501), all else `ioError`.
+/// `metrics` collects what one query asked for.
+public protocol ObjectStore: Sendable {
+    /// Reads byte ranges of one object, all or none; each result has exactly the bytes of its range.
+    func read(
+        _ ranges: [Range<Int64>], of path: ObjectPath, metrics: StoreMetrics?, then done: @escaping Done<[Bytes]>)
+    /// Reads the last bytes of an object (all of it, if it is shorter) and learns its size in the same request.
+    func readSuffix(
+        _ bytesMax: Int, of path: ObjectPath, metrics: StoreMetrics?,
+        then done: @escaping Done<(bytes: Bytes, info: ObjectInfo)>)
+    /// Writes an object as a whole: readers see the old one or the new one.
+    func write(
+        _ parts: [Bytes], to path: ObjectPath, if precondition: Precondition, metrics: StoreMetrics?,
+        then done: @escaping Done<ObjectInfo>)
+    /// All objects below a folder at any depth, sorted by path. A folder that does not exist is empty.
+    func list(_ folder: ObjectPath, metrics: StoreMetrics?) async throws(SQLError) -> [ObjectInfo]
+    /// The folders and objects directly in a folder, each sorted by path. A folder that does not exist is empty.
+    func listChildren(
+        _ folder: ObjectPath, metrics: StoreMetrics?
+    ) async throws(SQLError) -> (folders: [ObjectPath], objects: [ObjectInfo])
+    /// Size and age of one object.
+    func head(_ path: ObjectPath, metrics: StoreMetrics?) async throws(SQLError) -> ObjectInfo
+    /// Deletes objects; those that do not exist are no error.
+    func delete(_ paths: [ObjectPath], metrics: StoreMetrics?) async throws(SQLError)
+
+    /// `read` for worker threads: blocks the calling thread, so never call it in a task.
+    func readBlocking(
+        _ ranges: [Range<Int64>], of path: ObjectPath, metrics: StoreMetrics?) throws(SQLError) -> [Bytes]
+    /// `readSuffix` for worker threads.
+    func readSuffixBlocking(
+        _ bytesMax: Int, of path: ObjectPath, metrics: StoreMetrics?
+    ) throws(SQLError) -> (bytes: Bytes, info: ObjectInfo)
+    /// How to fetch ranges of this object: what a request costs here.
+    func fetchPolicy(for path: ObjectPath) -> FetchPolicy
+}
+
+/// What a request costs, and so which ranges are worth reading together.
+public struct FetchPolicy: Sendable, Hashable {
+    /// Ranges with a gap up to this are read in one request.
+    public var gapBytesMax: Int64
+    /// Ranges are not merged beyond this size.
+    public var requestBytesMax: Int64
+    /// Whether requests start before anybody waits for them.
+    public var isEager: Bool
+
+    public init(gapBytesMax: Int64, requestBytesMax: Int64, isEager: Bool) {
+        self.gapBytesMax = gapBytesMax
+        self.requestBytesMax = requestBytesMax
+        self.isEager = isEager
+    }
+
+    /// Local files: a read costs microseconds, and the waiting thread does it itself.
+    public static let local = FetchPolicy(gapBytesMax: 64 << 10, requestBytesMax: 16 << 20, isEager: false)
+    /// Object storage: a request costs as long as half a mebibyte takes, and many run in parallel.
+    public static let remote = FetchPolicy(gapBytesMax: 512 << 10, requestBytesMax: 8 << 20, isEager: true)
+}
+
+// MARK: - Metrics
+
+/// How much storage was asked for: a snapshot of `StoreMetrics`.
+public struct RequestCounters: Sendable, Hashable {
+    /// Requests sent, with their retries.
+    public var requests: Int64 = 0
+    /// Bytes of objects received.
+    public var bytesRead: Int64 = 0
+    /// Bytes of objects sent.
+    public var bytesWritten: Int64 = 0
+    /// Pages of listings.
+    public var lists: Int64 = 0
+    /// Requests sent again after a failure.
+    public var retries: Int64 = 0
+
+    public init() {}
+}
+
+/// Counts what a query asks of storage; shared by all its threads.
+public final class StoreMetrics: Sendable {
+    private let requests = Atomic<Int64>(0)
+    private let bytesRead = Atomic<Int64>(0)
+    private let bytesWritten = Atomic<Int64>(0)
+    private let lists = Atomic<Int64>(0)
+    private let retries = Atomic<Int64>(0)
+
+    public init() {}
+
+    public func addRequest(bytesRead bytes: Int64 = 0) {
+        requests.add(1, ordering: .relaxed)
+        if bytes > 0 { bytesRead.add(bytes, ordering: .relaxed) }
+    }
+    public func addBytesRead(_ bytes: Int64) { bytesRead.add(bytes, ordering: .relaxed) }
+    public func addBytesWritten(_ bytes: Int64) { bytesWritten.add(bytes, ordering: .relaxed) }
+    public func addList() { lists.add(1, ordering: .relaxed) }
+    public func addRetry() { retries.add(1, ordering: .relaxed) }
+
+    /// The counts so far.
+    public var counters: RequestCounters {
+        var counters = RequestCounters()
+        counters.requests = requests.load(ordering: .relaxed)
+        counters.bytesRead = bytesRead.load(ordering: .relaxed)
+        counters.bytesWritten = bytesWritten.load(ordering: .relaxed)
+        counters.lists = lists.load(ordering: .relaxed)
+        counters.retries = retries.load(ordering: .relaxed)
+        return counters
+    }
+}
+
+// MARK: - Ways to wait
+
+extension ObjectStore {
+    /// Reads byte ranges of one object.
+    public func read(
+        _ ranges: [Range<Int64>], of path: ObjectPath, metrics: StoreMetrics? = nil
+    ) async throws(SQLError) -> [Bytes] {
+        try await resultOf { done in read(ranges, of: path, metrics: metrics, then: done) }.get()
+    }
+
+    /// Reads one byte range.
+    public func read(
+        _ range: Range<Int64>, of path: ObjectPath, metrics: StoreMetrics? = nil
+    ) async throws(SQLError) -> Bytes {
+        try await read([range], of: path, metrics: metrics).first ?? .empty
+    }
+
+    /// Reads the last bytes of an object and learns its size.
+    public func readSuffix(
+        _ bytesMax: Int, of path: ObjectPath, metrics: StoreMetrics? = nil
+    ) async throws(SQLError) -> (bytes: Bytes, info: ObjectInfo) {
+        try await resultOf { done in readSuffix(bytesMax, of: path, metrics: metrics, then: done) }.get()
+    }
+
+    /// Writes an object as a whole.
+    @discardableResult
+    public func write(
+        _ parts: [Bytes], to path: ObjectPath, if precondition: Precondition = .none, metrics: StoreMetrics? = nil
+    ) async throws(SQLError) -> ObjectInfo {
+        try await resultOf { done in
+            write(parts, to: path, if: precondition, metrics: metrics, then: done)
+        }.get()
+    }
+
+    public func readBlocking(
+        _ ranges: [Range<Int64>], of path: ObjectPath, metrics: StoreMetrics?
+    ) throws(SQLError) -> [Bytes] {
+        try waitFor { done in read(ranges, of: path, metrics: metrics, then: done) }.get()
+    }
+
+    /// `read` for worker threads, uncounted.
+    public func readBlocking(_ ranges: [Range<Int64>], of path: ObjectPath) throws(SQLError) -> [Bytes] {
+        try readBlocking(ranges, of: path, metrics: nil)
+    }
+
+    public func readSuffixBlocking(
+        _ bytesMax: Int, of path: ObjectPath, metrics: StoreMetrics?
+    ) throws(SQLError) -> (bytes: Bytes, info: ObjectInfo) {
+        try waitFor { done in readSuffix(bytesMax, of: path, metrics: metrics, then: done) }.get()
+    }
+
+    /// `write` for worker threads.
+    @discardableResult
+    public func writeBlocking(
+        _ parts: [Bytes], to path: ObjectPath, if precondition: Precondition = .none, metrics: StoreMetrics? = nil
+    ) throws(SQLError) -> ObjectInfo {
+        try waitFor { done in write(parts, to: path, if: precondition, metrics: metrics, then: done) }.get()
+    }
+
+    /// All objects below a folder, uncounted.
+    public func list(_ folder: ObjectPath) async throws(SQLError) -> [ObjectInfo] {
+        try await list(folder, metrics: nil)
+    }
+
+    /// The folders and objects directly in a folder, uncounted.
+    public func listChildren(
+        _ folder: ObjectPath
+    ) async throws(SQLError) -> (folders: [ObjectPath], objects: [ObjectInfo]) {
+        try await listChildren(folder, metrics: nil)
+    }
+
+    /// Size and age of one object, uncounted.
+    public func head(_ path: ObjectPath) async throws(SQLError) -> ObjectInfo { try await head(path, metrics: nil) }
+
+    /// Deletes objects, uncounted.
+    public func delete(_ paths: [ObjectPath]) async throws(SQLError) { try await delete(paths, metrics: nil) }
+}
+
+/// Turns a callback into something a task can wait for.
+func resultOf<T: Sendable>(_ start: (@escaping Done<T>) -> Void) async -> Result<T, SQLError> {
+    await withCheckedContinuation { continuation in
+        start { continuation.resume(returning: $0) }
+    }
+}
+
+/// Turns a callback into something a thread can wait for.
+func waitFor<T: Sendable>(_ start: (@escaping Done<T>) -> Void) -> Result<T, SQLError> {
+    let slot = Slot<T>()
+    start { slot.fill($0) }
+    return slot.wait()
+}
+
+/// One result on its way from the thread that makes it to the thread that waits.
+private final class Slot<T: Sendable>: @unchecked Sendable {
+    private let condition = NSCondition()
+    private var result: Result<T, SQLError>?
+
+    func fill(_ value: Result<T, SQLError>) {
+        condition.lock()
+        result = value
+        condition.signal()
+        condition.unlock()
+    }
+
+    func wait() -> Result<T, SQLError> {
+        condition.lock()
+        defer { condition.unlock() }
+        while true {
+            if let result { return result }
+            condition.wait()
+        }
+    }
+}
