@@ -1,0 +1,63 @@
+// Source, transform, sink: what pipelines are made of. A stage is shared by all workers of a query; it makes one worker
+// object per thread, and that object owns its state: no casts, no locks in the row path.
+import Columns
+import Diagnostics
+
+/// Where a pipeline's rows come from. Shared by the workers.
+protocol SourceStage: Sendable {
+    /// Makes one worker's end. Workers of one stage share its rows between them.
+    func worker(_ run: QueryRun) throws(SQLError) -> any BatchSource
+}
+
+/// A step that rows pass on their way.
+protocol TransformStage: Sendable {
+    func worker(_ run: QueryRun) throws(SQLError) -> any Transform
+}
+
+/// Where a pipeline's rows end.
+protocol SinkStage: Sendable {
+    func worker(_ run: QueryRun) throws(SQLError) -> any Sink
+    /// Called once, after every worker of every pipeline that feeds this sink has combined. Pipelines that depend on
+    /// this one start afterwards.
+    func finish(_ run: QueryRun) throws(SQLError)
+}
+
+/// What a transform gives for a batch.
+enum Output {
+    case none
+    case one(Batch)
+    /// A batch, and the same input must be applied again for more (joins that expand).
+    case more(Batch)
+    /// A batch (or none), and no further input is wanted (a limit that is reached).
+    case last(Batch?)
+}
+
+/// One worker's end of a transform. One owner thread at a time.
+protocol Transform: AnyObject {
+    func apply(_ input: Batch) throws(SQLError) -> Output
+    /// Gives what is still held back when this worker's input ends; called until it gives nil.
+    func flush() throws(SQLError) -> Batch?
+}
+
+extension Transform {
+    func flush() throws(SQLError) -> Batch? { nil }
+}
+
+/// One worker's end of a sink. One owner thread at a time.
+protocol Sink: AnyObject {
+    /// Takes a batch. `false` asks the worker to park: the sink is full (a slow client) and has taken the batch.
+    func push(_ batch: Batch) throws(SQLError) -> Bool
+    /// Hands this worker's state over to the stage: its last call.
+    func combine() throws(SQLError)
+}
+
+/// Rows that flow from one source through transforms into one sink.
+struct Pipeline: Sendable {
+    let source: any SourceStage
+    let transforms: [any TransformStage]
+    let sink: any SinkStage
+    /// Indexes of pipelines whose sinks must have finished before this one starts.
+    let dependencies: [Int]
+    /// Whether only one worker may run it (order matters).
+    let isSerial: Bool
+}
