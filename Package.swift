@@ -55,7 +55,7 @@ let package = Package(
             hot: true),
         // 4
         floor("Planner", ["Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"]),
-        floor("Versions", ["Catalogs", "Columns", "Diagnostics", grdb]),
+        floor("Versions", ["Catalogs", "Columns", "Diagnostics", grdb, .product(name: "Crypto", package: "swift-crypto")]),
         floor("Hive", ["Catalogs", "Formats", "Storage", "Columns", "Diagnostics"]),
         // 5
         floor("Execution", ["Planner", "Functions", "Catalogs", "Columns", "Diagnostics"], hot: true),
@@ -82,6 +82,7 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict),
+        suite("VersionsTests", ["Versions", "Catalogs", "Columns", "Diagnostics"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -3,13 +3,13 @@ public import Columns
 public import Diagnostics
 
 /// What a catalog keeps under a table name.
-public enum Entry: Hashable, Sendable {
+public enum Entry: Hashable, Sendable, Codable {
     case view(ViewDefinition)
     case external(ExternalDefinition)
 }
 
 /// A view: SQL text, bound anew on each use with the search path of its creation.
-public struct ViewDefinition: Hashable, Sendable {
+public struct ViewDefinition: Hashable, Sendable, Codable {
     public var sql: String
     /// Output names given in CREATE VIEW v (a, b), else empty.
     public var columnNames: [String]
@@ -22,7 +22,7 @@ public struct ViewDefinition: Hashable, Sendable {
 }
 
 /// An external table: files that others write.
-public struct ExternalDefinition: Hashable, Sendable {
+public struct ExternalDefinition: Hashable, Sendable, Codable {
     /// "parquet".
     public var format: String
     /// A file, a folder or a glob; s3:// or a path.
@@ -45,7 +45,7 @@ public struct ExternalDefinition: Hashable, Sendable {
 }
 
 /// A schema; with a location, its sub-folders are its tables.
-public struct SchemaDefinition: Hashable, Sendable {
+public struct SchemaDefinition: Hashable, Sendable, Codable {
     public var name: String
     public var location: String?
     public init(name: String, location: String? = nil) {
@@ -84,6 +84,8 @@ public protocol Catalog: Sendable {
     func commit(of ref: Ref) async throws(SQLError) -> CommitID
     /// Lists the schemas at a commit.
     func schemas(at commit: CommitID) async throws(SQLError) -> [SchemaDefinition]
+    /// Returns one schema, nil when it does not exist.
+    func schema(_ name: String, at commit: CommitID) async throws(SQLError) -> SchemaDefinition?
     /// Lists the names in a schema.
     func names(in schema: String, at commit: CommitID) async throws(SQLError) -> [TableName]
     /// Returns the entries of those names that exist.

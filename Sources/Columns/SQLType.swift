@@ -1,7 +1,7 @@
 // What a value may be: SQL types as users name them, and the physical form that columns store.
 
 /// The type of a column or an expression.
-public indirect enum SQLType: Hashable, Sendable {
+public indirect enum SQLType: Hashable, Sendable, Codable {
     /// A string literal or NULL whose type the context has not settled yet (PostgreSQL's `unknown`).
     case unknown
     case boolean
@@ -140,7 +140,7 @@ public enum PhysicalType: UInt8, Sendable, Hashable {
 }
 
 /// A column's name and type.
-public struct Field: Hashable, Sendable {
+public struct Field: Hashable, Sendable, Codable {
     public var name: String
     public var type: SQLType
     public var isNullable: Bool

@@ -1,0 +1,69 @@
+// Commits and their ancestry.
+import Diagnostics
+import Foundation
+
+/// A commit as stored. Its id is the hash of its bytes.
+struct CommitObject: Codable, Sendable, Hashable {
+    var parents: [ObjectID]
+    /// Commits on the way to the first one along first parents.
+    var generation: Int
+    /// An ancestor further back along first parents (skew-binary jump pointers): any ancestor is reached in a
+    /// logarithmic number of steps, so that AT TIMESTAMP costs the same at ten commits and at a million.
+    var jump: ObjectID?
+    /// Root of the tree of schemas: name to ``SchemaObject``.
+    var schemas: ObjectID
+    /// Microseconds since 1970 UTC. Never before the parent's.
+    var committedAt: Int64
+    var author: String
+    var message: String
+}
+
+/// A schema within a commit.
+struct SchemaObject: Codable, Sendable, Hashable {
+    var location: String?
+    /// Root of the tree of tables and views: name to entry.
+    var entries: ObjectID
+}
+
+/// Walks history.
+struct CommitLog: Sendable {
+    let objects: ObjectReader
+
+    /// Returns the commits from `head` back along first parents.
+    func log(from head: ObjectID, limit: Int) async throws(SQLError) -> [(ObjectID, CommitObject)] {
+        var result: [(ObjectID, CommitObject)] = []
+        var next: ObjectID? = head
+        while let id = next, result.count < limit {
+            let commit = try await objects.commit(id)
+            result.append((id, commit))
+            next = commit.parents.first
+        }
+        return result
+    }
+
+    /// Returns the last commit at or before an instant, nil when all are later.
+    func commit(before microseconds: Int64, from head: ObjectID) async throws(SQLError) -> ObjectID? {
+        var id = head
+        while true {
+            let commit = try await objects.commit(id)
+            if commit.committedAt <= microseconds { return id }
+            guard let parent = commit.parents.first else { return nil }
+            // The far ancestor when it is still too late, else one step.
+            if let jump = commit.jump, try await objects.commit(jump).committedAt > microseconds {
+                id = jump
+            } else {
+                id = parent
+            }
+        }
+    }
+
+    /// Returns where a child of `parent` should jump to.
+    func jump(forChildOf parent: ObjectID) async throws(SQLError) -> ObjectID {
+        let commit = try await objects.commit(parent)
+        guard let jump = commit.jump else { return parent }
+        let far = try await objects.commit(jump)
+        guard let next = far.jump else { return parent }
+        let further = try await objects.commit(next)
+        return commit.generation - far.generation == far.generation - further.generation ? next : parent
+    }
+}

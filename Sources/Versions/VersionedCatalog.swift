@@ -1,0 +1,265 @@
+// The Git-like catalog: a ref picks a commit, a commit holds every schema, table and view.
+public import Catalogs
+public import Diagnostics
+import Foundation
+
+/// The catalog of the lake, embedded in this process.
+public struct VersionedCatalog: Versioned {
+    private let store: any RefStore
+    private let objects: ObjectReader
+    private let tree: KeyTree
+    private let history: CommitLog
+    private let now: @Sendable () -> Int64
+
+    /// The branch that exists from the beginning.
+    public static let mainBranch = "main"
+    /// The schema that exists from the beginning.
+    public static let publicSchema = "public"
+    /// A ref's name, in bytes.
+    static let refNameMax = 255
+
+    /// Opens the catalog in a SQLite file, made when missing; nil keeps it in memory. `now` tells microseconds since
+    /// 1970 UTC, by default of the system's clock.
+    public init(path: String?, now: (@Sendable () -> Int64)? = nil) async throws(SQLError) {
+        store = try SQLiteRefStore(path: path)
+        objects = ObjectReader(store)
+        tree = KeyTree(objects: objects)
+        history = CommitLog(objects: objects)
+        self.now = now ?? { Int64(Date().timeIntervalSince1970 * 1_000_000) }
+        if try await store.ref(.branch, VersionedCatalog.mainBranch) == nil { try await makeMain() }
+    }
+
+    /// The first commit: the branch main with an empty schema public.
+    private func makeMain() async throws(SQLError) {
+        var written: [ObjectID: Data] = [:]
+        let (none, noneBytes) = try TreeNode.empty.encoded()
+        written[none] = noneBytes
+        let schema = try ObjectCoding.encode(SchemaObject(location: nil, entries: none))
+        let root = try await tree.changing(nil, [VersionedCatalog.publicSchema: schema], written: &written)
+        let commit = CommitObject(
+            parents: [], generation: 0, jump: nil, schemas: root, committedAt: now(), author: "apus",
+            message: "Create the catalog")
+        let bytes = try ObjectCoding.encode(commit)
+        let id = ObjectID(of: bytes)
+        written[id] = bytes
+        // Another process may have been first: then its commit stands.
+        _ = try await store.swap(
+            .branch, VersionedCatalog.mainBranch, from: nil, to: id, writing: written, at: commit.committedAt)
+    }
+
+    // MARK: - Reading
+
+    public func commit(of ref: Ref) async throws(SQLError) -> CommitID {
+        CommitID(hex: try await head(ref).hex)
+    }
+
+    private func head(_ ref: Ref) async throws(SQLError) -> ObjectID {
+        switch ref {
+        case .branch(let name):
+            if let found = try await store.ref(.branch, name) { return found.head }
+            throw SQLError(.undefinedObject, "branch \"\(name)\" does not exist")
+        case .tag(let name):
+            if let found = try await store.ref(.tag, name) { return found.head }
+            throw SQLError(.undefinedObject, "tag \"\(name)\" does not exist")
+        case .commit(let id):
+            return try await commit(named: id.hex)
+        case .time(let branch, let microseconds):
+            let tip = try await head(.branch(branch))
+            if let found = try await history.commit(before: microseconds, from: tip) { return found }
+            throw SQLError(.undefinedObject, "branch \"\(branch)\" has no commit at or before that time")
+        case .named(let name):
+            if let branch = try await store.ref(.branch, name) { return branch.head }
+            if let tag = try await store.ref(.tag, name) { return tag.head }
+            if VersionedCatalog.looksLikeHash(name) { return try await commit(named: name) }
+            throw SQLError(
+                .undefinedObject, "branch, tag or commit \"\(name)\" does not exist",
+                hint: "SHOW BRANCHES lists the branches.")
+        }
+    }
+
+    private func commit(named prefix: String) async throws(SQLError) -> ObjectID {
+        guard VersionedCatalog.looksLikeHash(prefix) else {
+            throw SQLError(
+                .invalidParameterValue, "\"\(prefix)\" is not a commit hash",
+                hint: "Give 8 to 64 hexadecimal digits, as SHOW LOG prints them.")
+        }
+        let found = try await store.commits(startingWith: prefix.lowercased())
+        guard let first = found.first else {
+            throw SQLError(.undefinedObject, "commit \"\(prefix)\" does not exist")
+        }
+        guard found.count == 1 else {
+            throw SQLError(.invalidParameterValue, "commit hash \"\(prefix)\" is ambiguous")
+        }
+        return first
+    }
+
+    private static func looksLikeHash(_ text: String) -> Bool {
+        (8...64).contains(text.utf8.count) && text.utf8.allSatisfy { byte in
+            (48...57).contains(byte) || (97...102).contains(byte | 32)
+        }
+    }
+
+    private func schemaObjects(at commit: CommitID) async throws(SQLError) -> [String: SchemaObject] {
+        let id = ObjectID(hex: commit.hex)
+        let root = try await objects.commit(id).schemas
+        var result: [String: SchemaObject] = [:]
+        for (name, bytes) in try await tree.all(in: root) {
+            result[name] = try ObjectCoding.decode(SchemaObject.self, bytes, root)
+        }
+        return result
+    }
+
+    private func schemaObject(_ name: String, at commit: CommitID) async throws(SQLError) -> SchemaObject? {
+        let root = try await objects.commit(ObjectID(hex: commit.hex)).schemas
+        guard let bytes = try await tree.values([name], in: root)[name] else { return nil }
+        return try ObjectCoding.decode(SchemaObject.self, bytes, root)
+    }
+
+    public func schemas(at commit: CommitID) async throws(SQLError) -> [SchemaDefinition] {
+        try await schemaObjects(at: commit)
+            .map { SchemaDefinition(name: $0.key, location: $0.value.location) }
+            .sorted { $0.name < $1.name }
+    }
+
+    public func schema(_ name: String, at commit: CommitID) async throws(SQLError) -> SchemaDefinition? {
+        try await schemaObject(name, at: commit).map { SchemaDefinition(name: name, location: $0.location) }
+    }
+
+    public func names(in schema: String, at commit: CommitID) async throws(SQLError) -> [TableName] {
+        guard let object = try await schemaObject(schema, at: commit) else { return [] }
+        return try await tree.all(in: object.entries).keys.sorted().map { TableName(schema: schema, name: $0) }
+    }
+
+    public func entries(_ names: Set<TableName>, at commit: CommitID) async throws(SQLError) -> [TableName: Entry] {
+        var found: [TableName: Entry] = [:]
+        for (schema, group) in Dictionary(grouping: names, by: \.schema) {
+            guard let object = try await schemaObject(schema, at: commit) else { continue }
+            for (name, bytes) in try await tree.values(group.map(\.name), in: object.entries) {
+                found[TableName(schema: schema, name: name)] = try ObjectCoding.decode(
+                    Entry.self, bytes, object.entries)
+            }
+        }
+        return found
+    }
+
+    // MARK: - Changing
+
+    public func commit(
+        _ changes: [Change], to branch: String, expecting head: CommitID, note: CommitNote
+    ) async throws(SQLError) -> CommitID {
+        let parentID = ObjectID(hex: head.hex)
+        let parent = try await objects.commit(parentID)
+        var written: [ObjectID: Data] = [:]
+        let schemas = try await applying(changes, at: head, root: parent.schemas, written: &written)
+        let commit = CommitObject(
+            parents: [parentID], generation: parent.generation + 1,
+            jump: try await history.jump(forChildOf: parentID), schemas: schemas,
+            // Clocks may step back; history must not.
+            committedAt: max(now(), parent.committedAt), author: note.author, message: note.message)
+        let bytes = try ObjectCoding.encode(commit)
+        let id = ObjectID(of: bytes)
+        written[id] = bytes
+        guard
+            try await store.swap(
+                .branch, branch, from: parentID, to: id, writing: written, at: commit.committedAt)
+        else {
+            if try await store.ref(.branch, branch) == nil {
+                throw SQLError(.undefinedObject, "branch \"\(branch)\" does not exist")
+            }
+            throw SQLError(
+                .serializationFailure, "branch \"\(branch)\" was changed by another commit",
+                hint: "The statement may be tried again.")
+        }
+        return CommitID(hex: id.hex)
+    }
+
+    private func applying(
+        _ changes: [Change], at head: CommitID, root: ObjectID, written: inout [ObjectID: Data]
+    ) async throws(SQLError) -> ObjectID {
+        var schemas: [String: SchemaObject?] = [:]
+        var entries: [String: [String: Data?]] = [:]
+        let (none, noneBytes) = try TreeNode.empty.encoded()
+        for change in changes {
+            switch change {
+            case .putSchema(let definition):
+                let old = try await known(definition.name, schemas, head)
+                if old == nil { written[none] = noneBytes }
+                schemas[definition.name] = SchemaObject(location: definition.location, entries: old?.entries ?? none)
+            case .dropSchema(let name):
+                schemas[name] = .some(nil)
+                entries[name] = nil
+            case .put(let name, let entry):
+                entries[name.schema, default: [:]][name.name] = .some(try ObjectCoding.encode(entry))
+            case .drop(let name):
+                entries[name.schema, default: [:]][name.name] = .some(nil)
+            }
+        }
+        for (name, changed) in entries {
+            guard var schema = try await known(name, schemas, head) else {
+                throw SQLError(.invalidSchema, "schema \"\(name)\" does not exist")
+            }
+            schema.entries = try await tree.changing(schema.entries, changed, written: &written)
+            schemas[name] = schema
+        }
+        var rootChanges: [String: Data?] = [:]
+        for (name, object) in schemas {
+            if let object {
+                rootChanges[name] = .some(try ObjectCoding.encode(object))
+            } else {
+                rootChanges[name] = .some(nil)
+            }
+        }
+        return try await tree.changing(root, rootChanges, written: &written)
+    }
+
+    private func known(
+        _ name: String, _ changed: [String: SchemaObject?], _ head: CommitID
+    ) async throws(SQLError) -> SchemaObject? {
+        if let object = changed[name] { return object }
+        return try await schemaObject(name, at: head)
+    }
+
+    // MARK: - Refs
+
+    public func refs() async throws(SQLError) -> [NamedRef] {
+        try await store.refs().map {
+            NamedRef(kind: $0.kind, name: $0.name, head: CommitID(hex: $0.head.hex), createdAt: $0.createdAt)
+        }
+    }
+
+    public func log(_ ref: Ref, limit: Int) async throws(SQLError) -> [CommitInfo] {
+        let start = try await head(ref)
+        return try await history.log(from: start, limit: limit).map { id, commit in
+            CommitInfo(
+                id: CommitID(hex: id.hex), parents: commit.parents.map { CommitID(hex: $0.hex) },
+                committedAt: commit.committedAt, author: commit.author, message: commit.message)
+        }
+    }
+
+    public func create(_ kind: NamedRef.Kind, _ name: String, at commit: CommitID) async throws(SQLError) {
+        guard !name.isEmpty, name.utf8.count <= VersionedCatalog.refNameMax, !name.contains("@"),
+            !name.unicodeScalars.contains(where: { $0.value < 32 })
+        else {
+            throw SQLError(
+                .invalidName, "invalid \(kind.rawValue) name \"\(name)\"",
+                detail: "A name has 1 to \(VersionedCatalog.refNameMax) bytes, without \"@\" and control characters.")
+        }
+        let made = try await store.swap(
+            kind, name, from: nil, to: ObjectID(hex: commit.hex), writing: [:], at: now())
+        guard made else {
+            throw SQLError(.duplicateObject, "\(kind.rawValue) \"\(name)\" already exists")
+        }
+    }
+
+    public func drop(_ kind: NamedRef.Kind, _ name: String) async throws(SQLError) {
+        guard kind != .branch || name != VersionedCatalog.mainBranch else {
+            throw SQLError(.objectInUse, "cannot drop branch \"\(name)\"", detail: "It is the lake's main branch.")
+        }
+        guard let found = try await store.ref(kind, name) else {
+            throw SQLError(.undefinedObject, "\(kind.rawValue) \"\(name)\" does not exist")
+        }
+        guard try await store.swap(kind, name, from: found.head, to: nil, writing: [:], at: now()) else {
+            throw SQLError(.serializationFailure, "\(kind.rawValue) \"\(name)\" was changed by another commit")
+        }
+    }
+}
