@@ -12,3 +12,5 @@ static inline CURLcode apus_curl_set_data(CURL *handle, CURLoption option, apus_
 static inline CURLcode apus_curl_get_long(CURL *handle, CURLINFO info, long *value) { return curl_easy_getinfo(handle, info, value); }
 static inline CURLcode apus_curl_get_pointer(CURL *handle, CURLINFO info, void **value) { return curl_easy_getinfo(handle, info, value); }
 static inline CURLMcode apus_curl_multi_set_long(CURLM *handle, CURLMoption option, long value) { return curl_multi_setopt(handle, option, value); }
+typedef int (*apus_curl_seek)(void *context, curl_off_t offset, int origin);
+static inline CURLcode apus_curl_set_seek(CURL *handle, CURLoption option, apus_curl_seek value) { return curl_easy_setopt(handle, option, value); }

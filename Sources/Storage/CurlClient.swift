@@ -1,0 +1,196 @@
+// HTTP by libcurl: one thread drives all transfers of a client; requests come in from any thread and answer by callback.
+// It knows nothing of S3: what a body is worth is decided by the request's `accept`, what a failure means by the caller.
+
+import CCurl
+import Foundation
+import Synchronization
+
+/// Limits and waiting times of a client.
+struct HTTPOptions: Sendable {
+    var connectionsMax = 64
+    var connectTimeoutMilliseconds = 5_000
+    /// A transfer that moves no byte for this long has failed.
+    var stallTimeoutSeconds = 30
+    /// A whole request, body included.
+    var requestTimeoutMilliseconds = 600_000
+    /// Certificates to trust instead of the system's.
+    var certificateFile: String?
+}
+
+/// A client with its own thread and its own connections, kept alive between requests.
+final class CurlClient: Sendable {
+    private let loop: CurlLoop
+
+    init(_ options: HTTPOptions) { loop = CurlLoop(options) }
+
+    deinit { loop.stop() }
+
+    /// Sends a request, at the earliest `delayMilliseconds` from now. `done` runs on the client's thread.
+    func send(
+        _ request: HTTPRequest, afterMilliseconds delayMilliseconds: Int = 0,
+        then done: @escaping @Sendable (HTTPResponse) -> Void
+    ) {
+        loop.submit(Transfer(request, done), delayMilliseconds)
+    }
+}
+
+/// The thread and what it owns. `inbox` is shared; everything else belongs to the thread.
+private final class CurlLoop: @unchecked Sendable {
+    /// Requests that may wait for a connection; more than this is a caller without bounds of its own.
+    static let queuedMax = 1 << 18
+    static let pollMillisecondsMax = 1_000
+    static let receiveBufferBytes = 512 << 10
+
+    private struct Inbox {
+        var transfers: [(transfer: Transfer, due: UInt64)] = []
+        var queued = 0
+        var isStarted = false
+        var isStopped = false
+    }
+
+    private let inbox = Mutex(Inbox())
+    private let options: HTTPOptions
+    private let multi: UnsafeMutableRawPointer?
+
+    // The thread's own.
+    private var waiting: [Transfer] = []
+    private var waitingTaken = 0
+    private var delayed: [(transfer: Transfer, due: UInt64)] = []
+    private var active: [UnsafeMutableRawPointer: Transfer] = [:]
+    private var spare: [UnsafeMutableRawPointer] = []
+
+    /// libcurl's global state, set up once.
+    private static let isReady: Bool = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
+
+    init(_ options: HTTPOptions) {
+        self.options = options
+        multi = CurlLoop.isReady ? curl_multi_init() : nil
+        if let multi {
+            _ = apus_curl_multi_set_long(multi, CURLMOPT_MAXCONNECTS, options.connectionsMax)
+        }
+    }
+
+    func submit(_ transfer: Transfer, _ delayMilliseconds: Int) {
+        guard let multi else { return transfer.refuse("libcurl could not be set up") }
+        let due = delayMilliseconds > 0 ? now() + UInt64(delayMilliseconds) : 0
+        enum Step { case start, wake, refuse(String) }
+        let step: Step = inbox.withLock { inbox in
+            if inbox.isStopped { return .refuse("the client was shut down") }
+            if inbox.queued >= CurlLoop.queuedMax { return .refuse("too many requests are waiting") }
+            inbox.queued += 1
+            inbox.transfers.append((transfer, due))
+            if inbox.isStarted { return .wake }
+            inbox.isStarted = true
+            return .start
+        }
+        switch step {
+        case .refuse(let why): transfer.refuse(why)
+        case .wake: curl_multi_wakeup(multi)
+        case .start:
+            let thread = Thread { [self] in run() }
+            thread.name = "storage-http"
+            thread.start()
+        }
+    }
+
+    func stop() {
+        let wasStarted = inbox.withLock { inbox in
+            inbox.isStopped = true
+            return inbox.isStarted
+        }
+        guard let multi else { return }
+        if wasStarted { curl_multi_wakeup(multi) } else { curl_multi_cleanup(multi) }
+    }
+
+    /// Runs until the client is gone and every request was answered.
+    private func run() {
+        guard let multi else { return }
+        while true {
+            let isStopped = takeInbox()
+            startWaiting()
+            var running: Int32 = 0
+            curl_multi_perform(multi, &running)
+            if finishDone() { continue }
+            if isStopped, active.isEmpty, waitingTaken == waiting.count, delayed.isEmpty { break }
+            curl_multi_poll(multi, nil, 0, pollMilliseconds(), nil)
+        }
+        for handle in spare { curl_easy_cleanup(handle) }
+        curl_multi_cleanup(multi)
+    }
+
+    private func takeInbox() -> Bool {
+        let (arrived, isStopped) = inbox.withLock { inbox in
+            let arrived = inbox.transfers
+            inbox.transfers.removeAll(keepingCapacity: true)
+            return (arrived, inbox.isStopped)
+        }
+        for item in arrived {
+            if item.due == 0 { waiting.append(item.transfer) } else { delayed.append(item) }
+        }
+        if !delayed.isEmpty {
+            let time = now()
+            waiting.append(contentsOf: delayed.filter { $0.due <= time }.map(\.transfer))
+            delayed.removeAll { $0.due <= time }
+        }
+        return isStopped
+    }
+
+    private func startWaiting() {
+        while waitingTaken < waiting.count, active.count < options.connectionsMax {
+            let transfer = waiting[waitingTaken]
+            waitingTaken += 1
+            inbox.withLock { $0.queued -= 1 }
+            start(transfer)
+        }
+        if waitingTaken == waiting.count {
+            waiting.removeAll(keepingCapacity: true)
+            waitingTaken = 0
+        } else if waitingTaken >= 1024, waitingTaken * 2 >= waiting.count {
+            waiting.removeFirst(waitingTaken)
+            waitingTaken = 0
+        }
+    }
+
+    private func start(_ transfer: Transfer) {
+        guard let multi, let handle = spare.popLast() ?? curl_easy_init() else {
+            return transfer.refuse("libcurl could not make a handle")
+        }
+        transfer.prepare(handle, options)
+        active[handle] = transfer
+        let code = curl_multi_add_handle(multi, handle)
+        guard code == CURLM_OK else {
+            active[handle] = nil
+            transfer.release()
+            curl_easy_cleanup(handle)
+            return transfer.refuse(String(cString: curl_multi_strerror(code)))
+        }
+    }
+
+    /// Answers the transfers that are done; returns whether there were any.
+    private func finishDone() -> Bool {
+        guard let multi else { return false }
+        var wasAny = false
+        var left: Int32 = 0
+        while let message = curl_multi_info_read(multi, &left) {
+            guard message.pointee.msg == CURLMSG_DONE, let handle = message.pointee.easy_handle else { continue }
+            let code = message.pointee.data.result
+            curl_multi_remove_handle(multi, handle)
+            guard let transfer = active.removeValue(forKey: handle) else { continue }
+            wasAny = true
+            let response = transfer.response(code)
+            transfer.release()
+            curl_easy_reset(handle)
+            spare.append(handle)
+            transfer.finish(response)
+        }
+        return wasAny
+    }
+
+    private func pollMilliseconds() -> Int32 {
+        guard let due = delayed.map(\.due).min() else { return Int32(CurlLoop.pollMillisecondsMax) }
+        let time = now()
+        return due <= time ? 0 : Int32(min(due - time, UInt64(CurlLoop.pollMillisecondsMax)))
+    }
+
+    private func now() -> UInt64 { DispatchTime.now().uptimeNanoseconds / 1_000_000 }
+}

@@ -1,0 +1,265 @@
+// Objects as files of this machine: positioned reads on cached descriptors, whole-file writes by atomic rename.
+
+public import Diagnostics
+import Foundation
+import Synchronization
+
+/// The object store over the local file system.
+///
+/// Relative paths are relative to the directory of the process. Symbolic links are followed.
+public final class LocalStore: ObjectStore {
+    /// Threads for callers that do not block by themselves.
+    static let threadsMax = 8
+    /// Folders nested deeper than this are an error: nothing but a loop looks like that.
+    static let depthMax = 128
+    /// Names that writes in progress have; a crash may leave one behind.
+    static let temporarySuffix = ".apus-partial"
+
+    private let files = FileCache()
+    private let threads = IOThreads(threadsMax: LocalStore.threadsMax)
+    /// Makes "compare and replace" one step among the writers of this process.
+    private let replacing = Mutex<Void>(())
+    private let temporaryNames = Atomic<UInt64>(0)
+
+    public init() {}
+
+    public func fetchPolicy(for path: ObjectPath) -> FetchPolicy { .local }
+
+    // MARK: Reading
+
+    public func read(
+        _ ranges: [Range<Int64>], of path: ObjectPath, metrics: StoreMetrics?, then done: @escaping Done<[Bytes]>
+    ) {
+        threads.run { [self] in
+            done(Result { () throws(SQLError) in try readBlocking(ranges, of: path, metrics: metrics) })
+        }
+    }
+
+    public func readSuffix(
+        _ bytesMax: Int, of path: ObjectPath, metrics: StoreMetrics?,
+        then done: @escaping Done<(bytes: Bytes, info: ObjectInfo)>
+    ) {
+        threads.run { [self] in
+            done(Result { () throws(SQLError) in try readSuffixBlocking(bytesMax, of: path, metrics: metrics) })
+        }
+    }
+
+    /// Reads in the calling thread, without a hop.
+    public func readBlocking(
+        _ ranges: [Range<Int64>], of path: ObjectPath, metrics: StoreMetrics?
+    ) throws(SQLError) -> [Bytes] {
+        let file = try files.open(path)
+        var results: [Bytes] = []
+        results.reserveCapacity(ranges.count)
+        for range in ranges {
+            metrics?.addRequest(bytesRead: Int64(range.count))
+            results.append(try file.read(range))
+        }
+        return results
+    }
+
+    public func readSuffixBlocking(
+        _ bytesMax: Int, of path: ObjectPath, metrics: StoreMetrics?
+    ) throws(SQLError) -> (bytes: Bytes, info: ObjectInfo) {
+        let file = try files.open(path)
+        let size = file.identity.sizeBytes
+        let lower = max(0, size - Int64(max(bytesMax, 0)))
+        metrics?.addRequest(bytesRead: size - lower)
+        return (try file.read(lower..<size), file.identity.info(path))
+    }
+
+    public func head(_ path: ObjectPath, metrics: StoreMetrics?) async throws(SQLError) -> ObjectInfo {
+        metrics?.addRequest()
+        return try await onThread { () throws(SQLError) in
+            try FileIdentity.ofFile(path).info(path)
+        }
+    }
+
+    // MARK: Writing
+
+    public func write(
+        _ parts: [Bytes], to path: ObjectPath, if precondition: Precondition, metrics: StoreMetrics?,
+        then done: @escaping Done<ObjectInfo>
+    ) {
+        threads.run { [self] in
+            done(Result { () throws(SQLError) in
+                let bytes = parts.reduce(0) { $0 + Int64($1.count) }
+                metrics?.addRequest()
+                metrics?.addBytesWritten(bytes)
+                return try write(parts, to: path, precondition)
+            })
+        }
+    }
+
+    /// Writes a temporary file beside the target, syncs it and moves it into place.
+    private func write(
+        _ parts: [Bytes], to path: ObjectPath, _ precondition: Precondition
+    ) throws(SQLError) -> ObjectInfo {
+        try makeFolder(path.parent)
+        let number = temporaryNames.add(1, ordering: .relaxed).newValue
+        let temporary = path.parent.appending(
+            ".\(path.name).\(getpid())-\(number)\(LocalStore.temporarySuffix)")
+        do throws(SQLError) {
+            try writeFile(parts, temporary, reportedAs: path)
+            try replacing.withLock { _ throws(SQLError) in
+                try move(temporary, to: path, precondition)
+            }
+        } catch {
+            unlink(temporary.key)
+            throw error
+        }
+        return try FileIdentity.ofFile(path).info(path)
+    }
+
+    private func writeFile(_ parts: [Bytes], _ temporary: ObjectPath, reportedAs path: ObjectPath) throws(SQLError) {
+        let descriptor = open(temporary.key, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw fileError("could not create file", path, errno) }
+        defer { close(descriptor) }
+        for part in parts {
+            var offset = 0
+            while offset < part.count {
+                let written = Foundation.write(descriptor, part.base + offset, part.count - offset)
+                if written < 0 {
+                    if errno == EINTR { continue }
+                    throw fileError("could not write file", path, errno)
+                }
+                offset += written
+            }
+        }
+        guard fsync(descriptor) == 0 else { throw fileError("could not fsync file", path, errno) }
+    }
+
+    private func move(_ temporary: ObjectPath, to path: ObjectPath, _ precondition: Precondition) throws(SQLError) {
+        switch precondition {
+        case .none: break
+        case .ifAbsent:
+            // A link fails if the name is taken, even by another process; a rename would replace.
+            guard link(temporary.key, path.key) == 0 else {
+                let code = errno
+                if code == EEXIST { throw SQLError(.duplicateFile, "file \"\(path)\" already exists") }
+                throw fileError("could not create file", path, code)
+            }
+            unlink(temporary.key)
+            return
+        case .ifMatch(let etag):
+            let current = try? FileIdentity.ofFile(path)
+            guard current?.etag == etag else { throw changedError(path) }
+        }
+        guard rename(temporary.key, path.key) == 0 else { throw fileError("could not rename file", path, errno) }
+    }
+
+    private func makeFolder(_ folder: ObjectPath) throws(SQLError) {
+        var status = stat()
+        if stat(folder.key, &status) == 0 { return }
+        if folder.parent != folder { try makeFolder(folder.parent) }
+        guard mkdir(folder.key, 0o755) == 0 || errno == EEXIST else {
+            throw fileError("could not create directory", folder, errno)
+        }
+    }
+
+    public func delete(_ paths: [ObjectPath], metrics: StoreMetrics?) async throws(SQLError) {
+        try await onThread { () throws(SQLError) in
+            for path in paths {
+                metrics?.addRequest()
+                guard unlink(path.key) == 0 || errno == ENOENT || errno == ENOTDIR else {
+                    throw fileError("could not remove file", path, errno)
+                }
+            }
+        }
+    }
+
+    // MARK: Listing
+
+    public func list(_ folder: ObjectPath, metrics: StoreMetrics?) async throws(SQLError) -> [ObjectInfo] {
+        try await onThread { () throws(SQLError) in
+            var objects: [ObjectInfo] = []
+            try LocalStore.walk(folder, depth: 0, metrics, into: &objects)
+            objects.sort { $0.path.key.utf8.lexicographicallyPrecedes($1.path.key.utf8) }
+            return objects
+        }
+    }
+
+    public func listChildren(
+        _ folder: ObjectPath, metrics: StoreMetrics?
+    ) async throws(SQLError) -> (folders: [ObjectPath], objects: [ObjectInfo]) {
+        try await onThread { () throws(SQLError) in
+            try LocalStore.children(folder, metrics)
+        }
+    }
+
+    private static func walk(
+        _ folder: ObjectPath, depth: Int, _ metrics: StoreMetrics?, into objects: inout [ObjectInfo]
+    ) throws(SQLError) {
+        guard depth < depthMax else {
+            throw SQLError(.programLimitExceeded, "directories below \"\(folder)\" are nested too deeply")
+        }
+        let children = try children(folder, metrics)
+        objects.append(contentsOf: children.objects)
+        for child in children.folders { try walk(child, depth: depth + 1, metrics, into: &objects) }
+    }
+
+    private static func children(
+        _ folder: ObjectPath, _ metrics: StoreMetrics?
+    ) throws(SQLError) -> (folders: [ObjectPath], objects: [ObjectInfo]) {
+        metrics?.addList()
+        let place = folder.key.isEmpty ? "." : folder.key
+        guard let directory = opendir(place) else {
+            if errno == ENOENT || errno == ENOTDIR { return ([], []) }
+            throw fileError("could not open directory", folder, errno)
+        }
+        defer { closedir(directory) }
+        // What lies in "." is named without it, as a shell would.
+        let base = folder.key == "." ? folder.replacing(key: "") : folder
+        var folders: [ObjectPath] = []
+        var objects: [ObjectInfo] = []
+        while true {
+            errno = 0
+            guard let entry = readdir(directory) else {
+                if errno != 0 { throw fileError("could not read directory", folder, errno) }
+                break
+            }
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { tuple in
+                tuple.withMemoryRebound(to: CChar.self, capacity: 256) { String(validatingCString: $0) }
+            }
+            // A name that is not UTF-8 cannot be named in SQL either.
+            guard let name, name != ".", name != "..", !name.hasSuffix(temporarySuffix) else { continue }
+            let path = base.appending(name)
+            var status = stat()
+            // A file deleted since, or a link to nothing: not there.
+            guard stat(path.key, &status) == 0 else { continue }
+            switch status.st_mode & S_IFMT {
+            case S_IFDIR: folders.append(path)
+            case S_IFREG: objects.append(FileIdentity(status).info(path))
+            default: break
+            }
+        }
+        folders.sort { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+        objects.sort { $0.path.key.utf8.lexicographicallyPrecedes($1.path.key.utf8) }
+        return (folders, objects)
+    }
+
+    private func onThread<T: Sendable>(
+        _ body: @escaping @Sendable () throws(SQLError) -> T
+    ) async throws(SQLError) -> T {
+        try await resultOf { done in
+            threads.run { done(Result { () throws(SQLError) in try body() }) }
+        }.get()
+    }
+}
+
+/// The error of a failed system call on a file.
+func fileError(_ what: String, _ path: ObjectPath, _ code: Int32) -> SQLError {
+    let state: SQLState =
+        switch code {
+        case ENOENT, ENOTDIR: .undefinedFile
+        case EACCES, EPERM, EROFS: .insufficientPrivilege
+        case ENOSPC, EDQUOT: .diskFull
+        default: .ioError
+        }
+    return SQLError(state, "\(what) \"\(path)\": \(String(cString: strerror(code)))")
+}
+
+/// The error of a conditional write that came too late.
+func changedError(_ path: ObjectPath) -> SQLError {
+    SQLError(.serializationFailure, "could not write \"\(path)\" because it was changed concurrently")
+}

@@ -1,0 +1,324 @@
+// Objects of an S3 server: ranged GET, single PUT, paged LIST, HEAD and DELETE.
+// No answer is believed before its status, its Content-Range and its length say that it is what was asked for.
+
+public import Diagnostics
+import Foundation
+import Synchronization
+
+/// The object store over any server that speaks S3.
+public final class S3Store: ObjectStore {
+    /// Longer ranges are read in several requests side by side, straight into one block.
+    static let partBytes: Int64 = 8 << 20
+    /// What one PUT may carry, by the rules of S3.
+    static let putBytesMax: Int64 = 5 << 30
+    /// A server that ignores ranges must not make us wait for more than this before the bytes we want.
+    static let skipBytesMax: Int64 = 1 << 30
+    /// Listings beyond this are a mistake, or need another catalog.
+    static let objectsMax = 20_000_000
+    /// Requests of one `delete` in flight.
+    static let deletesAtOnce = 32
+
+    private let sender: S3Sender
+
+    public init(_ configuration: S3Configuration) { sender = S3Sender(configuration) }
+
+    public var configuration: S3Configuration { sender.configuration }
+
+    public func fetchPolicy(for path: ObjectPath) -> FetchPolicy { .remote }
+
+    // MARK: Reading
+
+    public func read(
+        _ ranges: [Range<Int64>], of path: ObjectPath, metrics: StoreMetrics?, then done: @escaping Done<[Bytes]>
+    ) {
+        var parts: [(range: Range<Int64>, target: Bytes, offset: Int)] = []
+        var targets: [Bytes] = []
+        do throws(SQLError) {
+            for range in ranges {
+                guard range.lowerBound >= 0 else { throw outOfBounds(range, path, sizeBytes: 0) }
+                let target = range.isEmpty ? Bytes.empty : try Bytes(unfilled: range.count)
+                targets.append(target)
+                for part in S3Store.parts(of: range) {
+                    parts.append((part, target, Int(part.lowerBound - range.lowerBound)))
+                }
+            }
+        } catch {
+            return done(.failure(error))
+        }
+        guard !parts.isEmpty else { return done(.success(targets)) }
+        let gathering = Gathering(targets, path, parts: parts.count, done)
+        for part in parts {
+            let operation = S3Store.reading(part.range, of: path, into: part.target, at: part.offset)
+            sender.send(operation, metrics) { result in
+                if case .success(let response) = result { metrics?.addBytesRead(Int64(response.windowBytes)) }
+                gathering.take(result)
+            }
+        }
+    }
+
+    /// Cuts a range into requests of about equal size.
+    static func parts(of range: Range<Int64>) -> [Range<Int64>] {
+        if range.isEmpty { return [] }
+        let size = Int64(range.count)
+        let count = (size + partBytes - 1) / partBytes
+        return (0..<count).map { index in
+            range.lowerBound + size * index / count..<range.lowerBound + size * (index + 1) / count
+        }
+    }
+
+    private static func reading(
+        _ range: Range<Int64>, of path: ObjectPath, into target: Bytes, at offset: Int
+    ) -> S3Operation {
+        var operation = S3Operation(verb: "read", path: path)
+        operation.headers = ["range: bytes=\(range.lowerBound)-\(range.upperBound - 1)"]
+        operation.accept = { head in
+            switch Extent(head, asked: range) {
+            case .here(let skip): .window(skip: skip, count: range.count, target: target, offset: offset)
+            case .tooShort, .wrong: .refuse
+            }
+        }
+        operation.check = { response in
+            switch Extent(response.head, asked: range) {
+            case .tooShort(let size): return .failed(outOfBounds(range, path, sizeBytes: size))
+            case .wrong(let why): return .again(why)
+            case .here:
+                if let failure = response.failure, failure.kind == .permanent { return .again(failure.text) }
+                return response.windowBytes == range.count
+                    ? .good : .again("the body ended after \(response.windowBytes) of \(range.count) bytes")
+            }
+        }
+        operation.judge = { response, _ in
+            guard response.head.status == 416 else { return nil }
+            let size = response.head["content-range"].flatMap { $0.split(separator: "/").last }.flatMap { Int64($0) }
+            return .failed(outOfBounds(range, path, sizeBytes: size ?? -1))
+        }
+        return operation
+    }
+
+    public func readSuffix(
+        _ bytesMax: Int, of path: ObjectPath, metrics: StoreMetrics?,
+        then done: @escaping Done<(bytes: Bytes, info: ObjectInfo)>
+    ) {
+        guard bytesMax > 0 else {
+            return head(path, metrics) { result in done(result.map { (.empty, $0) }) }
+        }
+        let suffix = SuffixTarget(bytesMax)
+        var operation = S3Operation(verb: "read", path: path)
+        operation.headers = ["range: bytes=-\(bytesMax)"]
+        operation.accept = { suffix.plan($0) }
+        operation.check = { suffix.check($0) }
+        operation.judge = { response, _ in response.head.status == 416 ? .good : nil }
+        sender.send(operation, metrics) { [self] result in
+            switch result {
+            case .failure(let error): done(.failure(error))
+            case .success(let response) where response.head.status == 416:
+                // An object without bytes has no last bytes either.
+                head(path, metrics) { result in
+                    done(result.flatMap { info in
+                        info.sizeBytes == 0
+                            ? .success((.empty, info))
+                            : .failure(SQLError(.ioError, "could not read \"\(path)\": the server refused the range"))
+                    })
+                }
+            case .success(let response):
+                metrics?.addBytesRead(Int64(response.windowBytes))
+                guard let (bytes, sizeBytes) = suffix.result(response) else {
+                    return done(.failure(SQLError(.ioError, "could not read \"\(path)\": unexpected answer")))
+                }
+                done(.success((bytes, S3Store.info(path, sizeBytes, response.head))))
+            }
+        }
+    }
+
+    private static func info(_ path: ObjectPath, _ sizeBytes: Int64, _ head: HTTPHead) -> ObjectInfo {
+        ObjectInfo(
+            path: path, sizeBytes: sizeBytes, modified: head["last-modified"].flatMap { S3Time.ofHeader($0) } ?? 0,
+            etag: head["etag"].map(ETag.bare))
+    }
+
+    public func head(_ path: ObjectPath, metrics: StoreMetrics?) async throws(SQLError) -> ObjectInfo {
+        try await resultOf { done in head(path, metrics, then: done) }.get()
+    }
+
+    private func head(_ path: ObjectPath, _ metrics: StoreMetrics?, then done: @escaping Done<ObjectInfo>) {
+        var operation = S3Operation(verb: "read", path: path, method: .head)
+        operation.check = { $0.head.contentLength == nil ? .again("the answer tells no size") : .good }
+        sender.send(operation, metrics) { result in
+            done(result.map { S3Store.info(path, $0.head.contentLength ?? 0, $0.head) })
+        }
+    }
+
+    // MARK: Writing
+
+    public func write(
+        _ parts: [Bytes], to path: ObjectPath, if precondition: Precondition, metrics: StoreMetrics?,
+        then done: @escaping Done<ObjectInfo>
+    ) {
+        let size = parts.reduce(0) { $0 + Int64($1.count) }
+        guard size <= S3Store.putBytesMax else {
+            return done(.failure(SQLError(
+                .programLimitExceeded, "could not write \"\(path)\": \(size) bytes are more than one request carries")))
+        }
+        // A conditional write whose answer got lost looks, when sent again, as if somebody else had been faster.
+        // The mark tells whether it was us.
+        let mark = String(UInt64.random(in: 0 ... .max), radix: 36) + String(UInt64.random(in: 0 ... .max), radix: 36)
+        var operation = S3Operation(verb: "write", path: path, method: .put, body: parts)
+        operation.headers = ["content-type: application/octet-stream", "x-amz-meta-apus-write: \(mark)"]
+        switch precondition {
+        case .none: break
+        case .ifAbsent: operation.headers.append("if-none-match: *")
+        case .ifMatch(let etag): operation.headers.append("if-match: \"\(etag)\"")
+        }
+        operation.judge = { response, attempt in
+            switch response.head.status {
+            case 412: attempt > 0 ? .good : .failed(S3Store.conflict(path, precondition))
+            // Two conditional writes at one time: S3 asks the slower one to try again.
+            case 409: .again("conflicting writes")
+            case 404 where precondition.isMatch: .failed(S3Store.conflict(path, precondition))
+            default: nil
+            }
+        }
+        sender.send(operation, metrics) { [self] result in
+            switch result {
+            case .failure(let error): done(.failure(error))
+            case .success(let response):
+                head(path, metrics, mark: response.head.status == 412 ? mark : nil) { result in
+                    metrics?.addBytesWritten(size)
+                    switch result {
+                    case .success(let info?): done(.success(info))
+                    case .success(nil): done(.failure(S3Store.conflict(path, precondition)))
+                    case .failure(let error): done(.failure(error))
+                    }
+                } orAnswer: {
+                    response.head["etag"].map { etag in
+                        ObjectInfo(
+                            path: path, sizeBytes: size, modified: S3Store.modified(response), etag: ETag.bare(etag))
+                    }
+                }
+            }
+        }
+    }
+
+    /// When an object just written was: the server's clock, not ours.
+    private static func modified(_ response: HTTPResponse) -> Int64 {
+        response.head["date"].flatMap { S3Time.ofHeader($0) } ?? Int64(Date().timeIntervalSince1970 * 1_000_000)
+    }
+
+    /// Tells what was written: from the answer itself if it says enough and needs no proof, else by asking.
+    /// With a mark, the object must carry it: nil if it does not.
+    private func head(
+        _ path: ObjectPath, _ metrics: StoreMetrics?, mark: String?, then done: @escaping Done<ObjectInfo?>,
+        orAnswer answer: () -> ObjectInfo?
+    ) {
+        if mark == nil, let info = answer() { return done(.success(info)) }
+        sender.send(S3Operation(verb: "read", path: path, method: .head), metrics) { result in
+            done(result.map { response in
+                if let mark, response.head["x-amz-meta-apus-write"] != mark { return nil }
+                return S3Store.info(path, response.head.contentLength ?? 0, response.head)
+            })
+        }
+    }
+
+    private static func conflict(_ path: ObjectPath, _ precondition: Precondition) -> SQLError {
+        precondition == .ifAbsent
+            ? SQLError(.duplicateFile, "file \"\(path)\" already exists") : changedError(path)
+    }
+
+    public func delete(_ paths: [ObjectPath], metrics: StoreMetrics?) async throws(SQLError) {
+        var rest = paths.dropFirst(S3Store.deletesAtOnce)
+        let failure = await withTaskGroup(of: Result<Void, SQLError>.self) { group in
+            var failure: SQLError?
+            for path in paths.prefix(S3Store.deletesAtOnce) { group.addTask { await self.delete(path, metrics) } }
+            while let result = await group.next() {
+                if case .failure(let error) = result { failure = failure ?? error }
+                if let path = rest.popFirst() { group.addTask { await self.delete(path, metrics) } }
+            }
+            return failure
+        }
+        if let failure { throw failure }
+    }
+
+    private func delete(_ path: ObjectPath, _ metrics: StoreMetrics?) async -> Result<Void, SQLError> {
+        var operation = S3Operation(verb: "delete", path: path, method: .delete)
+        operation.judge = { response, _ in
+            response.head.status == 404 && S3ErrorDocument(response.body).code != "NoSuchBucket" ? .good : nil
+        }
+        return await resultOf { done in sender.send(operation, metrics, then: done) }.map { _ in }
+    }
+
+    // MARK: Listing
+
+    public func list(_ folder: ObjectPath, metrics: StoreMetrics?) async throws(SQLError) -> [ObjectInfo] {
+        try await pages(folder, delimiter: nil, metrics).objects
+    }
+
+    public func listChildren(
+        _ folder: ObjectPath, metrics: StoreMetrics?
+    ) async throws(SQLError) -> (folders: [ObjectPath], objects: [ObjectInfo]) {
+        try await pages(folder, delimiter: "/", metrics)
+    }
+
+    private func pages(
+        _ folder: ObjectPath, delimiter: String?, _ metrics: StoreMetrics?
+    ) async throws(SQLError) -> (folders: [ObjectPath], objects: [ObjectInfo]) {
+        let prefix = folder.folderKey
+        var folders: [ObjectPath] = []
+        var objects: [ObjectInfo] = []
+        var token: String?
+        while true {
+            metrics?.addList()
+            let operation = S3Store.listing(folder, prefix, delimiter, token)
+            let response = try await resultOf { done in sender.send(operation, metrics, then: done) }.get()
+            guard let page = S3ListPage(response.body) else {
+                throw SQLError(.ioError, "could not list \"\(folder)\": the server's answer is no listing")
+            }
+            for entry in page.entries {
+                guard entry.key.utf8.starts(with: prefix.utf8) else {
+                    throw SQLError(.ioError, "could not list \"\(folder)\": the server listed another folder")
+                }
+                // Consoles make such objects to show an empty folder.
+                if entry.key.hasSuffix("/"), entry.sizeBytes == 0 { continue }
+                objects.append(ObjectInfo(
+                    path: folder.replacing(key: entry.key), sizeBytes: entry.sizeBytes, modified: entry.modified,
+                    etag: entry.etag))
+            }
+            for folderKey in page.prefixes where folderKey.hasSuffix("/") && folderKey.utf8.count > prefix.utf8.count {
+                folders.append(folder.replacing(key: String(folderKey.dropLast())))
+            }
+            guard page.isTruncated else { break }
+            guard let next = page.nextToken, !next.isEmpty, next != token else {
+                throw SQLError(.ioError, "could not list \"\(folder)\": the server does not go on")
+            }
+            guard objects.count <= S3Store.objectsMax else {
+                throw SQLError(.programLimitExceeded, "too many objects below \"\(folder)\"")
+            }
+            token = next
+        }
+        folders.sort { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+        objects.sort { $0.path.key.utf8.lexicographicallyPrecedes($1.path.key.utf8) }
+        return (folders, objects)
+    }
+
+    private static func listing(
+        _ folder: ObjectPath, _ prefix: String, _ delimiter: String?, _ token: String?
+    ) -> S3Operation {
+        var operation = S3Operation(verb: "list", path: folder, isOfBucket: true)
+        // In the order of their names, as the signature wants them.
+        if let token { operation.query.append(("continuation-token", token)) }
+        if let delimiter { operation.query.append(("delimiter", delimiter)) }
+        operation.query.append(("encoding-type", "url"))
+        operation.query.append(("list-type", "2"))
+        operation.query.append(("prefix", prefix))
+        operation.check = { response in
+            if response.failure != nil { return .good }
+            return S3ListPage.isListing(response.body) ? .good : .again("the answer is no listing")
+        }
+        return operation
+    }
+}
+
+extension Precondition {
+    fileprivate var isMatch: Bool {
+        if case .ifMatch = self { true } else { false }
+    }
+}

@@ -1,0 +1,100 @@
+// All stores as one: the scheme of a path says where it goes.
+
+public import Diagnostics
+import Foundation
+import Synchronization
+
+/// Local files and S3 behind one door.
+public final class Stores: ObjectStore {
+    private let local: any ObjectStore
+    private let s3: any ObjectStore
+    private let ofBuckets: [String: any ObjectStore]
+
+    /// `buckets` names those that live on another server than the rest.
+    public init(s3 configuration: S3Configuration = S3Configuration(), buckets: [String: S3Configuration] = [:]) {
+        local = LocalStore()
+        s3 = S3Store(configuration)
+        // Buckets of one server share its connections.
+        var ofConfigurations: [S3Configuration: any ObjectStore] = [configuration: s3]
+        var ofBuckets: [String: any ObjectStore] = [:]
+        for (bucket, configuration) in buckets {
+            let store = ofConfigurations[configuration] ?? S3Store(configuration)
+            ofConfigurations[configuration] = store
+            ofBuckets[bucket] = store
+        }
+        self.ofBuckets = ofBuckets
+    }
+
+    /// Puts given stores together; tests use it.
+    public init(local: any ObjectStore, s3: any ObjectStore) {
+        self.local = local
+        self.s3 = s3
+        ofBuckets = [:]
+    }
+
+    private func store(of path: ObjectPath) -> any ObjectStore {
+        switch path.scheme {
+        case .file: local
+        case .s3: ofBuckets[path.bucket] ?? s3
+        }
+    }
+
+    public func read(
+        _ ranges: [Range<Int64>], of path: ObjectPath, metrics: StoreMetrics?, then done: @escaping Done<[Bytes]>
+    ) {
+        store(of: path).read(ranges, of: path, metrics: metrics, then: done)
+    }
+
+    public func readSuffix(
+        _ bytesMax: Int, of path: ObjectPath, metrics: StoreMetrics?,
+        then done: @escaping Done<(bytes: Bytes, info: ObjectInfo)>
+    ) {
+        store(of: path).readSuffix(bytesMax, of: path, metrics: metrics, then: done)
+    }
+
+    public func write(
+        _ parts: [Bytes], to path: ObjectPath, if precondition: Precondition, metrics: StoreMetrics?,
+        then done: @escaping Done<ObjectInfo>
+    ) {
+        store(of: path).write(parts, to: path, if: precondition, metrics: metrics, then: done)
+    }
+
+    public func list(_ folder: ObjectPath, metrics: StoreMetrics?) async throws(SQLError) -> [ObjectInfo] {
+        try await store(of: folder).list(folder, metrics: metrics)
+    }
+
+    public func listChildren(
+        _ folder: ObjectPath, metrics: StoreMetrics?
+    ) async throws(SQLError) -> (folders: [ObjectPath], objects: [ObjectInfo]) {
+        try await store(of: folder).listChildren(folder, metrics: metrics)
+    }
+
+    public func head(_ path: ObjectPath, metrics: StoreMetrics?) async throws(SQLError) -> ObjectInfo {
+        try await store(of: path).head(path, metrics: metrics)
+    }
+
+    public func delete(_ paths: [ObjectPath], metrics: StoreMetrics?) async throws(SQLError) {
+        // One call for each store, so that each can work on its paths side by side.
+        var rest = paths[...]
+        while let first = rest.first {
+            let key = (first.scheme, first.bucket)
+            let run = rest.prefix { ($0.scheme, $0.bucket) == key }
+            try await store(of: first).delete(Array(run), metrics: metrics)
+            rest = rest.dropFirst(run.count)
+        }
+    }
+
+    public func readBlocking(
+        _ ranges: [Range<Int64>], of path: ObjectPath, metrics: StoreMetrics?
+    ) throws(SQLError) -> [Bytes] {
+        try store(of: path).readBlocking(ranges, of: path, metrics: metrics)
+    }
+
+    public func readSuffixBlocking(
+        _ bytesMax: Int, of path: ObjectPath, metrics: StoreMetrics?
+    ) throws(SQLError) -> (bytes: Bytes, info: ObjectInfo) {
+        try store(of: path).readSuffixBlocking(bytesMax, of: path, metrics: metrics)
+    }
+
+    public func fetchPolicy(for path: ObjectPath) -> FetchPolicy { store(of: path).fetchPolicy(for: path) }
+}
