@@ -1,0 +1,32 @@
+# Four commands: run, test, bench, lint. Each installs what is missing, then calls the plain swift command it prints.
+# Variables: PORT and HTTP_PORT (make run), FILTER (make test FILTER=WireTests).
+
+PORT ?= 5432
+HTTP_PORT ?= 8080
+DATA ?= data
+SWIFT ?= swift
+PACKAGES = libcurl4-openssl-dev libsnappy-dev libzstd-dev liblz4-dev libbrotli-dev zlib1g-dev libpcre2-dev \
+	libsqlite3-dev libssl-dev pkg-config tzdata
+BINARY = .build/release/apus
+LINKING = --static-swift-stdlib
+
+.PHONY: run build test bench lint packages
+
+run: build
+	@sh .ci/serve-sample "$(BINARY)" "$(PORT)" "$(HTTP_PORT)" "$(DATA)"
+
+build: packages
+	$(SWIFT) build -c release --product apus $(LINKING)
+
+test: packages
+	sh .ci/test-packages
+	$(SWIFT) test $(if $(FILTER),--filter $(FILTER))
+
+bench: build
+	python3 Tests/Bench/bench.py --binary $(BINARY) $(ARGS)
+
+lint:
+	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests
+
+packages:
+	@sh .ci/packages $(PACKAGES)
