@@ -14,22 +14,40 @@ public struct CatalogSnapshot: Sendable {
         public var schema: String?
         /// The name, without an `@ref` suffix.
         public var name: String
-        /// The version asked for, nil for the session's.
+        /// The version asked for, nil for the session's. Inside a view that was itself asked for at a version: that.
         public var ref: Ref?
-        public init(database: String? = nil, schema: String? = nil, name: String, ref: Ref? = nil) {
+        /// Schemas to search for a name without schema inside a view: the view's; nil for the session's.
+        public var searchPath: [String]?
+        public init(
+            database: String? = nil, schema: String? = nil, name: String, ref: Ref? = nil, searchPath: [String]? = nil
+        ) {
             self.database = database
             self.schema = schema
             self.name = name
             self.ref = ref
+            self.searchPath = searchPath
+        }
+    }
+    /// A call of a table function that reads files: the same call is the same table, wherever it stands.
+    public struct FileCall: Hashable, Sendable {
+        /// "read_parquet".
+        public var function: String
+        public var paths: [String]
+        /// By lower-case name.
+        public var options: [String: Scalar]
+        public init(function: String, paths: [String], options: [String: Scalar] = [:]) {
+            self.function = function
+            self.paths = paths
+            self.options = options
         }
     }
     public var relations: [Reference: Relation]
-    /// Tables of table functions that read files, by the position of the call in the SQL text.
-    public var functionTables: [Int: any Table]
+    /// Tables of table functions that read files.
+    public var fileTables: [FileCall: any Table]
 
-    public init(relations: [Reference: Relation] = [:], functionTables: [Int: any Table] = [:]) {
+    public init(relations: [Reference: Relation] = [:], fileTables: [FileCall: any Table] = [:]) {
         self.relations = relations
-        self.functionTables = functionTables
+        self.fileTables = fileTables
     }
 }
 

@@ -1,7 +1,6 @@
 // Plan nodes: what to compute, not how. Kept apart from Expr; switches over it are exhaustive.
 public import Catalogs
 public import Columns
-public import Functions
 
 /// A relational expression. Each node's `columns` are its output, in order.
 public indirect enum LogicalPlan: Sendable {
