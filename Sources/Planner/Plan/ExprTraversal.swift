@@ -1,5 +1,7 @@
 // Walking and rebuilding expressions: operands, sameness, replacement through subqueries.
+import Columns
 public import Diagnostics
+import Functions
 
 extension Expr {
     /// The direct operands; those inside a subquery's plan are not among them.
