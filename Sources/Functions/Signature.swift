@@ -149,20 +149,3 @@ public enum CastContext: Int, Sendable, Comparable {
     case implicit, assignment, explicit
     public static func < (left: CastContext, right: CastContext) -> Bool { left.rawValue < right.rawValue }
 }
-
-/// A session's time zone. Fixed offsets now; zone files are looked up by ``offset(atUTC:)``.
-public struct SessionTimeZone: Sendable {
-    /// The name as set.
-    public let name: String
-    private let offsetAtUTC: @Sendable (Int64) -> Int32
-
-    public init(name: String, offsetAtUTC: @escaping @Sendable (Int64) -> Int32) {
-        self.name = name
-        self.offsetAtUTC = offsetAtUTC
-    }
-
-    /// Seconds east of UTC at an instant given in microseconds since 1970.
-    public func offset(atUTC microseconds: Int64) -> Int32 { offsetAtUTC(microseconds) }
-
-    public static let utc = SessionTimeZone(name: "UTC") { _ in 0 }
-}
