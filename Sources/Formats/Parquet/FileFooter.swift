@@ -1,0 +1,109 @@
+// A Parquet file's footer: schema, row groups and where their pages are. Parsed once, kept in a cache, read by all.
+
+public import Columns
+import Diagnostics
+public import Storage
+
+/// What a file says about itself.
+public final class FileFooter: Sendable {
+    /// Rows that were written together.
+    public struct RowGroup: Sendable, Hashable {
+        public var rows: Int64
+        /// The number of its first row in the file.
+        public var firstRow: Int64
+    }
+
+    /// Path, size and version of the file.
+    public let info: ObjectInfo
+    /// The top-level columns.
+    public let fields: [FileField]
+    public let rowGroups: [RowGroup]
+    /// Rows of all row groups.
+    public let rows: Int64
+    /// Key-value metadata.
+    public let keyValues: [String: String]
+    /// The program that wrote the file, as it calls itself.
+    public let createdBy: String?
+
+    /// The whole file if it is small: no further request is needed to scan it.
+    let contents: Bytes?
+    let chunks: ContiguousArray<ChunkMeta>
+    /// By column; nil when it cannot be read.
+    let leaves: [Leaf?]
+    private let leafCount: Int
+    private let hasKnownOrder: [Bool]
+    private let metadata: Bytes
+
+    /// Parses the metadata of the file `info`.
+    init(_ metadata: Bytes, info: ObjectInfo, contents: Bytes?) throws(Damage) {
+        var reader = ThriftReader(metadata.base, count: metadata.count)
+        let file = try FileMetadata(&reader)
+        let columns = try Leaf.columns(of: file.elements)
+        guard file.chunks.count == columns.total * file.groupRows.count else {
+            throw Damage("row groups do not have the columns of the schema")
+        }
+        var first: Int64 = 0
+        var groups: [RowGroup] = []
+        groups.reserveCapacity(file.groupRows.count)
+        for rows in file.groupRows {
+            groups.append(RowGroup(rows: rows, firstRow: first))
+            first += rows
+        }
+        self.info = info
+        self.contents = contents
+        self.metadata = metadata
+        fields = columns.fields
+        leaves = columns.leaves
+        leafCount = columns.total
+        chunks = file.chunks
+        hasKnownOrder = file.hasKnownOrder
+        rowGroups = groups
+        rows = first
+        keyValues = file.keyValues
+        createdBy = file.createdBy
+    }
+
+    /// The top-level columns as a schema. Columns that cannot be read are there with the type `unknown`.
+    public var schema: Schema { Schema(fields.map { Field($0.name, $0.type, isNullable: $0.isNullable) }) }
+
+    /// Bytes of some columns of a row group, compressed.
+    public func bytes(ofRowGroup group: Int, columns: [Int]) -> Int64 {
+        var total: Int64 = 0
+        for column in columns {
+            if let chunk = chunk(group, column) { total &+= max(0, chunk.compressedBytes) }
+        }
+        return total
+    }
+
+    /// The statistics of a column in a row group; empty when there are none that can be trusted.
+    public func statistics(rowGroup group: Int, column: Int) -> ChunkStatistics {
+        guard let leaf = leaves[column], let chunk = chunk(group, column), chunk.statisticsAt >= 0 else {
+            return ChunkStatistics()
+        }
+        let isOrderKnown = hasKnownOrder.isEmpty || (leaf.index < hasKnownOrder.count && hasKnownOrder[leaf.index])
+        var reader = ThriftReader(metadata.base, count: metadata.count, at: Int(chunk.statisticsAt))
+        defer { withExtendedLifetime(metadata) {} }
+        return (try? StatisticsReader.read(&reader, leaf, isOrderKnown: isOrderKnown)) ?? ChunkStatistics()
+    }
+
+    /// Memory held, for the cache.
+    var sizeBytes: Int {
+        let held = contents?.count ?? metadata.count
+        return held + chunks.count * MemoryLayout<ChunkMeta>.stride + fields.count * 128 + rowGroups.count * 16 + 512
+    }
+
+    /// The chunk of a readable column.
+    func chunk(_ group: Int, _ column: Int) -> ChunkMeta? {
+        guard let leaf = leaves[column] else { return nil }
+        return chunks[group * leafCount + leaf.index]
+    }
+
+    /// The place of a chunk's pages in the file.
+    func range(of chunk: ChunkMeta) throws(Damage) -> Range<Int64> {
+        let start = chunk.start
+        guard start >= 4, chunk.compressedBytes >= 0, start <= info.sizeBytes,
+            chunk.compressedBytes <= info.sizeBytes - start
+        else { throw Damage("a column chunk lies outside the file", at: start) }
+        return start..<start + chunk.compressedBytes
+    }
+}
