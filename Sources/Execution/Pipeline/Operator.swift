@@ -15,7 +15,7 @@ protocol TransformStage: Sendable {
 }
 
 /// Where a pipeline's rows end.
-protocol SinkStage: Sendable {
+protocol SinkStage: AnyObject, Sendable {
     func worker(_ run: QueryRun) throws(SQLError) -> any Sink
     /// Called once, after every worker of every pipeline that feeds this sink has combined. Pipelines that depend on
     /// this one start afterwards.
@@ -28,7 +28,7 @@ enum Output {
     case one(Batch)
     /// A batch, and the same input must be applied again for more (joins that expand).
     case more(Batch)
-    /// A batch (or none), and no further input is wanted (a limit that is reached).
+    /// A batch (or none), and no worker of this pipeline needs further input (a limit that is reached).
     case last(Batch?)
 }
 
@@ -51,13 +51,40 @@ protocol Sink: AnyObject {
     func combine() throws(SQLError)
 }
 
-/// Rows that flow from one source through transforms into one sink.
+/// A transform and the plan node that it counts for.
+struct Step: Sendable {
+    let stage: any TransformStage
+    let profile: OperatorProfile?
+
+    init(_ stage: any TransformStage, _ profile: OperatorProfile? = nil) {
+        self.stage = stage
+        self.profile = profile
+    }
+}
+
+/// Rows that flow from one source through transforms into one sink. Several pipelines may feed one sink.
 struct Pipeline: Sendable {
     let source: any SourceStage
-    let transforms: [any TransformStage]
+    let steps: [Step]
     let sink: any SinkStage
     /// Indexes of pipelines whose sinks must have finished before this one starts.
     let dependencies: [Int]
     /// Whether only one worker may run it (order matters).
     let isSerial: Bool
+    /// Plan nodes that the source's rows and time, and the sink's time, count for.
+    let sourceProfile: OperatorProfile?
+    let sinkProfile: OperatorProfile?
+
+    init(
+        source: any SourceStage, steps: [Step] = [], sink: any SinkStage, dependencies: [Int] = [],
+        isSerial: Bool = false, sourceProfile: OperatorProfile? = nil, sinkProfile: OperatorProfile? = nil
+    ) {
+        self.source = source
+        self.steps = steps
+        self.sink = sink
+        self.dependencies = dependencies
+        self.isSerial = isSerial
+        self.sourceProfile = sourceProfile
+        self.sinkProfile = sinkProfile
+    }
 }

@@ -1,4 +1,4 @@
-// A running query as its operators see it: cancellation, memory, context.
+// A running query as its operators see it: cancellation, memory, context, profile.
 import Columns
 import Diagnostics
 import Functions
@@ -10,19 +10,52 @@ final class QueryRun: Sendable {
     let functions: FunctionContext
     /// Memory that operators account for.
     let memory: MemoryPool
+    /// Workers that one pipeline may have.
+    let threads: Int
+    /// Whether stages are timed.
+    let isProfiled: Bool
     private let reason = Mutex<SQLError?>(nil)
     private let stopped = Atomic<Bool>(false)
+    private let watchers = Mutex<[@Sendable (SQLError) -> Void]>([])
 
-    init(functions: FunctionContext, memory: MemoryPool) {
+    init(functions: FunctionContext, memory: MemoryPool, threads: Int = 1, isProfiled: Bool = false) {
         self.functions = functions
         self.memory = memory
+        self.threads = max(1, threads)
+        self.isProfiled = isProfiled
     }
 
     /// Asks every worker to stop; the first reason wins.
     func stop(_ error: SQLError) {
-        reason.withLock { if $0 == nil { $0 = error } }
+        let isFirst = reason.withLock { first in
+            guard first == nil else { return false }
+            first = error
+            return true
+        }
+        guard isFirst else { return }
         stopped.store(true, ordering: .releasing)
+        let called = watchers.withLock { list in
+            let all = list
+            list = []
+            return all
+        }
+        for watcher in called { watcher(error) }
     }
+
+    /// Calls `watcher` once when the query is stopped: at once when it already was.
+    func onStop(_ watcher: @escaping @Sendable (SQLError) -> Void) {
+        watchers.withLock { $0.append(watcher) }
+        guard isStopped, let error = reason.withLock({ $0 }) else { return }
+        let late = watchers.withLock { list in
+            let all = list
+            list = []
+            return all
+        }
+        for watcher in late { watcher(error) }
+    }
+
+    /// Forgets the watchers; called when the query has ended.
+    func close() { watchers.withLock { $0 = [] } }
 
     /// Throws when the query was stopped. Call at least once a batch; in long loops, every few thousand rows.
     func check() throws(SQLError) {
@@ -32,4 +65,6 @@ final class QueryRun: Sendable {
 
     /// Whether the query was stopped.
     var isStopped: Bool { stopped.load(ordering: .relaxed) }
+    /// Why the query was stopped.
+    var stopReason: SQLError? { reason.withLock { $0 } }
 }

@@ -1,0 +1,92 @@
+// Equality of two columns as SQL's `=` sees it, for IN lists and IS NOT DISTINCT FROM. Hot for plain types.
+import Columns
+
+enum ColumnEquality {
+    /// Writes 1 for rows whose values are equal; rows with NULLs get any value.
+    static func write(_ a: Column, _ b: Column, _ rows: Int, to out: UnsafeMutablePointer<UInt8>) {
+        guard a.physical == b.physical else {
+            for row in 0..<rows { out[row] = a.scalar(row) == b.scalar(row) ? 1 : 0 }
+            return
+        }
+        switch a.physical {
+        case .bool: compare(a, b, rows, out, UInt8.self) { $0 == $1 }
+        case .int16: compare(a, b, rows, out, Int16.self) { $0 == $1 }
+        case .int32: compare(a, b, rows, out, Int32.self) { $0 == $1 }
+        case .int64: compare(a, b, rows, out, Int64.self) { $0 == $1 }
+        case .int128: compare(a, b, rows, out, Int128.self) { $0 == $1 }
+        case .float32: compare(a, b, rows, out, Float.self) { $0 == $1 || ($0 != $0 && $1 != $1) }
+        case .float64: compare(a, b, rows, out, Double.self) { $0 == $1 || ($0 != $0 && $1 != $1) }
+        case .view: compare(a, b, rows, out, StringView.self) { StringView.equal($0, $1) }
+        case .numeric:
+            compare(a, b, rows, out, Numeric.self) {
+                let (x, y) = ($0.normalized, $1.normalized)
+                return x.mantissa == y.mantissa && x.scale == y.scale
+            }
+        case .interval: compare(a, b, rows, out, Interval.self) { $0.comparisonKey == $1.comparisonKey }
+        case .list:
+            for row in 0..<rows { out[row] = listsEqual(a, a.slot(row), b, b.slot(row)) ? 1 : 0 }
+        }
+    }
+
+    @inline(__always)
+    private static func compare<T>(
+        _ a: Column, _ b: Column, _ rows: Int, _ out: UnsafeMutablePointer<UInt8>, _: T.Type,
+        _ equal: (T, T) -> Bool
+    ) {
+        if a.layout == .flat, b.layout == .flat {
+            let (x, y) = (a.pointer(T.self), b.pointer(T.self))
+            for row in 0..<rows { out[row] = equal(x[row], y[row]) ? 1 : 0 }
+            return
+        }
+        let (x, y) = (a.storage.pointer(T.self), b.storage.pointer(T.self))
+        for row in 0..<rows { out[row] = equal(x[a.slot(row)], y[b.slot(row)]) ? 1 : 0 }
+    }
+
+    /// Element by element; NULL elements are equal to each other, as in PostgreSQL's array_eq.
+    private static func listsEqual(_ a: Column, _ i: Int, _ b: Column, _ j: Int) -> Bool {
+        guard let x = a.child, let y = b.child else { return false }
+        let (left, right) = (a.storage.pointer(ListSpan.self)[i], b.storage.pointer(ListSpan.self)[j])
+        guard left.count == right.count else { return false }
+        for offset in 0..<Int(left.count) {
+            let (p, q) = (Int(left.start) + offset, Int(right.start) + offset)
+            guard x.isValid(p) == y.isValid(q) else { return false }
+            if x.isValid(p), !x.scalar(p).isEqualValue(y.scalar(q)) { return false }
+        }
+        return true
+    }
+}
+
+extension Numeric {
+    /// The same value without trailing fractional zeros: equal values have equal bits.
+    var normalized: Numeric {
+        guard isFinite else { return Numeric(mantissa, scale: 0) }
+        var (digits, left) = (mantissa, scale)
+        while left > 0 {
+            let (quotient, rest) = digits.quotientAndRemainder(dividingBy: 10)
+            guard rest == 0 else { break }
+            digits = quotient
+            left -= 1
+        }
+        return Numeric(digits, scale: Int(left))
+    }
+}
+
+extension Scalar {
+    /// Equality of two values of one type as `=` sees it.
+    func isEqualValue(_ other: Scalar) -> Bool { equalityKey == other.equalityKey }
+
+    /// A form in which equal values are identical: 1.50 and 1.5, -0 and 0, NaN and NaN, 30 days and 1 month.
+    var equalityKey: Value {
+        switch value {
+        case .double(let number):
+            if number.isNaN { return .string("NaN") }
+            return .double(number == 0 ? 0 : number)
+        case .numeric(let mantissa, let scale):
+            let normal = Numeric(mantissa, scale: scale).normalized
+            return .numeric(mantissa: normal.mantissa, scale: Int(normal.scale))
+        case .interval(let interval): return .int128(interval.comparisonKey)
+        case .array(let items): return .array(items.map { Scalar($0.type, $0.equalityKey) })
+        case .null, .bool, .int, .int128, .string, .bytes: return value
+        }
+    }
+}

@@ -1,0 +1,15 @@
+// The monotonic clock that slices and profiles use.
+#if canImport(Glibc)
+import Glibc
+#else
+import Musl
+#endif
+
+enum Clock {
+    /// Nanoseconds since some fixed point.
+    static func now() -> Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
+    }
+}
