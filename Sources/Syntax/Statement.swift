@@ -1,0 +1,204 @@
+// The syntax tree of statements.
+
+/// A statement with its own text.
+public struct ParsedStatement: Hashable, Sendable {
+    public var statement: Statement
+    /// The statement's text, without the semicolon.
+    public var text: String
+    /// Where the text begins in the whole SQL text. All positions in the tree count from the whole text's begin.
+    public var offset: Int
+    public init(statement: Statement, text: String, offset: Int) {
+        self.statement = statement
+        self.text = text
+        self.offset = offset
+    }
+}
+
+public indirect enum Statement: Hashable, Sendable {
+    case query(Query)
+    case explain(Explain)
+    case createSchema(CreateSchema)
+    case createView(CreateView)
+    case createExternalTable(CreateExternalTable)
+    case drop(Drop)
+    case createRef(CreateRef)
+    case dropRef(kind: RefKind, name: Identifier, ifExists: Bool)
+    case useBranch(Identifier)
+    case show(Show)
+    case set(SetVariable)
+    case reset(Identifier?)
+    case discard(String)
+    case transaction(TransactionCommand)
+    case prepare(name: Identifier, types: [TypeName], statement: Statement, text: String)
+    case execute(name: Identifier, arguments: [Expression])
+    /// nil: all.
+    case deallocate(Identifier?)
+    /// LISTEN, UNLISTEN, NOTIFY: accepted, without effect.
+    case notification(String)
+    /// DESCRIBE t, SHOW COLUMNS FROM t.
+    case describe(QualifiedName)
+    /// A statement of PostgreSQL that is known by name, and not supported: "INSERT", "CREATE TABLE".
+    case unsupported(String, position: Int)
+
+    public struct Explain: Hashable, Sendable {
+        public var analyze: Bool
+        public var verbose: Bool
+        /// "text" or "json".
+        public var format: String
+        public var statement: Statement
+        public init(analyze: Bool, verbose: Bool, format: String, statement: Statement) {
+            self.analyze = analyze
+            self.verbose = verbose
+            self.format = format
+            self.statement = statement
+        }
+    }
+
+    public struct CreateSchema: Hashable, Sendable {
+        public var name: Identifier
+        public var ifNotExists: Bool
+        public var location: String?
+        public init(name: Identifier, ifNotExists: Bool, location: String?) {
+            self.name = name
+            self.ifNotExists = ifNotExists
+            self.location = location
+        }
+    }
+
+    public struct CreateView: Hashable, Sendable {
+        public var name: QualifiedName
+        public var columns: [Identifier]
+        public var orReplace: Bool
+        public var ifNotExists: Bool
+        public var isTemporary: Bool
+        public var query: Query
+        /// The query's text.
+        public var text: String
+        public init(
+            name: QualifiedName, columns: [Identifier], orReplace: Bool, ifNotExists: Bool, isTemporary: Bool,
+            query: Query, text: String
+        ) {
+            self.name = name
+            self.columns = columns
+            self.orReplace = orReplace
+            self.ifNotExists = ifNotExists
+            self.isTemporary = isTemporary
+            self.query = query
+            self.text = text
+        }
+    }
+
+    public struct ColumnDefinition: Hashable, Sendable {
+        public var name: Identifier
+        public var type: TypeName
+        public var isNotNull: Bool
+        public init(name: Identifier, type: TypeName, isNotNull: Bool = false) {
+            self.name = name
+            self.type = type
+            self.isNotNull = isNotNull
+        }
+    }
+
+    public struct CreateExternalTable: Hashable, Sendable {
+        public var name: QualifiedName
+        public var orReplace: Bool
+        public var ifNotExists: Bool
+        public var columns: [ColumnDefinition]
+        public var partitionColumns: [ColumnDefinition]
+        /// Lower case: "parquet".
+        public var format: String
+        public var location: String
+        public var options: [String: String]
+        public init(
+            name: QualifiedName, orReplace: Bool, ifNotExists: Bool, columns: [ColumnDefinition],
+            partitionColumns: [ColumnDefinition], format: String, location: String, options: [String: String]
+        ) {
+            self.name = name
+            self.orReplace = orReplace
+            self.ifNotExists = ifNotExists
+            self.columns = columns
+            self.partitionColumns = partitionColumns
+            self.format = format
+            self.location = location
+            self.options = options
+        }
+    }
+
+    public enum DropKind: String, Hashable, Sendable {
+        case schema, table, view
+        case externalTable = "external table"
+    }
+
+    public struct Drop: Hashable, Sendable {
+        public var kind: DropKind
+        public var names: [QualifiedName]
+        public var ifExists: Bool
+        public var isCascade: Bool
+        public init(kind: DropKind, names: [QualifiedName], ifExists: Bool, isCascade: Bool) {
+            self.kind = kind
+            self.names = names
+            self.ifExists = ifExists
+            self.isCascade = isCascade
+        }
+    }
+
+    public enum RefKind: String, Hashable, Sendable { case branch, tag }
+
+    public struct CreateRef: Hashable, Sendable {
+        public var kind: RefKind
+        public var name: Identifier
+        public var ifNotExists: Bool
+        public var orReplace: Bool
+        /// FROM ref: a branch, tag or commit; nil: the session's branch.
+        public var source: Identifier?
+        /// AT COMMIT, AT TIMESTAMP, ...
+        public var version: Version?
+        public init(
+            kind: RefKind, name: Identifier, ifNotExists: Bool, orReplace: Bool, source: Identifier?, version: Version?
+        ) {
+            self.kind = kind
+            self.name = name
+            self.ifNotExists = ifNotExists
+            self.orReplace = orReplace
+            self.source = source
+            self.version = version
+        }
+    }
+
+    public enum Show: Hashable, Sendable {
+        case variable(Identifier)
+        case all
+        case branches, tags
+        case schemas
+        /// FROM or IN a schema.
+        case tables(Identifier?)
+        /// SHOW LOG [FOR BRANCH b] [LIMIT n].
+        case log(branch: Identifier?, limit: Int?)
+    }
+
+    public struct SetVariable: Hashable, Sendable {
+        public enum Scope: Hashable, Sendable { case session, local }
+        public enum Value: Hashable, Sendable {
+            case text(String)
+            case number(String)
+            case defaultValue
+        }
+        public var scope: Scope
+        /// Lower case; "timezone" for SET TIME ZONE, "transaction" for SET TRANSACTION.
+        public var name: Identifier
+        public var values: [Value]
+        public init(scope: Scope, name: Identifier, values: [Value]) {
+            self.scope = scope
+            self.name = name
+            self.values = values
+        }
+    }
+
+    public enum TransactionCommand: Hashable, Sendable {
+        case begin(readOnly: Bool?)
+        case commit, rollback
+        case savepoint(Identifier)
+        case release(Identifier)
+        case rollbackTo(Identifier)
+    }
+}
