@@ -18,6 +18,20 @@ struct FileIdentity: Hashable, Sendable {
         modifiedNanoseconds = Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec)
     }
 
+    /// What tells one folder from another, whatever links lead to it.
+    struct Place: Hashable {
+        let device: UInt64
+        let inode: UInt64
+
+        /// Nil if there is nothing of this name.
+        init?(_ path: ObjectPath) {
+            var status = stat()
+            guard stat(path.key.isEmpty ? "." : path.key, &status) == 0 else { return nil }
+            device = UInt64(truncatingIfNeeded: status.st_dev)
+            inode = UInt64(truncatingIfNeeded: status.st_ino)
+        }
+    }
+
     /// Looks at a regular file.
     static func ofFile(_ path: ObjectPath) throws(SQLError) -> FileIdentity {
         var status = stat()

@@ -83,6 +83,8 @@ struct HTTPFailure: Sendable {
 final class Transfer: @unchecked Sendable {
     /// More header bytes than any honest server sends.
     private static let headersMax = 256
+    /// How long an upload waits for the server's consent.
+    private static let continueTimeoutMilliseconds = 100
 
     private let request: HTTPRequest
     private let done: @Sendable (HTTPResponse) -> Void
@@ -172,8 +174,9 @@ final class Transfer: @unchecked Sendable {
         _ = apus_curl_set_long(handle, CURLOPT_UPLOAD, 1)
         _ = apus_curl_set_offset(handle, CURLOPT_INFILESIZE_LARGE, curl_off_t(size))
         _ = apus_curl_set_long(handle, CURLOPT_UPLOAD_BUFFERSIZE, 512 << 10)
-        // Waiting for "100 Continue" costs a round trip, and a second where a server never sends it.
-        headerList = curl_slist_append(headerList, "Expect:")
+        // Not every server sends "100 Continue". Switching the question off by an empty "Expect:" is no way:
+        // libcurl 7.88 signs that header and then does not send it.
+        _ = apus_curl_set_long(handle, CURLOPT_EXPECT_100_TIMEOUT_MS, Transfer.continueTimeoutMilliseconds)
         _ = apus_curl_set_data(handle, CURLOPT_READFUNCTION) { bytes, size, count, context in
             guard let bytes, let context else { return 0 }
             let target = UnsafeMutableRawBufferPointer(start: bytes, count: size * count)

@@ -10,7 +10,7 @@ import Synchronization
 public final class LocalStore: ObjectStore {
     /// Threads for callers that do not block by themselves.
     static let threadsMax = 8
-    /// Folders nested deeper than this are an error: nothing but a loop looks like that.
+    /// Folders nested deeper than this are an error.
     static let depthMax = 128
     /// Names that writes in progress have; a crash may leave one behind.
     static let temporarySuffix = ".apus-partial"
@@ -212,6 +212,7 @@ public final class LocalStore: ObjectStore {
         let base = folder.key == "." ? folder.replacing(key: "") : folder
         var folders: [ObjectPath] = []
         var objects: [ObjectInfo] = []
+        var above: Set<FileIdentity.Place>?
         while true {
             errno = 0
             guard let entry = readdir(directory) else {
@@ -228,7 +229,14 @@ public final class LocalStore: ObjectStore {
             // A file deleted since, or a link to nothing: not there.
             guard stat(path.key, &status) == 0 else { continue }
             switch status.st_mode & S_IFMT {
-            case S_IFDIR: folders.append(path)
+            case S_IFDIR:
+                if isLink(path), let place = FileIdentity.Place(path) {
+                    // A link back to a folder on the way down would never end.
+                    let places = above ?? placesAbove(folder)
+                    above = places
+                    if places.contains(place) { continue }
+                }
+                folders.append(path)
             case S_IFREG: objects.append(FileIdentity(status).info(path))
             default: break
             }
@@ -236,6 +244,22 @@ public final class LocalStore: ObjectStore {
         folders.sort { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
         objects.sort { $0.path.key.utf8.lexicographicallyPrecedes($1.path.key.utf8) }
         return (folders, objects)
+    }
+
+    private static func isLink(_ path: ObjectPath) -> Bool {
+        var status = stat()
+        return lstat(path.key, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+    }
+
+    /// A folder and all folders its path leads through.
+    private static func placesAbove(_ folder: ObjectPath) -> Set<FileIdentity.Place> {
+        var places: Set<FileIdentity.Place> = []
+        var folder = folder
+        while true {
+            if let place = FileIdentity.Place(folder) { places.insert(place) }
+            if folder.parent == folder || folder.key.isEmpty { return places }
+            folder = folder.parent
+        }
     }
 
     private func onThread<T: Sendable>(

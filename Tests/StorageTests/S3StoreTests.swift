@@ -1,0 +1,132 @@
+import Diagnostics
+import Foundation
+import Synchronization
+import Testing
+
+@testable import Storage
+
+/// moto's S3 on loopback, for as long as this process lives.
+final class MotoServer: Sendable {
+    /// Nil, with a printed reason, where moto is not installed.
+    static let shared: MotoServer? = MotoServer()
+
+    let port: Int
+    /// The server ends when this pipe closes, even if the tests crash.
+    private let lifeline = Pipe()
+
+    private init?() {
+        port = Int.random(in: 30_000..<60_000)
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments = [
+            "-c",
+            "command -v moto_server >/dev/null && moto_server --help >/dev/null 2>&1 || exit 9; "
+                + "moto_server -H 127.0.0.1 -p \(port) >/dev/null 2>&1 & read -r line; kill $!",
+        ]
+        process.standardInput = lifeline
+        guard (try? process.run()) != nil else { return nil }
+        for _ in 0..<300 {
+            if !process.isRunning {
+                print("skipped: moto_server is not installed (pip install 'moto[server]')")
+                return nil
+            }
+            if isListening() { return }
+            Thread.sleep(forTimeInterval: 0.1)
+        }
+        print("skipped: moto_server does not answer on port \(port)")
+        return nil
+    }
+
+    private func isListening() -> Bool {
+        let handle = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(handle) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        address.sin_port = UInt16(port).bigEndian
+        return withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(handle, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+            }
+        }
+    }
+
+    /// A store with a bucket of its own.
+    func store(bucket: String) async throws -> S3Store {
+        let store = S3Store(S3Configuration(
+            endpoint: "http://127.0.0.1:\(port)", accessKey: "key", secretKey: "secret/with+odd", sessionToken: "token"))
+        try await store.makeBucket(bucket)
+        return store
+    }
+}
+
+extension S3Store {
+    func makeBucket(_ bucket: String) async throws {
+        let path = ObjectPath(scheme: .s3, bucket: bucket, key: "")
+        let sender = S3Sender(configuration)
+        let operation = S3Operation(verb: "make", path: path, method: .put, isOfBucket: true)
+        _ = try await resultOf { done in sender.send(operation, nil, then: done) }.get()
+    }
+}
+
+@Suite(.enabled(if: MotoServer.shared != nil || ProcessInfo.processInfo.environment["APUS_TEST_S3"] != nil))
+struct S3StoreTests {
+    @Test(.enabled(if: MotoServer.shared != nil)) func keepsTheSuite() async throws {
+        let store = try await #require(MotoServer.shared).store(bucket: "suite")
+        try await StoreSuite(store: store, root: try ObjectPath("s3://suite/some/root")).runAll()
+    }
+
+    @Test(.enabled(if: MotoServer.shared != nil)) func keepsTheSuiteAtTheTopOfABucket() async throws {
+        let store = try await #require(MotoServer.shared).store(bucket: "top")
+        try await StoreSuite(store: store, root: try ObjectPath("s3://top")).lists()
+    }
+
+    @Test(.enabled(if: MotoServer.shared != nil)) func listsManyPages() async throws {
+        let store = try await #require(MotoServer.shared).store(bucket: "pages")
+        let root = try ObjectPath("s3://pages/x")
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for index in 0..<1100 {
+                group.addTask { try await store.write([Bytes("\(index)")], to: root.appending("k=\(index % 3)/\(index)")) }
+            }
+            try await group.waitForAll()
+        }
+        let metrics = StoreMetrics()
+        #expect(try await store.list(root, metrics: metrics).count == 1100)
+        #expect(metrics.counters.lists == 2)
+        #expect(try await store.listChildren(root).folders.map(\.name) == ["k=0", "k=1", "k=2"])
+    }
+
+    @Test(.enabled(if: MotoServer.shared != nil)) func readsLargeObjectsInParts() async throws {
+        let store = try await #require(MotoServer.shared).store(bucket: "large")
+        let path = try ObjectPath("s3://large/object")
+        let content = pattern(20_000_003)
+        try await store.write([Bytes(content)], to: path)
+        let metrics = StoreMetrics()
+        let bytes = try await store.read(1..<20_000_003, of: path, metrics: metrics)
+        #expect(bytes.array == Array(content[1...]))
+        #expect(metrics.counters.requests == 3)
+    }
+
+    @Test(.enabled(if: MotoServer.shared != nil)) func missingBuckets() async throws {
+        let store = try await #require(MotoServer.shared).store(bucket: "there")
+        let error = await errorOf { () throws(SQLError) in try await store.list(try ObjectPath("s3://not-there/x")) }
+        #expect(error?.state == .undefinedFile)
+        #expect(error?.message.contains("bucket \"not-there\" does not exist") == true)
+    }
+
+    /// Any server named by APUS_TEST_S3 (its endpoint) and the AWS_* variables.
+    @Test(.enabled(if: ProcessInfo.processInfo.environment["APUS_TEST_S3"] != nil)) func keepsTheSuiteElsewhere()
+        async throws
+    {
+        var configuration = S3Configuration()
+        configuration.endpoint = ProcessInfo.processInfo.environment["APUS_TEST_S3"]
+        configuration.pathStyle = true
+        let store = S3Store(configuration)
+        let bucket = "apus-\(UInt32.random(in: 0 ... .max))"
+        try await store.makeBucket(bucket)
+        let root = ObjectPath(scheme: .s3, bucket: bucket, key: "root=1/a b")
+        let isOldCeph = ProcessInfo.processInfo.environment["APUS_TEST_S3_NO_IF_MATCH"] != nil
+        try await StoreSuite(store: store, root: root, hasIfMatch: !isOldCeph).runAll()
+        try await store.delete(try await store.list(root).map(\.path))
+    }
+}
