@@ -161,7 +161,10 @@ public indirect enum LogicalPlan: Sendable {
         case semi
         /// Left rows without a match.
         case anti
-        /// All left rows and a boolean: matched; NULL when unknown (NULLs, as IN and NOT IN need).
+        /// All left rows and a boolean: matched; NULL when unknown, as IN and NOT IN need: no pair is true, but one is
+        /// NULL. Keys without `nullsEqual` and residuals are compared three-valued. A pulled-up correlation must not
+        /// make the mark NULL: it is a key with `nullsEqual` (with IS NOT NULL below the right side if NULL must not
+        /// match) or a residual that is never NULL.
         case mark
         /// All left rows with the columns of the at most one match; 21000 for a second match.
         case single
