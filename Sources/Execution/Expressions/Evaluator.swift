@@ -54,6 +54,8 @@ func compile(_ exprs: [Expr], _ layout: ColumnLayout, _ run: QueryRun) throws(SQ
 struct EvaluatorCompiler {
     let layout: ColumnLayout
     let context: FunctionContext
+    /// Calls that several expressions of a set have in common.
+    var shared: SharedCalls?
 
     func compile(_ expr: Expr) throws(SQLError) -> any Evaluator {
         switch expr {
@@ -62,7 +64,10 @@ struct EvaluatorCompiler {
         case .parameter(let index, _):
             throw SQLError(.undefinedParameter, "there is no parameter $\(index + 1)")
         case .call(let function, let arguments):
-            return CallEvaluator(function, try compileAll(arguments), context, isFixed: expr.isRepeatable)
+            let make = { () throws(SQLError) -> any Evaluator in
+                CallEvaluator(function, try compileAll(arguments), context, isFixed: expr.isRepeatable)
+            }
+            return try shared?.evaluator(for: expr, make) ?? make()
         case .and(let operands): return try logic(operands, isAnd: true)
         case .or(let operands): return try logic(operands, isAnd: false)
         case .not(let operand): return NotEvaluator(try compile(operand))
@@ -70,7 +75,7 @@ struct EvaluatorCompiler {
         case .notDistinct(let left, let right): return NotDistinctEvaluator(try compile(left), try compile(right))
         case .conditional(let branches, let otherwise, let type):
             var arms: [(when: any Evaluator, then: Guarded)] = []
-            for branch in branches { arms.append((try compile(branch.when), try guarded(branch.then))) }
+            for branch in branches { arms.append((try guarded(branch.when).evaluator, try guarded(branch.then))) }
             // A later condition must not see rows that an earlier one has taken.
             let conditions = try branches.dropFirst().guardedConditions(self)
             return ConditionalEvaluator(arms, later: conditions, otherwise: try guarded(otherwise), type)
@@ -94,7 +99,10 @@ struct EvaluatorCompiler {
     func guarded(_ expr: Expr) throws(SQLError) -> Guarded {
         var indexes: [Int] = []
         for column in expr.columnsUsed { indexes.append(try layout.index(of: column)) }
-        return Guarded(try compile(expr), columns: Array(Set(indexes)).sorted(), isSafe: !expr.canFail)
+        // Guarded expressions see parts of batches: they share nothing with others.
+        var alone = self
+        alone.shared = nil
+        return Guarded(try alone.compile(expr), columns: Array(Set(indexes)).sorted(), isSafe: !expr.canFail)
     }
 
     private func logic(_ operands: [Expr], isAnd: Bool) throws(SQLError) -> any Evaluator {
