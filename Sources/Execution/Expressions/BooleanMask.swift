@@ -16,7 +16,7 @@ enum Truth {
         }
         if let dictionary = column.dictionary {
             let (codes, values) = (column.codes, dictionary.pointer(UInt8.self))
-            for row in 0..<rows { out[row] = values[Int(codes[row])] & 1 }
+            for row in 0..<rows where column.isValid(row) { out[row] = values[Int(codes[row])] & 1 }
         } else {
             let values = column.pointer(UInt8.self)
             for row in 0..<rows { out[row] = values[row] & 1 }

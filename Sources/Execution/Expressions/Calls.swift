@@ -111,9 +111,12 @@ extension Column {
         } else if results.validity == nil, results.physical == .view, results.layout == .flat {
             return Column(codes: values, count: rows, validity: validity, dictionary: results)
         }
-        let gathered = results.gather(codes, count: rows)
-        guard let validity else { return gathered }
-        let flat = gathered.flat()
+        guard let validity else { return results.gather(codes, count: rows) }
+        // Codes of NULL rows mean nothing: they read entry 0.
+        let safe = Buffer(count: max(1, rows), of: Int32.self)
+        let (from, to, bits) = (codes, safe.pointer(Int32.self), validity.pointer(UInt64.self))
+        for row in 0..<rows { to[row] = Bitmap.get(bits, row) ? from[row] : 0 }
+        let flat = results.gather(UnsafePointer(to), count: rows).flat()
         return Column(
             flat.type, count: rows, values: flat.values, validity: Bitmap.and(flat.validity, validity, rows),
             heaps: flat.heaps, child: flat.child)

@@ -3,7 +3,9 @@ import Columns
 
 enum ColumnEquality {
     /// Writes 1 for rows whose values are equal; rows with NULLs get any value.
-    static func write(_ a: Column, _ b: Column, _ rows: Int, to out: UnsafeMutablePointer<UInt8>) {
+    static func write(_ left: Column, _ right: Column, _ rows: Int, to out: UnsafeMutablePointer<UInt8>) {
+        let a = left.layout == .dictionary ? left.flat() : left
+        let b = right.layout == .dictionary ? right.flat() : right
         guard a.physical == b.physical else {
             for row in 0..<rows { out[row] = a.scalar(row) == b.scalar(row) ? 1 : 0 }
             return

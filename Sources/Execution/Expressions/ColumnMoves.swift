@@ -48,26 +48,7 @@ extension Column {
     }
 
     /// The same values, one a row.
-    func flat() -> Column {
-        switch layout {
-        case .flat: return self
-        case .constant:
-            let rows = Buffer(count: max(1, count), of: Int32.self)
-            rows.fill(0)
-            let one = Column(type, count: 1, values: values, validity: validity, heaps: heaps, child: child)
-            return one.gather(rows.pointer(Int32.self), count: count)
-        case .dictionary:
-            guard let dictionary else { return self }
-            if dictionary.count == 0 {
-                let zeros = Buffer(bytes: max(1, count * physical.stride))
-                zeros.fill(0)
-                return Column(type, count: count, values: zeros, validity: validity, child: child)
-            }
-            let all = dictionary.gather(codes, count: count)
-            return Column(
-                type, count: count, values: all.values, validity: validity, heaps: all.heaps, child: all.child)
-        }
-    }
+    func flat() -> Column { Flatten.flat(self) }
 
     /// The rows of all columns, in order; flat unless there is only one column.
     static func concatenate(_ columns: [Column], _ type: SQLType) -> Column {

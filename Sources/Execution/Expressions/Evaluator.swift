@@ -67,7 +67,8 @@ struct EvaluatorCompiler {
             let make = { () throws(SQLError) -> any Evaluator in
                 CallEvaluator(function, try compileAll(arguments), context, isFixed: expr.isRepeatable)
             }
-            return try shared?.evaluator(for: expr, make) ?? make()
+            if let known = try shared?.evaluator(for: expr, make) { return known }
+            return try make()
         case .and(let operands): return try logic(operands, isAnd: true)
         case .or(let operands): return try logic(operands, isAnd: false)
         case .not(let operand): return NotEvaluator(try compile(operand))

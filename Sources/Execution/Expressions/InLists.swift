@@ -183,7 +183,7 @@ final class InListEvaluator: Evaluator {
             let mask = entries.room(dictionary.count)
             set.write(dictionary, dictionary.count, to: mask)
             let codes = column.codes
-            for row in 0..<rows { out[row] = mask[Int(codes[row])] }
+            for row in 0..<rows where column.isValid(row) { out[row] = mask[Int(codes[row])] }
         } else {
             set.write(column.flat(), rows, to: out)
         }

@@ -98,8 +98,9 @@ final class DictionaryPredicate: RowPredicate {
             return Narrow.rows(codes, from, count, into) { pass[Int($0)] != 0 }
         }
         if pass[entries.count] == 0 {
-            let kept = Narrow.rows(codes, from, count, into) { pass[Int($0)] != 0 }
-            return Narrow.valid(validity, into, kept, into)
+            // Codes of NULL rows mean nothing: those rows go first.
+            let valid = Narrow.valid(validity, from, count, into)
+            return Narrow.rows(codes, into, valid, into) { pass[Int($0)] != 0 }
         }
         // NULL passes, as in `x IS NULL OR ...`.
         var kept = 0

@@ -160,14 +160,14 @@ final class ScanStage: SourceStage {
         // A filter has one owner thread, and who will read this source is not known yet: each source gets its own.
         let filter = try FilterProgram(conditions, layout, run, extra: extra)
         let uses = runtimeFilters
-        let domains: (@Sendable () -> [Int: ColumnDomain])? =
-            uses.isEmpty
-            ? nil
-            : {
+        var domains: (@Sendable () -> [Int: ColumnDomain])?
+        if !uses.isEmpty {
+            domains = { @Sendable in
                 var domains: [Int: ColumnDomain] = [:]
                 for use in uses { if let domain = use.source.domain(key: use.key) { domains[use.column] = domain } }
                 return domains
             }
+        }
         return try task.open(
             ScanContext(filter: filter.isEmpty ? nil : filter, dynamicDomains: domains, metrics: slot.metrics))
     }

@@ -17,6 +17,7 @@ final class ResultQueue: Sendable {
         var bytes = 0
         var waiter: CheckedContinuation<Result<Batch?, SQLError>, Never>?
         var end: Result<Void, SQLError>?
+        var endedAt: Int64?
         var onRoom: (@Sendable () -> Void)?
 
         var count: Int { batches.count - first }
@@ -61,6 +62,9 @@ final class ResultQueue: Sendable {
         return hasRoom
     }
 
+    /// When the last batch was pushed.
+    var endedAt: Int64? { state.withLock { $0.endedAt } }
+
     /// No more batches will come.
     func end() { finish(.success(())) }
 
@@ -71,6 +75,7 @@ final class ResultQueue: Sendable {
         let waiter = state.withLock { state -> CheckedContinuation<Result<Batch?, SQLError>, Never>? in
             guard state.end == nil else { return nil }
             state.end = end
+            state.endedAt = Clock.now()
             if case .failure = end {
                 state.batches = []
                 state.first = 0

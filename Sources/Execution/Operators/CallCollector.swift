@@ -1,0 +1,138 @@
+// Rows that an aggregate sees only at the end: DISTINCT ones once a group, ORDER BY ones in order.
+import Columns
+import Diagnostics
+import Functions
+import Planner
+
+/// Collects the rows of one DISTINCT or ordered aggregate call. One owner thread at a time.
+final class CallCollector {
+    private let call: CallPlan
+    /// For DISTINCT: group, arguments, order keys as the key of a table.
+    private let distinct: GroupTable?
+    /// Else: batches of group, arguments, order keys.
+    private var kept: [Batch] = []
+    private var keptBytes = 0
+    private let numbers = Scratch<Int32>()
+
+    init(_ call: CallPlan) {
+        self.call = call
+        distinct = call.isDistinct ? GroupTable([.int4] + call.argumentTypes + call.order.map(\.type)) : nil
+    }
+
+    var sizeBytes: Int { (distinct?.sizeBytes ?? 0) + keptBytes }
+
+    /// Adds rows: arguments, then order keys.
+    func add(_ columns: [Column], _ groups: GroupNumbers) throws(SQLError) {
+        let owned = Buffer(count: groups.rows, of: Int32.self)
+        if let numbers = groups.numbers {
+            owned.pointer(Int32.self).update(from: numbers, count: groups.rows)
+        } else {
+            owned.fill(0)
+        }
+        add([Column(.int4, count: groups.rows, values: owned)] + columns, groups.rows)
+    }
+
+    private func add(_ columns: [Column], _ rows: Int) {
+        if let distinct {
+            distinct.find(columns, rows, to: numbers.room(rows))
+        } else {
+            let batch = Batch(columns, rows: rows)
+            kept.append(batch)
+            keptBytes += batch.ownBytes
+        }
+    }
+
+    /// Adds another worker's rows, whose group i is `map.numbers[i]` here.
+    func merge(_ other: CallCollector, _ map: GroupNumbers) throws(SQLError) {
+        try other.forEach { (columns, rows) throws(SQLError) in
+            guard let first = columns.first else { return }
+            let theirs = first.flat().pointer(Int32.self)
+            let mapped = Buffer(count: rows, of: Int32.self)
+            let out = mapped.pointer(Int32.self)
+            for row in 0..<rows { out[row] = map.numbers.map { $0[Int(theirs[row])] } ?? 0 }
+            add([Column(.int4, count: rows, values: mapped)] + columns.dropFirst(), rows)
+        }
+    }
+
+    private func forEach(_ body: ([Column], Int) throws(SQLError) -> Void) throws(SQLError) {
+        if let distinct {
+            let keys = 1 + call.argumentTypes.count + call.order.count
+            try GroupState.forRanges(distinct.count) { (range) throws(SQLError) in
+                try body((0..<keys).map { distinct.column($0, range) }, range.count)
+            }
+        } else {
+            for batch in kept { try body(batch.columns, batch.rows) }
+        }
+    }
+
+    /// Gives the rows to the aggregate.
+    func feed(_ aggregate: any Aggregate, groups: Int) throws(SQLError) {
+        let arguments = 1...max(1, call.arguments.count)
+        if call.order.isEmpty {
+            try forEach { (columns, rows) throws(SQLError) in
+                try feed(aggregate, columns, arguments, rows, groups)
+            }
+            return
+        }
+        var batches: [Batch] = []
+        try forEach { (columns, rows) throws(SQLError) in batches.append(Batch(columns, rows: rows)) }
+        guard let first = batches.first else { return }
+        let total = batches.reduce(0) { $0 + $1.rows }
+        let all = first.columns.indices.map { index in
+            Column.concatenate(batches.map { $0.columns[index] }, first.columns[index].type)
+        }
+        kept = []
+        let keys = [RowOrder.Key(column: all[0], isDescending: false, nullsFirst: false)]
+            + call.order.enumerated().map { index, key in
+                RowOrder.Key(
+                    column: all[1 + call.arguments.count + index], isDescending: key.isDescending,
+                    nullsFirst: key.nullsFirst)
+            }
+        let order = RowOrder.sorted(keys, total)
+        try GroupState.forRanges(total) { (range) throws(SQLError) in
+            let rows = UnsafePointer(order.pointer(Int32.self)) + range.lowerBound
+            try feed(aggregate, all.map { $0.gather(rows, count: range.count) }, arguments, range.count, groups)
+        }
+        withExtendedLifetime(order) {}
+    }
+
+    private func feed(
+        _ aggregate: any Aggregate, _ columns: [Column], _ arguments: ClosedRange<Int>, _ rows: Int, _ groups: Int
+    ) throws(SQLError) {
+        let numbers = columns[0].flat()
+        let given = call.arguments.isEmpty ? [] : Array(columns[arguments])
+        try aggregate.update(
+            given, groups: GroupNumbers(numbers: numbers.pointer(Int32.self), rows: rows, groups: groups))
+        withExtendedLifetime(numbers) {}
+    }
+}
+
+/// Sorts row numbers by key columns.
+enum RowOrder {
+    struct Key {
+        let column: Column
+        let isDescending: Bool
+        let nullsFirst: Bool
+    }
+
+    /// Row numbers in order; equal rows keep theirs.
+    static func sorted(_ keys: [Key], _ rows: Int) -> Buffer {
+        let values = keys.map { key in (0..<rows).map { key.column.scalar($0) } }
+        let order = (0..<rows).sorted { a, b in
+            for (index, key) in keys.enumerated() {
+                let (x, y) = (values[index][a], values[index][b])
+                if x.isNull || y.isNull {
+                    if x.isNull && y.isNull { continue }
+                    return x.isNull == key.nullsFirst
+                }
+                let compared = Scalar.compare(x, y) ?? 0
+                if compared != 0 { return (compared < 0) != key.isDescending }
+            }
+            return a < b
+        }
+        let buffer = Buffer(count: max(1, rows), of: Int32.self)
+        let out = buffer.pointer(Int32.self)
+        for (index, row) in order.enumerated() { out[index] = Int32(truncatingIfNeeded: row) }
+        return buffer
+    }
+}
