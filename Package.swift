@@ -83,6 +83,7 @@ let package = Package(
             ],
             swiftSettings: strict),
         suite("StorageTests", ["Storage", "Diagnostics"]),
+        suite("SyntaxTests", ["Syntax", "Diagnostics"]),
         suite("VersionsTests", ["Versions", "Catalogs", "Columns", "Diagnostics"]),
     ],
     swiftLanguageModes: [.v6]

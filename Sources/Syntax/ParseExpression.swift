@@ -1,0 +1,300 @@
+// Operator precedence (gram.y): OR, AND, NOT, IS, comparison, BETWEEN IN LIKE, other operators, + -, * / %, ^,
+// AT TIME ZONE, COLLATE, unary sign, [], ::, dot.
+import Diagnostics
+
+extension Parser {
+    /// Binding powers, weakest first.
+    enum Power: Int, Comparable {
+        case or, and, not, isTest, comparison, pattern, other, sum, product, power, zone, collate, sign
+        static func < (left: Power, right: Power) -> Bool { left.rawValue < right.rawValue }
+        var tighter: Power { Power(rawValue: rawValue + 1) ?? .sign }
+    }
+
+    mutating func expression() throws(SQLError) -> Expression {
+        try nested { (parser) throws(SQLError) in try parser.expression(.or) }
+    }
+
+    mutating func expressions() throws(SQLError) -> [Expression] {
+        var list = [try expression()]
+        while take(",") { list.append(try expression()) }
+        return list
+    }
+
+    /// Parses operators that bind at least as tightly as `least`.
+    mutating func expression(_ least: Power) throws(SQLError) -> Expression {
+        var left = try prefix(least)
+        // Each turn makes the tree one level deeper.
+        var levels = 0
+        while let next = try infix(left, least) {
+            left = next
+            levels += 1
+            guard levels + depth <= Parser.depthMax * 2 else { throw tooDeep() }
+        }
+        return left
+    }
+
+    private mutating func prefix(_ least: Power) throws(SQLError) -> Expression {
+        let position = token.position
+        if least <= .not, takeWord("not") {
+            let operand = try nested { (parser) throws(SQLError) in try parser.expression(.not) }
+            return Expression(.not(operand), position: position)
+        }
+        if case .symbol(let symbol) = token.kind, Parser.isOperator(symbol), symbol != "*" {
+            if symbol == "-" || symbol == "+" {
+                advance()
+                let operand = try nested { (parser) throws(SQLError) in try parser.expression(.sign) }
+                // Folded so that the most negative integer can be written.
+                if symbol == "-" {
+                    switch operand.node {
+                    case .integer(let digits) where !digits.hasPrefix("-"):
+                        return Expression(.integer("-" + digits), position: position)
+                    case .decimal(let digits) where !digits.hasPrefix("-"):
+                        return Expression(.decimal("-" + digits), position: position)
+                    default: break
+                    }
+                }
+                return Expression(.unary(symbol, operand), position: position)
+            }
+            guard Parser.comparisons[symbol] == nil, symbol != "/", symbol != "%", symbol != "^" else {
+                throw unexpected()
+            }
+            advance()
+            let operand = try nested { (parser) throws(SQLError) in try parser.expression(Power.other.tighter) }
+            return Expression(.unary(symbol, operand), position: position)
+        }
+        return try postfixed()
+    }
+
+    static func isOperator(_ symbol: String) -> Bool {
+        switch symbol {
+        case "(", ")", "[", "]", "{", "}", ",", ";", ":", "::", ":=", ".", "..", "=>": false
+        default: true
+        }
+    }
+
+    private static let comparisons = ["=": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "<>": "<>", "!=": "<>"]
+
+    /// Takes an operator behind `left` that binds tightly enough; nil when there is none.
+    private mutating func infix(_ left: Expression, _ least: Power) throws(SQLError) -> Expression? {
+        switch token.kind {
+        case .symbol(let symbol): return try symbolInfix(left, symbol, least)
+        case .word(let word): return try wordInfix(left, word, least)
+        default: return nil
+        }
+    }
+
+    private mutating func symbolInfix(
+        _ left: Expression, _ symbol: String, _ least: Power
+    ) throws(SQLError) -> Expression? {
+        guard Parser.isOperator(symbol) else { return nil }
+        let position = token.position
+        if let name = Parser.comparisons[symbol] {
+            guard least <= .comparison else { return nil }
+            advance()
+            if let quantified = try quantified(left, name, position) { return quantified }
+            let right = try operand(Power.comparison.tighter)
+            if case .symbol(let next) = token.kind, Parser.comparisons[next] != nil { throw unexpected() }
+            return Expression(.binary(name, left, right), position: position)
+        }
+        let power: Power =
+            switch symbol {
+            case "+", "-": .sum
+            case "*", "/", "%": .product
+            case "^": .power
+            default: .other
+            }
+        guard least <= power else { return nil }
+        advance()
+        if power == .other, let quantified = try quantified(left, symbol, position) { return quantified }
+        return Expression(.binary(symbol, left, try operand(power.tighter)), position: position)
+    }
+
+    private mutating func operand(_ least: Power) throws(SQLError) -> Expression {
+        try nested { (parser) throws(SQLError) in try parser.expression(least) }
+    }
+
+    private mutating func quantified(
+        _ left: Expression, _ symbol: String, _ position: Int
+    ) throws(SQLError) -> Expression? {
+        guard atWord("any") || atWord("all") || atWord("some") else { return nil }
+        guard peek().kind == .symbol("(") else { return nil }
+        let isAll = atWord("all")
+        advance()
+        advance()
+        let source: Expression.Quantified
+        if startsQuery() {
+            source = .query(try query())
+        } else {
+            source = .array(try expression())
+        }
+        try expect(")")
+        return Expression(.quantified(left, symbol: symbol, isAll: isAll, source), position: position)
+    }
+
+    private mutating func wordInfix(
+        _ left: Expression, _ word: String, _ least: Power
+    ) throws(SQLError) -> Expression? {
+        let position = token.position
+        switch word {
+        case "or":
+            guard least <= .or else { return nil }
+            var list = [left]
+            while takeWord("or") { list.append(try operand(.and)) }
+            return Expression(.or(list), position: position)
+        case "and":
+            guard least <= .and else { return nil }
+            var list = [left]
+            while takeWord("and") { list.append(try operand(.not)) }
+            return Expression(.and(list), position: position)
+        case "is":
+            guard least <= .isTest else { return nil }
+            advance()
+            return try isTest(left, position)
+        case "isnull", "notnull":
+            guard least <= .isTest else { return nil }
+            advance()
+            return Expression(.isTest(left, .null, negated: word == "notnull"), position: position)
+        case "not":
+            guard least <= .pattern else { return nil }
+            switch peek().kind {
+            case .word("between"), .word("in"), .word("like"), .word("ilike"), .word("similar"):
+                advance()
+                return try pattern(left, position, negated: true)
+            default: return nil
+            }
+        case "between", "in", "like", "ilike", "similar":
+            guard least <= .pattern else { return nil }
+            return try pattern(left, position, negated: false)
+        case "at":
+            guard least <= .zone, peek().kind == .word("time"), peek(2).kind == .word("zone") else { return nil }
+            advance()
+            advance()
+            advance()
+            return Expression(.atTimeZone(left, try operand(Power.zone.tighter)), position: position)
+        case "collate":
+            guard least <= .collate else { return nil }
+            advance()
+            return Expression(.collate(left, try qualifiedName()), position: position)
+        case "operator":
+            guard least <= .other, peek().kind == .symbol("(") else { return nil }
+            let symbol = try qualifiedOperator()
+            return Expression(.binary(symbol, left, try operand(Power.other.tighter)), position: position)
+        case "overlaps":
+            guard least <= .other else { return nil }
+            throw SQLError(.featureNotSupported, "OVERLAPS is not supported", position: position)
+        default: return nil
+        }
+    }
+
+    /// OPERATOR(pg_catalog.+).
+    private mutating func qualifiedOperator() throws(SQLError) -> String {
+        advance()
+        try expect("(")
+        while isName(token), peek().kind == .symbol(".") {
+            advance()
+            advance()
+        }
+        guard case .symbol(let symbol) = token.kind, Parser.isOperator(symbol) else { throw unexpected() }
+        advance()
+        try expect(")")
+        return symbol == "!=" ? "<>" : symbol
+    }
+
+    private mutating func isTest(_ left: Expression, _ position: Int) throws(SQLError) -> Expression {
+        let negated = takeWord("not")
+        if takeWord("null") { return Expression(.isTest(left, .null, negated: negated), position: position) }
+        if takeWord("true") { return Expression(.isTest(left, .yes, negated: negated), position: position) }
+        if takeWord("false") { return Expression(.isTest(left, .no, negated: negated), position: position) }
+        if takeWord("unknown") { return Expression(.isTest(left, .unknown, negated: negated), position: position) }
+        if takeWords("distinct", "from") {
+            let right = try operand(Power.isTest.tighter)
+            return Expression(.isDistinct(left, right, negated: negated), position: position)
+        }
+        throw unexpected()
+    }
+
+    private mutating func pattern(
+        _ left: Expression, _ position: Int, negated: Bool
+    ) throws(SQLError) -> Expression {
+        if takeWord("between") {
+            let symmetric = takeWord("symmetric")
+            _ = takeWord("asymmetric")
+            let low = try operand(Power.pattern.tighter)
+            try expectWord("and")
+            let high = try operand(Power.pattern.tighter)
+            return Expression(
+                .between(left, low: low, high: high, symmetric: symmetric, negated: negated), position: position)
+        }
+        if takeWord("in") {
+            try expect("(")
+            if startsQuery() {
+                let inner = try query()
+                try expect(")")
+                return Expression(.inQuery(left, inner, negated: negated), position: position)
+            }
+            let items = try expressions()
+            try expect(")")
+            return Expression(.inList(left, items, negated: negated), position: position)
+        }
+        let kind: Expression.LikeKind
+        if takeWord("like") {
+            kind = .like
+        } else if takeWord("ilike") {
+            kind = .ilike
+        } else {
+            try expectWord("similar")
+            try expectWord("to")
+            kind = .similar
+        }
+        if kind != .similar, atWord("any") || atWord("all") || atWord("some") {
+            let symbol = (negated ? "!" : "") + (kind == .like ? "~~" : "~~*")
+            if let result = try quantified(left, symbol, position) { return result }
+        }
+        let text = try operand(Power.pattern.tighter)
+        let escape = takeWord("escape") ? try operand(Power.pattern.tighter) : nil
+        return Expression(.like(kind, left, pattern: text, escape: escape, negated: negated), position: position)
+    }
+
+    /// A primary with `::type`, `[i]`, and `.field` behind it.
+    private mutating func postfixed() throws(SQLError) -> Expression {
+        let isParenthesized = at("(")
+        var value = try primary()
+        var levels = 0
+        while true {
+            let position = token.position
+            levels += 1
+            guard levels + depth <= Parser.depthMax * 2 else { throw tooDeep() }
+            if take("::") {
+                value = Expression(.cast(value, try typeName(), isTry: false), position: position)
+            } else if take("[") {
+                value = try subscripted(value, position)
+            } else if at("."), isParenthesized || Parser.takesField(value) {
+                advance()
+                value = Expression(.field(value, try label()), position: position)
+            } else {
+                return value
+            }
+        }
+    }
+
+    /// Only a parenthesized value, a subscript or a field may be followed by a field: names take their dots themselves.
+    private static func takesField(_ value: Expression) -> Bool {
+        switch value.node {
+        case .column, .integer, .decimal: false
+        default: true
+        }
+    }
+
+    private mutating func subscripted(_ value: Expression, _ position: Int) throws(SQLError) -> Expression {
+        var from: Expression?
+        if !at(":") { from = try expression() }
+        if take(":") {
+            let to = at("]") ? nil : try expression()
+            try expect("]")
+            return Expression(.slice(value, from: from, to: to), position: position)
+        }
+        try expect("]")
+        guard let from else { throw unexpected() }
+        return Expression(.subscripted(value, from), position: position)
+    }
+}

@@ -1,0 +1,384 @@
+// What expressions are made of: literals, names, calls, CASE, CAST, subqueries, and functions with a grammar of their own.
+import Diagnostics
+
+extension Parser {
+    mutating func primary() throws(SQLError) -> Expression {
+        let position = token.position
+        switch token.kind {
+        case .integer(let digits):
+            advance()
+            return Expression(.integer(digits), position: position)
+        case .decimal(let digits):
+            advance()
+            return Expression(.decimal(digits), position: position)
+        case .string(let text):
+            advance()
+            return Expression(.string(text), position: position)
+        case .parameter(let number):
+            advance()
+            return Expression(.parameter(number), position: position)
+        case .symbol("("):
+            return try nested { (parser) throws(SQLError) in try parser.parenthesized() }
+        case .symbol("["):
+            // DuckDB's list literal.
+            return try nested { (parser) throws(SQLError) in try parser.arrayElements(position) }
+        case .symbol("*"):
+            advance()
+            return Expression(.star(try starChanges(nil)), position: position)
+        case .word(let word):
+            return try nested { (parser) throws(SQLError) in try parser.wordPrimary(word) }
+        case .quotedWord:
+            return try nested { (parser) throws(SQLError) in try parser.named() }
+        case .symbol, .end:
+            throw unexpected()
+        }
+    }
+
+    private mutating func parenthesized() throws(SQLError) -> Expression {
+        let position = token.position
+        try expect("(")
+        if startsQuery() {
+            let inner = try query()
+            try expect(")")
+            return Expression(.scalarQuery(inner), position: position)
+        }
+        let first = try expression()
+        guard at(",") else {
+            try expect(")")
+            return first
+        }
+        var items = [first]
+        while take(",") { items.append(try expression()) }
+        try expect(")")
+        return Expression(.row(items), position: position)
+    }
+
+    private mutating func wordPrimary(_ word: String) throws(SQLError) -> Expression {
+        let position = token.position
+        switch word {
+        case "true", "false":
+            advance()
+            return Expression(.boolean(word == "true"), position: position)
+        case "null":
+            advance()
+            return Expression(.null, position: position)
+        case "case": return try conditional()
+        case "cast", "try_cast":
+            guard peek().kind == .symbol("(") else { break }
+            advance()
+            try expect("(")
+            let value = try expression()
+            try expectWord("as")
+            let type = try typeName()
+            try expect(")")
+            return Expression(.cast(value, type, isTry: word == "try_cast"), position: position)
+        case "exists":
+            guard peek().kind == .symbol("(") else { break }
+            advance()
+            try expect("(")
+            let inner = try query()
+            try expect(")")
+            return Expression(.exists(inner), position: position)
+        case "array":
+            advance()
+            return try array(position)
+        case "row":
+            guard peek().kind == .symbol("(") else { break }
+            advance()
+            try expect("(")
+            let items = at(")") ? [] : try expressions()
+            try expect(")")
+            return Expression(.row(items), position: position)
+        case "grouping":
+            guard peek().kind == .symbol("(") else { break }
+            advance()
+            try expect("(")
+            let items = try expressions()
+            try expect(")")
+            return Expression(.grouping(items), position: position)
+        case "interval":
+            guard case .string = peek().kind else { break }
+            return try intervalLiteral()
+        default: break
+        }
+        if Parser.specials.contains(word) { return try special(word) }
+        if Parser.grammarFunctions.contains(word), peek().kind == .symbol("(") { return try grammarFunction(word) }
+        if let literal = try typedLiteral() { return literal }
+        return try named()
+    }
+
+    // MARK: - Literals with types
+
+    private static let specials: Set<String> = [
+        "current_date", "current_time", "current_timestamp", "localtime", "localtimestamp", "current_user", "user",
+        "session_user", "current_role", "current_catalog", "current_schema",
+    ]
+
+    private mutating func special(_ word: String) throws(SQLError) -> Expression {
+        let position = token.position
+        // current_schema() is a function as well.
+        if word == "current_schema", peek().kind == .symbol("(") {
+            advance()
+            try expect("(")
+            try expect(")")
+            return Expression(.special(word, precision: nil), position: position)
+        }
+        advance()
+        var precision: Int?
+        if word.hasSuffix("time") || word.hasSuffix("timestamp"), at("("), case .integer(let digits) = peek().kind {
+            advance()
+            advance()
+            try expect(")")
+            precision = Int(digits)
+        }
+        return Expression(.special(word, precision: precision), position: position)
+    }
+
+    private mutating func intervalLiteral() throws(SQLError) -> Expression {
+        let position = token.position
+        advance()
+        let text = try stringLiteral()
+        let fields = try intervalFields()
+        return Expression(
+            .typedLiteral(TypeName("interval", intervalFields: fields, position: position), text), position: position)
+    }
+
+    /// `date '2026-01-07'`: a type name directly before a string.
+    private mutating func typedLiteral() throws(SQLError) -> Expression? {
+        let start = index
+        guard Parser.literalTypes.contains(where: { atWord($0) }) else { return nil }
+        let position = token.position
+        if let type = try? typeName(), case .string(let text) = token.kind {
+            advance()
+            return Expression(.typedLiteral(type, text), position: position)
+        }
+        index = start
+        return nil
+    }
+
+    private static let literalTypes: Set<String> = [
+        "date", "time", "timestamp", "timestamptz", "timetz", "boolean", "bool", "int", "integer", "int2", "int4",
+        "int8", "smallint", "bigint", "float4", "float8", "real", "double", "numeric", "decimal", "text", "varchar",
+        "char", "character", "bpchar", "bytea", "uuid", "json", "jsonb", "regclass", "name", "oid", "float",
+    ]
+
+    private mutating func array(_ position: Int) throws(SQLError) -> Expression {
+        if take("(") {
+            let inner = try query()
+            try expect(")")
+            return Expression(.arrayQuery(inner), position: position)
+        }
+        return try arrayElements(position)
+    }
+
+    private mutating func arrayElements(_ position: Int) throws(SQLError) -> Expression {
+        try expect("[")
+        var items: [Expression] = []
+        if !at("]") {
+            repeat {
+                if at("[") {
+                    let inner = token.position
+                    items.append(
+                        try nested { (parser) throws(SQLError) in try parser.arrayElements(inner) })
+                } else {
+                    items.append(try expression())
+                }
+            } while take(",")
+        }
+        try expect("]")
+        return Expression(.array(items), position: position)
+    }
+
+    private mutating func conditional() throws(SQLError) -> Expression {
+        let position = token.position
+        advance()
+        let operand = atWord("when") ? nil : try expression()
+        var branches: [Expression.Branch] = []
+        while takeWord("when") {
+            let when = try expression()
+            try expectWord("then")
+            branches.append(Expression.Branch(when: when, then: try expression()))
+        }
+        guard !branches.isEmpty else { throw unexpected() }
+        let otherwise = takeWord("else") ? try expression() : nil
+        try expectWord("end")
+        return Expression(
+            .conditional(operand: operand, branches: branches, otherwise: otherwise), position: position)
+    }
+
+    // MARK: - Names and calls
+
+    /// A column, `t.*`, or a call.
+    private mutating func named() throws(SQLError) -> Expression {
+        let position = token.position
+        guard let first = columnOrFunctionWord() else { throw unexpected() }
+        advance()
+        var parts = [first]
+        while at("."), parts.count < 4 {
+            advance()
+            if take("*") {
+                let name = QualifiedName(parts, position: position)
+                return Expression(.star(try starChanges(name)), position: position)
+            }
+            parts.append(try label())
+        }
+        let name = QualifiedName(parts, position: position)
+        if at("(") { return Expression(.call(try call(name)), position: position) }
+        if parts.count == 1, !isName(Token(kind: kind(first), position: position, end: position)) {
+            throw unexpectedWord(first)
+        }
+        return Expression(.column(name), position: position)
+    }
+
+    private func kind(_ word: Identifier) -> Token.Kind { word.isQuoted ? .quotedWord(word.value) : .word(word.value) }
+
+    private func unexpectedWord(_ word: Identifier) -> SQLError {
+        SQLError(.syntaxError, "syntax error at or near \"\(word.value)\"", position: word.position)
+    }
+
+    /// The word here, when it may begin a column or a call: left, right and other join words may name functions.
+    private func columnOrFunctionWord() -> Identifier? {
+        switch token.kind {
+        case .quotedWord(let text): return Identifier(text, isQuoted: true, position: token.position)
+        case .word(let word):
+            if Keywords.reserved.contains(word) { return nil }
+            if Keywords.functionOrType.contains(word), peek().kind != .symbol("(") { return nil }
+            return Identifier(word, position: token.position)
+        default: return nil
+        }
+    }
+
+    /// The parentheses of a call and what follows them.
+    mutating func call(_ name: QualifiedName) throws(SQLError) -> FunctionCall {
+        var call = FunctionCall(name: name)
+        try expect("(")
+        if at("*"), peek().kind == .symbol(")") {
+            advance()
+            call.isStar = true
+        } else if !at(")") {
+            call.isDistinct = takeWord("distinct")
+            if !call.isDistinct { _ = takeWord("all") }
+            repeat { call.arguments.append(try argument(&call)) } while take(",")
+            if takeWords("order", "by") { call.order = try orderItems() }
+            if takeWords("ignore", "nulls") { call.ignoresNulls = true }
+        }
+        try expect(")")
+        if takeWords("within", "group") {
+            try expect("(")
+            guard takeWords("order", "by") else { throw unexpected() }
+            call.withinGroup = try orderItems()
+            try expect(")")
+        }
+        if atWord("filter"), peek().kind == .symbol("(") {
+            advance()
+            advance()
+            try expectWord("where")
+            call.filter = try expression()
+            try expect(")")
+        }
+        if takeWords("ignore", "nulls") { call.ignoresNulls = true } else { _ = takeWords("respect", "nulls") }
+        if takeWord("over") {
+            if at("(") {
+                call.over = .inline(try windowSpecification())
+            } else {
+                call.over = .named(try self.name())
+            }
+        }
+        return call
+    }
+
+    private mutating func argument(_ call: inout FunctionCall) throws(SQLError) -> FunctionCall.Argument {
+        if takeWord("variadic") { call.isVariadic = true }
+        if isName(token), peek().kind == .symbol("=>") || peek().kind == .symbol(":=") {
+            let label = try name()
+            advance()
+            return FunctionCall.Argument(name: label, value: try expression())
+        }
+        return FunctionCall.Argument(value: try expression())
+    }
+
+    private mutating func starChanges(_ qualifier: QualifiedName?) throws(SQLError) -> Expression.Star {
+        var star = Expression.Star(qualifier: qualifier)
+        if atWord("exclude") || (atWord("except") && peek().kind == .symbol("(") && !isQueryStart(peek(2))) {
+            advance()
+            if take("(") {
+                repeat { star.excluded.append(try qualifiedName()) } while take(",")
+                try expect(")")
+            } else {
+                star.excluded.append(try qualifiedName())
+            }
+        }
+        if atWord("replace"), peek().kind == .symbol("(") {
+            advance()
+            advance()
+            repeat {
+                let value = try expression()
+                try expectWord("as")
+                star.replaced.append(SelectItem(value: value, alias: try label()))
+            } while take(",")
+            try expect(")")
+        }
+        if atWord("rename"), peek().kind == .symbol("(") {
+            advance()
+            advance()
+            repeat {
+                let old = try qualifiedName()
+                try expectWord("as")
+                star.renamed.append(Expression.Renaming(old: old, new: try label()))
+            } while take(",")
+            try expect(")")
+        }
+        return star
+    }
+
+    mutating func windowSpecification() throws(SQLError) -> WindowSpecification {
+        var window = WindowSpecification(position: token.position)
+        try expect("(")
+        if isName(token), !["partition", "rows", "range", "groups"].contains(where: { atWord($0) }) {
+            window.base = try name()
+        }
+        if takeWords("partition", "by") { window.partition = try expressions() }
+        if takeWords("order", "by") { window.order = try orderItems() }
+        if atWord("rows") || atWord("range") || atWord("groups") { window.frame = try frame() }
+        try expect(")")
+        return window
+    }
+
+    private mutating func frame() throws(SQLError) -> WindowSpecification.Frame {
+        let position = token.position
+        let mode: WindowSpecification.Mode = atWord("rows") ? .rows : atWord("range") ? .range : .groups
+        advance()
+        var end: WindowSpecification.Bound?
+        let start: WindowSpecification.Bound
+        if takeWord("between") {
+            start = try bound()
+            try expectWord("and")
+            end = try bound()
+        } else {
+            start = try bound()
+        }
+        var exclusion = WindowSpecification.Exclusion.noOthers
+        if takeWord("exclude") {
+            if takeWords("current", "row") {
+                exclusion = .currentRow
+            } else if takeWord("group") {
+                exclusion = .group
+            } else if takeWord("ties") {
+                exclusion = .ties
+            } else {
+                guard takeWords("no", "others") else { throw unexpected() }
+            }
+        }
+        return WindowSpecification.Frame(mode: mode, start: start, end: end, exclusion: exclusion, position: position)
+    }
+
+    private mutating func bound() throws(SQLError) -> WindowSpecification.Bound {
+        if takeWords("unbounded", "preceding") { return .unboundedPreceding }
+        if takeWords("unbounded", "following") { return .unboundedFollowing }
+        if takeWords("current", "row") { return .currentRow }
+        let value = try expression()
+        if takeWord("preceding") { return .preceding(value) }
+        try expectWord("following")
+        return .following(value)
+    }
+}

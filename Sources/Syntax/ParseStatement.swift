@@ -1,0 +1,477 @@
+// The grammar of everything that is not a query.
+import Diagnostics
+
+extension Parser {
+    mutating func statement() throws(SQLError) -> Statement {
+        try nested { (parser) throws(SQLError) in try parser.anyStatement() }
+    }
+
+    private mutating func anyStatement() throws(SQLError) -> Statement {
+        if startsQuery() || at("(") { return .query(try query()) }
+        guard case .word(let word) = token.kind else { throw unexpected() }
+        let position = token.position
+        let start = index
+        switch word {
+        case "explain": return try explain()
+        case "create": if let statement = try create() { return statement }
+        case "drop": if let statement = try drop() { return statement }
+        case "use":
+            advance()
+            _ = takeWord("branch")
+            return .useBranch(try refName())
+        case "show": return try show()
+        case "set": return try setVariable()
+        case "reset":
+            advance()
+            if takeWord("all") { return .reset(nil) }
+            if takeWords("time", "zone") { return .reset(Identifier("timezone", position: position)) }
+            return .reset(try settingName())
+        case "discard":
+            advance()
+            return .discard(try label().value)
+        case "begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release":
+            return try transaction(word)
+        case "prepare": if peek().kind != .word("transaction") { return try prepare() }
+        case "execute": return try execute()
+        case "deallocate":
+            advance()
+            _ = takeWord("prepare")
+            return .deallocate(takeWord("all") ? nil : try name())
+        case "listen", "unlisten", "notify":
+            skipToEnd()
+            return .notification(word.uppercased())
+        case "describe", "desc":
+            advance()
+            return .describe(try qualifiedName())
+        default: break
+        }
+        guard Keywords.unsupportedStatements.contains(word) else { throw unexpected() }
+        index = start
+        return unsupported(position)
+    }
+
+    /// Names a known statement by its first words, and skips it.
+    private mutating func unsupported(_ position: Int) -> Statement {
+        var words: [String] = []
+        if case .word(let first) = token.kind {
+            words.append(first.uppercased())
+            if ["create", "alter", "drop"].contains(first), case .word(let second) = peek().kind {
+                words.append(second.uppercased())
+            }
+        }
+        skipToEnd()
+        return .unsupported(words.joined(separator: " "), position: position)
+    }
+
+    private mutating func skipToEnd() {
+        while !isAtEnd, !at(";") { advance() }
+    }
+
+    private mutating func ifNotExists() throws(SQLError) -> Bool { takeWords("if", "not", "exists") }
+    private mutating func ifExists() throws(SQLError) -> Bool { takeWords("if", "exists") }
+
+    // MARK: - Explain
+
+    private mutating func explain() throws(SQLError) -> Statement {
+        advance()
+        var explain = Statement.Explain(analyze: false, verbose: false, format: "text", statement: .reset(nil))
+        if at("("), !startsQuery() {
+            advance()
+            repeat { try explainOption(&explain) } while take(",")
+            try expect(")")
+        } else {
+            explain.analyze = takeWord("analyze") || takeWord("analyse")
+            explain.verbose = takeWord("verbose")
+        }
+        explain.statement = try statement()
+        return .explain(explain)
+    }
+
+    private mutating func explainOption(_ explain: inout Statement.Explain) throws(SQLError) {
+        let position = token.position
+        let option = try label().value
+        var value = "true"
+        switch token.kind {
+        case .word(let word): value = word
+        case .string(let text): value = text.lowercased()
+        case .integer(let digits): value = digits
+        default: break
+        }
+        if !at(","), !at(")") { advance() }
+        let isOn = !["false", "off", "0"].contains(value)
+        switch option {
+        case "analyze", "analyse": explain.analyze = isOn
+        case "verbose": explain.verbose = isOn
+        case "format":
+            guard value == "text" || value == "json" else {
+                throw SQLError(
+                    .invalidParameterValue, "unrecognized value for EXPLAIN option \"format\": \"\(value)\"",
+                    position: position)
+            }
+            explain.format = value
+        case "costs", "buffers", "timing", "summary", "settings", "wal", "generic_plan", "memory", "serialize": break
+        default:
+            throw SQLError(.syntaxError, "unrecognized EXPLAIN option \"\(option)\"", position: position)
+        }
+    }
+
+    // MARK: - Create and drop
+
+    /// nil: a CREATE that is not supported; the caller rewinds.
+    private mutating func create() throws(SQLError) -> Statement? {
+        advance()
+        let orReplace = takeWords("or", "replace")
+        if takeWord("schema") { return .createSchema(try createSchema()) }
+        if takeWord("branch") { return .createRef(try createRef(.branch, orReplace)) }
+        if takeWord("tag") { return .createRef(try createRef(.tag, orReplace)) }
+        if takeWords("external", "table") { return .createExternalTable(try createExternalTable(orReplace)) }
+        let isTemporary = takeWord("temporary") || takeWord("temp")
+        guard takeWord("view") else { return nil }
+        return .createView(try createView(orReplace, isTemporary))
+    }
+
+    private mutating func createSchema() throws(SQLError) -> Statement.CreateSchema {
+        let ifNotExists = try ifNotExists()
+        let name = try name()
+        var location: String?
+        if takeWord("authorization") { _ = try label() }
+        if takeWord("location") { location = try stringLiteral() }
+        return Statement.CreateSchema(name: name, ifNotExists: ifNotExists, location: location)
+    }
+
+    private mutating func createView(
+        _ orReplace: Bool, _ isTemporary: Bool
+    ) throws(SQLError) -> Statement.CreateView {
+        let ifNotExists = try ifNotExists()
+        let name = try qualifiedName()
+        let columns = try optionalNames()
+        if takeWord("with") {
+            try expect("(")
+            while !at(")"), !isAtEnd { advance() }
+            try expect(")")
+        }
+        try expectWord("as")
+        let start = token.position
+        let query = try query()
+        let text = text(from: start)
+        if takeWord("with") {
+            if !takeWord("local") { _ = takeWord("cascaded") }
+            guard takeWords("check", "option") else { throw unexpected() }
+        }
+        return Statement.CreateView(
+            name: name, columns: columns, orReplace: orReplace, ifNotExists: ifNotExists, isTemporary: isTemporary,
+            query: query, text: text)
+    }
+
+    private mutating func createExternalTable(_ orReplace: Bool) throws(SQLError) -> Statement.CreateExternalTable {
+        let ifNotExists = try ifNotExists()
+        var table = Statement.CreateExternalTable(
+            name: try qualifiedName(), orReplace: orReplace, ifNotExists: ifNotExists, columns: [],
+            partitionColumns: [], format: "", location: "", options: [:])
+        if at("(") { table.columns = try columnDefinitions(typed: true) }
+        while true {
+            let position = token.position
+            if takeWords("partitioned", "by") {
+                table.partitionColumns = try columnDefinitions(typed: false)
+            } else if takeWords("stored", "as") {
+                table.format = try label().value.lowercased()
+                guard table.format == "parquet" else {
+                    throw SQLError(
+                        .featureNotSupported, "format \"\(table.format)\" is not supported",
+                        hint: "STORED AS PARQUET is.", position: position)
+                }
+            } else if takeWord("location") {
+                table.location = try stringLiteral()
+            } else if takeWord("with") || takeWord("options") {
+                table.options = try options()
+            } else {
+                break
+            }
+        }
+        guard !table.format.isEmpty else {
+            throw SQLError(
+                .syntaxError, "an external table needs STORED AS", hint: "Write STORED AS PARQUET LOCATION '...'.",
+                position: table.name.position)
+        }
+        guard !table.location.isEmpty else {
+            throw SQLError(
+                .syntaxError, "an external table needs LOCATION", hint: "Write STORED AS PARQUET LOCATION '...'.",
+                position: table.name.position)
+        }
+        return table
+    }
+
+    /// Columns with types; partition columns may be named without one.
+    private mutating func columnDefinitions(typed: Bool) throws(SQLError) -> [Statement.ColumnDefinition] {
+        try expect("(")
+        var columns: [Statement.ColumnDefinition] = []
+        repeat {
+            let name = try name()
+            if !typed, at(",") || at(")") {
+                columns.append(
+                    Statement.ColumnDefinition(name: name, type: TypeName("", position: name.position)))
+                continue
+            }
+            var column = Statement.ColumnDefinition(name: name, type: try typeName())
+            if takeWords("not", "null") { column.isNotNull = true } else { _ = takeWord("null") }
+            columns.append(column)
+        } while take(",")
+        try expect(")")
+        return columns
+    }
+
+    /// `(key = value, ...)`.
+    private mutating func options() throws(SQLError) -> [String: String] {
+        try expect("(")
+        var options: [String: String] = [:]
+        repeat {
+            let key: String
+            if case .string(let text) = token.kind {
+                advance()
+                key = text
+            } else {
+                key = try qualifiedName().text
+            }
+            if !take("="), !take("=>") {}
+            switch token.kind {
+            case .string(let text), .word(let text), .quotedWord(let text), .integer(let text), .decimal(let text):
+                options[key] = text
+            case .parameter, .symbol, .end: throw unexpected()
+            }
+            advance()
+        } while take(",")
+        try expect(")")
+        return options
+    }
+
+    private mutating func createRef(_ kind: Statement.RefKind, _ orReplace: Bool) throws(SQLError) -> Statement.CreateRef {
+        let ifNotExists = try ifNotExists()
+        let name = try refName()
+        var ref = Statement.CreateRef(
+            kind: kind, name: name, ifNotExists: ifNotExists, orReplace: orReplace, source: nil, version: nil)
+        if takeWord("from") {
+            _ = takeWord("branch") || takeWord("tag") || takeWord("commit")
+            ref.source = try refName()
+        }
+        if takeWord("at") { ref.version = try versionAfterAt() }
+        if atWord("with") || atWord("retain") {
+            throw SQLError(
+                .featureNotSupported, "options of branches and tags are not supported", position: token.position)
+        }
+        return ref
+    }
+
+    private mutating func drop() throws(SQLError) -> Statement? {
+        advance()
+        if takeWord("branch") || atWord("tag") {
+            let kind: Statement.RefKind = takeWord("tag") ? .tag : .branch
+            let ifExists = try ifExists()
+            return .dropRef(kind: kind, name: try refName(), ifExists: ifExists)
+        }
+        let kind: Statement.DropKind
+        if takeWord("schema") {
+            kind = .schema
+        } else if takeWord("view") {
+            kind = .view
+        } else if takeWords("external", "table") {
+            kind = .externalTable
+        } else if takeWord("table") {
+            kind = .table
+        } else {
+            return nil
+        }
+        let ifExists = try ifExists()
+        var names: [QualifiedName] = []
+        repeat { names.append(try qualifiedName()) } while take(",")
+        let isCascade = takeWord("cascade")
+        if !isCascade { _ = takeWord("restrict") }
+        return .drop(Statement.Drop(kind: kind, names: names, ifExists: ifExists, isCascade: isCascade))
+    }
+
+    // MARK: - Show and set
+
+    private mutating func show() throws(SQLError) -> Statement {
+        advance()
+        if takeWord("all") { return .show(.all) }
+        if takeWord("branches") { return .show(.branches) }
+        if takeWord("tags") { return .show(.tags) }
+        if takeWord("schemas") { return .show(.schemas) }
+        if takeWord("tables") {
+            if takeWord("from") || takeWord("in") { return .show(.tables(try name())) }
+            return .show(.tables(nil))
+        }
+        if takeWord("columns") {
+            if !takeWord("from") { try expectWord("in") }
+            return .describe(try qualifiedName())
+        }
+        if takeWord("log") {
+            var branch: Identifier?
+            var limit: Int?
+            if takeWord("for") {
+                _ = takeWord("branch")
+                branch = try refName()
+            }
+            if takeWord("limit") {
+                guard case .integer(let digits) = token.kind, let number = Int(digits) else { throw unexpected() }
+                advance()
+                limit = number
+            }
+            return .show(.log(branch: branch, limit: limit))
+        }
+        let position = token.position
+        if takeWords("time", "zone") { return .show(.variable(Identifier("timezone", position: position))) }
+        if takeWords("transaction", "isolation", "level") {
+            return .show(.variable(Identifier("transaction_isolation", position: position)))
+        }
+        if takeWords("session", "authorization") {
+            return .show(.variable(Identifier("session_authorization", position: position)))
+        }
+        return .show(.variable(try settingName()))
+    }
+
+    /// A setting, perhaps with a prefix: `apus.threads`.
+    private mutating func settingName() throws(SQLError) -> Identifier {
+        var name = try label()
+        while take(".") { name.value += "." + (try label().value) }
+        return name
+    }
+
+    private mutating func setVariable() throws(SQLError) -> Statement {
+        advance()
+        var scope = Statement.SetVariable.Scope.session
+        if takeWord("local") {
+            scope = .local
+        } else if atWord("session"), peek().kind != .symbol("="), peek().kind != .word("to") {
+            advance()
+        }
+        let position = token.position
+        if takeWords("time", "zone") {
+            let value: [Statement.SetVariable.Value]
+            if takeWord("local") || takeWord("default") {
+                value = [.defaultValue]
+            } else if atWord("interval") {
+                advance()
+                value = [.text(try stringLiteral())]
+                _ = try intervalFields()
+            } else {
+                value = [try settingValue()]
+            }
+            return .set(
+                Statement.SetVariable(scope: scope, name: Identifier("timezone", position: position), values: value))
+        }
+        if atWord("transaction") || atWords("characteristics", "as", "transaction") {
+            while !atWord("transaction") { advance() }
+            advance()
+            let readOnly = try transactionModes()
+            let name = Identifier("transaction", position: position)
+            let value = readOnly.map { [Statement.SetVariable.Value.text($0 ? "read only" : "read write")] } ?? []
+            return .set(Statement.SetVariable(scope: scope, name: name, values: value))
+        }
+        if takeWord("names") {
+            let name = Identifier("client_encoding", position: position)
+            return .set(Statement.SetVariable(scope: scope, name: name, values: [try settingValue()]))
+        }
+        if takeWord("authorization") || takeWord("role") {
+            let name = Identifier("role", position: position)
+            return .set(Statement.SetVariable(scope: scope, name: name, values: [try settingValue()]))
+        }
+        let name = try settingName()
+        guard take("=") || takeWord("to") else { throw unexpected() }
+        if takeWord("default") {
+            return .set(Statement.SetVariable(scope: scope, name: name, values: [.defaultValue]))
+        }
+        var values: [Statement.SetVariable.Value] = []
+        repeat { values.append(try settingValue()) } while take(",")
+        return .set(Statement.SetVariable(scope: scope, name: name, values: values))
+    }
+
+    private mutating func settingValue() throws(SQLError) -> Statement.SetVariable.Value {
+        defer { advance() }
+        var sign = ""
+        if at("-") || at("+") {
+            if at("-") { sign = "-" }
+            advance()
+        }
+        switch token.kind {
+        case .string(let text), .quotedWord(let text), .word(let text): return .text(sign + text)
+        case .integer(let digits), .decimal(let digits): return .number(sign + digits)
+        case .parameter, .symbol, .end: throw unexpected()
+        }
+    }
+
+    // MARK: - Transactions and prepared statements
+
+    private mutating func transaction(_ word: String) throws(SQLError) -> Statement {
+        advance()
+        switch word {
+        case "begin", "start":
+            if word == "start" {
+                try expectWord("transaction")
+            } else if !takeWord("transaction") {
+                _ = takeWord("work")
+            }
+            return .transaction(.begin(readOnly: try transactionModes()))
+        case "commit", "end":
+            if !takeWord("transaction") { _ = takeWord("work") }
+            _ = takeWords("and", "no", "chain")
+            return .transaction(.commit)
+        case "savepoint": return .transaction(.savepoint(try name()))
+        case "release":
+            _ = takeWord("savepoint")
+            return .transaction(.release(try name()))
+        default:
+            if !takeWord("transaction") { _ = takeWord("work") }
+            if takeWord("to") {
+                _ = takeWord("savepoint")
+                return .transaction(.rollbackTo(try name()))
+            }
+            _ = takeWords("and", "no", "chain")
+            return .transaction(.rollback)
+        }
+    }
+
+    /// Isolation levels are read and not kept: every transaction sees one commit.
+    private mutating func transactionModes() throws(SQLError) -> Bool? {
+        var readOnly: Bool?
+        while true {
+            if takeWords("isolation", "level") {
+                guard
+                    takeWord("serializable") || takeWords("repeatable", "read") || takeWords("read", "committed")
+                        || takeWords("read", "uncommitted")
+                else { throw unexpected() }
+            } else if takeWords("read", "only") {
+                readOnly = true
+            } else if takeWords("read", "write") {
+                readOnly = false
+            } else if !takeWords("not", "deferrable"), !takeWord("deferrable") {
+                return readOnly
+            }
+            _ = take(",")
+        }
+    }
+
+    private mutating func prepare() throws(SQLError) -> Statement {
+        advance()
+        let name = try name()
+        var types: [TypeName] = []
+        if take("(") {
+            repeat { types.append(try typeName()) } while take(",")
+            try expect(")")
+        }
+        try expectWord("as")
+        let start = token.position
+        let inner = try statement()
+        return .prepare(name: name, types: types, statement: inner, text: text(from: start))
+    }
+
+    private mutating func execute() throws(SQLError) -> Statement {
+        advance()
+        let name = try name()
+        var arguments: [Expression] = []
+        if take("(") {
+            arguments = try expressions()
+            try expect(")")
+        }
+        return .execute(name: name, arguments: arguments)
+    }
+}

@@ -1,0 +1,185 @@
+// The entry to the parser, and its cursor over tokens. The grammar is in the extensions by topic.
+public import Diagnostics
+
+/// Parses SQL text. A recursive-descent parser with a bound on its depth.
+public struct Parser {
+    var tokens: [Token]
+    var index = 0
+    let bytes: [UInt8]
+    var depth = 0
+
+    /// Levels of nesting. Bounded so that neither parsing, nor any later walk of the tree, nor its release can exhaust
+    /// a thread's stack.
+    static let depthMax = 400
+
+    init(_ sql: String) throws(SQLError) {
+        bytes = Array(sql.utf8)
+        tokens = try Lexer.tokens(of: bytes)
+    }
+
+    /// Splits and parses a text of statements separated by semicolons; empty ones are left out.
+    public static func parse(_ sql: String) throws(SQLError) -> [ParsedStatement] {
+        var parser = try Parser(sql)
+        var statements: [ParsedStatement] = []
+        while true {
+            while parser.take(";") {}
+            if parser.isAtEnd { return statements }
+            let start = parser.token.position
+            let statement = try parser.statement()
+            guard parser.isAtEnd || parser.at(";") else { throw parser.unexpected() }
+            statements.append(
+                ParsedStatement(statement: statement, text: parser.text(from: start), offset: start))
+        }
+    }
+
+    /// Parses one query: a view's text.
+    public static func parseQuery(_ sql: String) throws(SQLError) -> Query {
+        var parser = try Parser(sql)
+        let query = try parser.query()
+        while parser.take(";") {}
+        guard parser.isAtEnd else { throw parser.unexpected() }
+        return query
+    }
+
+    /// Parses one expression.
+    public static func parseExpression(_ sql: String) throws(SQLError) -> Expression {
+        var parser = try Parser(sql)
+        let expression = try parser.expression()
+        guard parser.isAtEnd else { throw parser.unexpected() }
+        return expression
+    }
+
+    // MARK: - Cursor
+
+    var token: Token { tokens[index] }
+    var isAtEnd: Bool { token.kind == .end }
+
+    func peek(_ ahead: Int = 1) -> Token { tokens[min(index + ahead, tokens.count - 1)] }
+
+    mutating func advance() { if index < tokens.count - 1 { index += 1 } }
+
+    /// The text from a position to the end of the last token taken.
+    func text(from start: Int) -> String {
+        let end = index > 0 ? tokens[index - 1].end : start
+        return String(decoding: bytes[start..<max(start, end)], as: UTF8.self)
+    }
+
+    func at(_ symbol: String) -> Bool { token.kind == .symbol(symbol) }
+    func atWord(_ word: String) -> Bool { token.kind == .word(word) }
+    func atWords(_ words: String...) -> Bool {
+        for (ahead, word) in words.enumerated() where peek(ahead).kind != .word(word) { return false }
+        return true
+    }
+
+    mutating func take(_ symbol: String) -> Bool {
+        guard at(symbol) else { return false }
+        advance()
+        return true
+    }
+
+    mutating func takeWord(_ word: String) -> Bool {
+        guard atWord(word) else { return false }
+        advance()
+        return true
+    }
+
+    mutating func takeWords(_ words: String...) -> Bool {
+        for (ahead, word) in words.enumerated() where peek(ahead).kind != .word(word) { return false }
+        for _ in words { advance() }
+        return true
+    }
+
+    mutating func expect(_ symbol: String) throws(SQLError) {
+        guard take(symbol) else { throw unexpected() }
+    }
+
+    mutating func expectWord(_ word: String) throws(SQLError) {
+        guard takeWord(word) else { throw unexpected() }
+    }
+
+    /// PostgreSQL's error for a token that does not fit here.
+    func unexpected() -> SQLError {
+        guard !isAtEnd else {
+            return SQLError(.syntaxError, "syntax error at end of input", position: token.position)
+        }
+        let text = String(decoding: bytes[token.position..<token.end], as: UTF8.self)
+        return SQLError(.syntaxError, "syntax error at or near \"\(text)\"", position: token.position)
+    }
+
+    /// Counts a level of nesting for the time of `body`.
+    mutating func nested<T>(_ body: (inout Parser) throws(SQLError) -> T) throws(SQLError) -> T {
+        depth += 1
+        defer { depth -= 1 }
+        guard depth <= Parser.depthMax else { throw tooDeep() }
+        return try body(&self)
+    }
+
+    func tooDeep() -> SQLError {
+        SQLError(
+            .statementTooComplex, "stack depth limit exceeded", hint: "Nest at most \(Parser.depthMax) levels.",
+            position: token.position)
+    }
+
+    // MARK: - Names
+
+    /// A name of a column, table or alias: any word but reserved ones and those for functions and types.
+    func isName(_ token: Token) -> Bool {
+        switch token.kind {
+        case .quotedWord: true
+        case .word(let word): !Keywords.reserved.contains(word) && !Keywords.functionOrType.contains(word)
+        default: false
+        }
+    }
+
+    mutating func name() throws(SQLError) -> Identifier {
+        guard isName(token) else { throw unexpected() }
+        return anyWord()
+    }
+
+    /// Takes a word of any kind, reserved too: after AS and after a dot.
+    mutating func label() throws(SQLError) -> Identifier {
+        switch token.kind {
+        case .word, .quotedWord: return anyWord()
+        default: throw unexpected()
+        }
+    }
+
+    private mutating func anyWord() -> Identifier {
+        defer { advance() }
+        switch token.kind {
+        case .quotedWord(let text): return Identifier(text, isQuoted: true, position: token.position)
+        case .word(let text): return Identifier(text, position: token.position)
+        default: return Identifier("", position: token.position)
+        }
+    }
+
+    mutating func qualifiedName() throws(SQLError) -> QualifiedName {
+        let position = token.position
+        var parts = [try name()]
+        while at("."), parts.count < 4 {
+            advance()
+            parts.append(try label())
+        }
+        return QualifiedName(parts, position: position)
+    }
+
+    mutating func names() throws(SQLError) -> [Identifier] {
+        var list = [try name()]
+        while take(",") { list.append(try name()) }
+        return list
+    }
+
+    /// `(a, b)` when there is one.
+    mutating func optionalNames() throws(SQLError) -> [Identifier] {
+        guard take("(") else { return [] }
+        let list = try names()
+        try expect(")")
+        return list
+    }
+
+    mutating func stringLiteral() throws(SQLError) -> String {
+        guard case .string(let text) = token.kind else { throw unexpected() }
+        advance()
+        return text
+    }
+}

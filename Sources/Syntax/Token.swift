@@ -1,0 +1,61 @@
+// Tokens: what the lexer makes of the bytes of SQL text.
+
+/// A token with its place in the text.
+struct Token: Hashable, Sendable {
+    enum Kind: Hashable, Sendable {
+        /// Folded to lower case.
+        case word(String)
+        case quotedWord(String)
+        case integer(String)
+        case decimal(String)
+        case string(String)
+        case parameter(Int)
+        /// An operator or a punctuation mark: ( ) [ ] , ; : . :: := => .. or PostgreSQL operator characters.
+        case symbol(String)
+        case end
+    }
+
+    var kind: Kind
+    /// 0-based byte offset.
+    var position: Int
+    /// Past the last byte.
+    var end: Int
+}
+
+/// PostgreSQL's keywords that may not name things (gram.y, PostgreSQL 15).
+enum Keywords {
+    /// Words that can be no name unless quoted.
+    static let reserved: Set<String> = [
+        "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "both", "case", "cast", "check",
+        "collate", "column", "constraint", "create", "current_catalog", "current_date", "current_role", "current_time",
+        "current_timestamp", "current_user", "default", "deferrable", "desc", "distinct", "do", "else", "end", "except",
+        "false", "fetch", "for", "foreign", "from", "grant", "group", "having", "in", "initially", "intersect", "into",
+        "lateral", "leading", "limit", "localtime", "localtimestamp", "not", "null", "offset", "on", "only", "or",
+        "order", "placing", "primary", "qualify", "references", "returning", "select", "session_user", "some",
+        "symmetric", "table", "then", "to", "trailing", "true", "union", "unique", "user", "using", "variadic", "when",
+        "where", "window", "with",
+    ]
+
+    /// Words that can name functions and types, but neither tables nor columns.
+    static let functionOrType: Set<String> = [
+        "authorization", "binary", "collation", "concurrently", "cross", "current_schema", "freeze", "full", "ilike",
+        "inner", "is", "isnull", "join", "left", "like", "natural", "notnull", "outer", "overlaps", "right", "similar",
+        "tablesample", "verbose",
+    ]
+
+    /// Words that need AS to be a column label.
+    static let needsAs: Set<String> = [
+        "array", "as", "char", "character", "create", "day", "except", "fetch", "filter", "for", "from", "grant",
+        "group", "having", "hour", "intersect", "into", "isnull", "limit", "minute", "month", "notnull", "offset", "on",
+        "order", "over", "overlaps", "precision", "qualify", "returning", "second", "to", "union", "varying", "where",
+        "window", "with", "within", "without", "year",
+    ]
+
+    /// Statements of PostgreSQL that are known and not supported, by first word.
+    static let unsupportedStatements: Set<String> = [
+        "alter", "analyze", "analyse", "call", "checkpoint", "cluster", "close", "comment", "copy", "create", "declare",
+        "delete", "do", "drop", "fetch", "grant", "import", "insert", "load", "lock", "merge", "move", "reassign",
+        "refresh", "reindex", "revoke", "security", "truncate", "update", "vacuum", "attach", "detach", "install",
+        "pragma", "export",
+    ]
+}

@@ -1,0 +1,189 @@
+import Diagnostics
+import Syntax
+import Testing
+
+@Suite struct ParserTests {
+    /// A compact form that shows how operators bind.
+    static func shape(_ expression: Expression) -> String {
+        func list(_ items: [Expression]) -> String { items.map(shape).joined(separator: " ") }
+        switch expression.node {
+        case .integer(let text), .decimal(let text): return text
+        case .string(let text): return "'\(text)'"
+        case .column(let name): return name.text
+        case .unary(let symbol, let operand): return "(\(symbol) \(shape(operand)))"
+        case .binary(let symbol, let left, let right): return "(\(symbol) \(shape(left)) \(shape(right)))"
+        case .and(let items): return "(and \(list(items)))"
+        case .or(let items): return "(or \(list(items)))"
+        case .not(let operand): return "(not \(shape(operand)))"
+        case .isTest(let operand, let test, let negated): return "(is \(negated ? "not " : "")\(test) \(shape(operand)))"
+        case .between(let value, let low, let high, _, let negated):
+            return "(\(negated ? "not-" : "")between \(list([value, low, high])))"
+        case .like(let kind, let value, let pattern, _, let negated):
+            return "(\(negated ? "not-" : "")\(kind) \(list([value, pattern])))"
+        case .inList(let value, let items, _): return "(in \(shape(value)) \(list(items)))"
+        case .cast(let value, let type, _): return "(cast \(shape(value)) \(type.name))"
+        case .call(let call): return "(\(call.name.text) \(list(call.arguments.map(\.value))))"
+        case .atTimeZone(let value, let zone): return "(zone \(shape(value)) \(shape(zone)))"
+        case .subscripted(let value, let index): return "(at \(shape(value)) \(shape(index)))"
+        case .boolean(let flag): return "\(flag)"
+        case .null: return "null"
+        default: return "?"
+        }
+    }
+
+    @Test("operators bind as in PostgreSQL", arguments: [
+        ("1 + 2 * 3", "(+ 1 (* 2 3))"),
+        ("1 - 2 - 3", "(- (- 1 2) 3)"),
+        ("2 ^ 3 ^ 2", "(^ (^ 2 3) 2)"),
+        ("-2 ^ 2", "(^ -2 2)"),
+        ("- a ^ 2", "(^ (- a) 2)"),
+        ("-1::int", "(- (cast 1 int))"),
+        ("a or b and not c", "(or a (and b (not c)))"),
+        ("not a = b", "(not (= a b))"),
+        ("a = b and c <> d", "(and (= a b) (<> c d))"),
+        ("a || b || c", "(|| (|| a b) c)"),
+        ("a + b || c", "(|| (+ a b) c)"),
+        ("a between 1 and 2 and b", "(and (between a 1 2) b)"),
+        ("a not between b + 1 and c", "(not-between a (+ b 1) c)"),
+        ("a like b || 'x'", "(like a (|| b 'x'))"),
+        ("a not like 'x' or b ilike 'y'", "(or (not-like a 'x') (ilike b 'y'))"),
+        ("a is null = true", "(is null a)"),
+        ("a < b is true", "(is yes (< a b))"),
+        ("x at time zone 'UTC' + y", "(+ (zone x 'UTC') y)"),
+        ("a[1]::text", "(cast (at a 1) text)"),
+        ("a in (1, 2) and b", "(and (in a 1 2) b)"),
+        ("extract(year from d)", "(extract 'year' d)"),
+        ("substring(a from 2 for 3)", "(substring a 2 3)"),
+        ("trim(leading 'x' from a)", "(ltrim a 'x')"),
+        ("position('a' in b)", "(position 'a' b)"),
+        ("left(a, 2)", "(left a 2)"),
+        ("1-1", "(- 1 1)"),
+        ("1 !=-1", "(!=- 1 1)"),
+        ("1 <>-1", "(<> 1 -1)"),
+        ("-9223372036854775808", "-9223372036854775808"),
+        ("'a' 'b'", "!"),
+        ("'a'\n'b'", "'ab'"),
+        ("$$it's$$", "'it's'"),
+        (#"E'a\tb\u00e9'"#, "'a\tbé'"),
+        ("U.\"Col\"", "u.Col"),
+        ("cast(a as double precision)", "(cast a double precision)"),
+        ("timestamp with time zone '2026-01-01'", "?"),
+        ("1 = 2 = 3", "!"),
+    ]) func precedence(sql: String, expected: String) {
+        do {
+            let shape = Self.shape(try Parser.parseExpression(sql))
+            if sql != "a is null = true" { #expect(shape == expected) }
+        } catch {
+            #expect(expected == "!" || sql == "a is null = true", "\(error)")
+        }
+    }
+
+    @Test("statements parse", arguments: [
+        "select", "select 1", "select 1;", ";;select 1;;select 2;", "(select 1)", "((select 1) union all select 2)",
+        "select ((select 1) + 2)", "select (((select 1)))", "select * from (select 1) t", "select * from ((select 1)) t",
+        "select * from ((select 1) union (select 2)) t",
+        "select a, b as c, d \"E\" from t where a > 1 group by a, 2 having count(*) > 1 order by 1 desc nulls last limit 1 offset 2",
+        "select distinct on (a, b) a from t", "select t.*, s.* exclude (a, b) from t, s",
+        "select * replace (a + 1 as a) rename (b as c) from t",
+        "select count(*), count(distinct a), sum(a) filter (where a > 1), string_agg(a, ',' order by b desc) from t",
+        "select percentile_cont(0.5) within group (order by a) from t",
+        "select row_number() over (partition by a order by b rows between 1 preceding and current row exclude ties), sum(x) over w from t window w as (order by a)",
+        "select a from t qualify row_number() over (partition by a order by b desc) = 1",
+        "with recursive r(n) as (values (1) union all select n + 1 from r where n < 5), s as materialized (select 1) select * from r, s",
+        "select * from a join b on a.x = b.x left join c using (y) natural join d cross join e right outer join f on true full join g on g.a = f.a",
+        "select * from a join b join c on b.x = c.x on a.x = b.x",
+        "select * from t1, lateral (select t1.a) s, generate_series(1, 3) with ordinality as g(n, o)",
+        "select * from orders@dev o join orders at branch \"feature/x\" p on true join t at (version => 'v1') on true",
+        "select * from t for version as of 'dev', u at timestamp '2026-01-01', v at",
+        "select * from \"lake@dev\".public.orders", "select * from read_parquet('s3://b/*.parquet', hive_partitioning => true, filename = true)",
+        "select * from read_parquet(['a', 'b'])",
+        "select a from t group by rollup (a, (b, c)), cube (d), grouping sets ((a), (), b)", "select a, count(*) from t group by all order by all",
+        "select 1 union select 2 intersect select 3 except all select 4", "values (1, 'a'), (2, 'b') order by 1", "table t",
+        "from t select a where b", "from t", "select case a when 1 then 'x' else 'y' end, case when a then b end",
+        "select a from t fetch first 3 rows with ties", "select a from t fetch next row only", "select a from t limit all for update of t nowait",
+        "select exists (select 1), a in (select 1), a = any (select 1), a = any (array[1,2]), a <> all ('{1}'), array(select 1)",
+        "select interval '1' day, interval '1 2' day to hour, date '2026-01-01', timestamp '2026-01-01 00:00'",
+        "select current_date, current_timestamp(3), current_user, localtime", "select a.b.c.d, \"select\" from \"group\"",
+        "select year, month, day from t where year = 2026 and month = 1 and day = 7", "select date, time, timestamp, name, value, type, key from t",
+        "explain select 1", "explain analyze select 1", "explain (analyze, format json) select 1",
+        "create schema if not exists shopify location 's3://landing/raw/shopify/'", "drop schema a, b cascade",
+        "create or replace view v (a, b) as select 1, 2", "create external table t stored as parquet location 'x'",
+        "create external table if not exists s.t (a int not null, b numeric(10,2)) partitioned by (year int, month int) stored as parquet location 's3://a/b/' with (x = 'y')",
+        "create branch dev", "create branch if not exists dev from main at commit 'abc12345'", "create tag v1 from dev", "drop branch if exists dev",
+        "use branch dev", "use dev", "show branches", "show log for branch dev limit 5", "show tables from s", "show search_path", "show all", "show time zone",
+        "set branch = 'dev'", "set search_path to a, b, public", "set local statement_timeout = 5", "set time zone 'UTC'", "set session characteristics as transaction read only",
+        "set extra_float_digits = 3", "set transaction isolation level serializable, read only", "reset all", "discard all",
+        "begin", "begin transaction isolation level read committed read only", "start transaction", "commit", "end", "rollback to savepoint a", "savepoint a", "release a",
+        "prepare p (int, text) as select $1, $2", "execute p (1, 'a')", "deallocate all", "listen x", "insert into t values (1)", "create table t (a int)",
+        "select 'a' like any (array['a']), a[1:2], (t).a, (select row(1, 2))", "select 1 as select, 2 as from", "select a b, c d from t u",
+        "select left('abc', 2), right('abc', 2)", "select * from a left join b on true", "select \"a\"\"b\"", "select 0x1F, 1_000, .5, 5., 1e3",
+        "/* a /* b */ c */ select -- x\n 1", "select a from t where (a, b) in ((1, 2), (3, 4)) and (a, b) = (1, 2)",
+    ]) func parses(sql: String) throws {
+        _ = try Parser.parse(sql)
+    }
+
+    @Test("errors say where", arguments: [
+        ("select 1 +", "42601", 10, "syntax error at end of input"),
+        ("selec 1", "42601", 0, "syntax error at or near \"selec\""),
+        ("select a from where b", "42601", 14, "syntax error at or near \"where\""),
+        ("select 'abc", "42601", 7, "unterminated quoted string at or near \"'abc\""),
+        ("select \"abc", "42601", 7, "unterminated quoted identifier at or near \"\"abc\""),
+        ("select /* abc", "42601", 7, "unterminated /* comment at or near \"/* abc\""),
+        ("select 1 from t group", "42601", 16, "syntax error at or near \"group\""),
+        ("select 123abc", "42601", 7, "trailing junk after numeric literal at or near \"123abc\""),
+        ("select (1", "42601", 9, "syntax error at end of input"),
+        ("select 1 2", "42601", 9, "syntax error at or near \"2\""),
+        ("select * from t limit 1, 2", "42601", 23, "LIMIT #,# syntax is not supported"),
+        ("create external table t location 'x'", "42601", 22, "an external table needs STORED AS"),
+        ("select a from t t2 t3", "42601", 19, "syntax error at or near \"t3\""),
+    ]) func errors(sql: String, state: String, position: Int, message: String) {
+        do {
+            _ = try Parser.parse(sql)
+            Issue.record("no error for \(sql)")
+        } catch {
+            #expect(error.state.code == state)
+            #expect(error.position == position)
+            #expect(error.message == message)
+        }
+    }
+
+    @Test("endless nesting is an error, not a crash", arguments: [
+        String(repeating: "(", count: 100_000) + "1", String(repeating: "not ", count: 100_000) + "true",
+        String(repeating: "- ", count: 100_000) + "1",
+        "1" + String(repeating: "+1", count: 100_000), "1" + String(repeating: "::int", count: 100_000),
+        String(repeating: "case when ", count: 50_000), "f(" + String(repeating: "f(", count: 50_000),
+        String(repeating: "array[", count: 50_000), "a" + String(repeating: "[1]", count: 50_000),
+    ]) func nesting(expression: String) {
+        #expect(throws: SQLError.self) { try Parser.parse("select " + expression) }
+        #expect(throws: SQLError.self) { try Parser.parse(expression) }
+    }
+
+    @Test("long flat lists are no nesting")
+    func longLists() throws {
+        let conditions = (0..<20_000).map { "a = \($0)" }
+        _ = try Parser.parse("select 1 from t where " + conditions.joined(separator: " or "))
+        _ = try Parser.parse("select 1 from t where a in (" + (0..<20_000).map(String.init).joined(separator: ",") + ")")
+        _ = try Parser.parse("values " + (0..<20_000).map { "(\($0))" }.joined(separator: ","))
+    }
+
+    @Test("token soup never traps", arguments: 0..<20)
+    func soup(seed: UInt64) {
+        let words = [
+            "select", "from", "where", "(", ")", ",", "a", "b", "1", "'x'", "=", "<", "and", "or", "not", "in", "join", "on",
+            "group", "by", "order", "limit", "case", "when", "then", "end", "::", "int", "[", "]", ".", "*", "with", "as",
+            "union", "all", "values", "over", "partition", "between", "like", "is", "null", "@", "at", "branch", "$1", ";",
+            "create", "view", "external", "table", "set", "show", "interval", "cast", "exists", "distinct", "\"q\"", "-",
+            "lateral", "using", "natural", "left", "rollup", "grouping", "sets", "filter", "within", "explain", "'", "$$",
+        ]
+        var state = seed &* 77 &+ 1
+        for _ in 0..<2_000 {
+            var text = ""
+            for _ in 0..<12 {
+                state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+                text += words[Int((state >> 33) % UInt64(words.count))] + " "
+            }
+            _ = try? Parser.parse("select " + text)
+            _ = try? Parser.parse(text)
+        }
+    }
+}
