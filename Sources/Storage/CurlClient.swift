@@ -140,7 +140,7 @@ private final class CurlLoop: @unchecked Sendable {
             let transfer = waiting[waitingTaken]
             waitingTaken += 1
             inbox.withLock { $0.queued -= 1 }
-            start(transfer)
+            if transfer.isCancelled { transfer.refuse("the request was canceled") } else { start(transfer) }
         }
         if waitingTaken == waiting.count {
             waiting.removeAll(keepingCapacity: true)

@@ -25,6 +25,8 @@ struct HTTPRequest: Sendable {
     var headers: [String] = []
     var signature: Signature?
     var body: [Bytes] = []
+    /// Once set, the request need not be sent, nor its answer be received.
+    var cancellation: CancelFlag?
     /// Decides from status and headers what to do with the body.
     var accept: @Sendable (HTTPHead) -> BodyPlan = { _ in .keep(bytesMax: HTTPRequest.documentBytesMax) }
 
@@ -241,8 +243,15 @@ final class Transfer: @unchecked Sendable {
         return bytes.count
     }
 
+    /// Whether nobody waits for the answer any more.
+    var isCancelled: Bool { request.cancellation?.isSet ?? false }
+
     /// Takes a part of the body; fewer bytes than given ends the transfer.
     private func receive(_ part: UnsafeRawBufferPointer) -> Int {
+        if isCancelled {
+            refusal = "the request was canceled"
+            return 0
+        }
         let plan = self.plan ?? request.accept(answer.head)
         self.plan = plan
         switch plan {

@@ -19,7 +19,8 @@ final class IOThreads: @unchecked Sendable {
         condition.lock()
         defer { condition.unlock() }
         waiting.append(work)
-        if idle == 0, threads < threadsMax {
+        // A thread that was woken still counts as idle until it runs, so compare with all that waits.
+        if waiting.count - taken > idle, threads < threadsMax {
             threads += 1
             let thread = Thread { [self] in serve() }
             thread.name = "storage-io"

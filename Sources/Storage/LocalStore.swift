@@ -108,6 +108,7 @@ public final class LocalStore: ObjectStore {
             unlink(temporary.key)
             throw error
         }
+        LocalStore.sync(path.parent)
         return try FileIdentity.ofFile(path).info(path)
     }
 
@@ -146,6 +147,14 @@ public final class LocalStore: ObjectStore {
             guard current?.etag == etag else { throw changedError(path) }
         }
         guard rename(temporary.key, path.key) == 0 else { throw fileError("could not rename file", path, errno) }
+    }
+
+    /// Makes the new name last. Not all file systems can, and the content is safe already.
+    private static func sync(_ folder: ObjectPath) {
+        let descriptor = open(folder.key, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { return }
+        _ = fsync(descriptor)
+        close(descriptor)
     }
 
     private func makeFolder(_ folder: ObjectPath) throws(SQLError) {

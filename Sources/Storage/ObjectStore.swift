@@ -42,6 +42,10 @@ public protocol ObjectStore: Sendable {
     /// Reads byte ranges of one object, all or none; each result has exactly the bytes of its range.
     func read(
         _ ranges: [Range<Int64>], of path: ObjectPath, metrics: StoreMetrics?, then done: @escaping Done<[Bytes]>)
+    /// The same, given up once `cancellation` is set: then `done` gets an error, early if the store can.
+    func read(
+        _ ranges: [Range<Int64>], of path: ObjectPath, metrics: StoreMetrics?, until cancellation: CancelFlag,
+        then done: @escaping Done<[Bytes]>)
     /// Reads the last bytes of an object (all of it, if it is shorter) and learns its size in the same request.
     func readSuffix(
         _ bytesMax: Int, of path: ObjectPath, metrics: StoreMetrics?,
@@ -142,9 +146,27 @@ public final class StoreMetrics: Sendable {
     }
 }
 
+/// Tells everybody who works on something that nobody waits for it any more.
+public final class CancelFlag: Sendable {
+    private let flag = Atomic<Bool>(false)
+
+    public init() {}
+
+    public var isSet: Bool { flag.load(ordering: .relaxed) }
+    public func set() { flag.store(true, ordering: .relaxed) }
+}
+
 // MARK: - Ways to wait
 
 extension ObjectStore {
+    /// Stores whose reads are short do not look at the flag.
+    public func read(
+        _ ranges: [Range<Int64>], of path: ObjectPath, metrics: StoreMetrics?, until cancellation: CancelFlag,
+        then done: @escaping Done<[Bytes]>
+    ) {
+        read(ranges, of: path, metrics: metrics, then: done)
+    }
+
     /// Reads byte ranges of one object.
     public func read(
         _ ranges: [Range<Int64>], of path: ObjectPath, metrics: StoreMetrics? = nil

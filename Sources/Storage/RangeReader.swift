@@ -26,6 +26,7 @@ public final class RangeFetch: @unchecked Sendable {
     private let path: ObjectPath
     private let policy: FetchPolicy
     private let metrics: StoreMetrics?
+    private let flag = CancelFlag()
     /// Guards `segments` and `cancellation`; signalled whenever a segment changes.
     private let condition = NSCondition()
     private var segments: [Segment]
@@ -42,6 +43,9 @@ public final class RangeFetch: @unchecked Sendable {
         self.metrics = metrics
         segments = RangeFetch.merge(ranges, self.policy).map { Segment(range: $0) }
     }
+
+    /// Requests nobody waits for any more need not be answered.
+    deinit { flag.set() }
 
     /// The requests that will be sent.
     public var requests: [Range<Int64>] {
@@ -93,7 +97,7 @@ public final class RangeFetch: @unchecked Sendable {
         condition.unlock()
         for (index, range) in zip(wanted, ranges) {
             // The fetch may be dropped before its bytes arrive: then they are dropped too.
-            store.read([range], of: path, metrics: metrics) { [weak self] result in
+            store.read([range], of: path, metrics: metrics, until: flag) { [weak self] result in
                 self?.arrived(index, result)
             }
         }
@@ -165,6 +169,7 @@ public final class RangeFetch: @unchecked Sendable {
         condition.lock()
         defer { condition.unlock() }
         if cancellation == nil { cancellation = error }
+        flag.set()
         for index in segments.indices { segments[index].state = .released }
         condition.broadcast()
     }

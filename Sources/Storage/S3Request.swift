@@ -13,6 +13,7 @@ struct S3Operation: Sendable {
     var query: [(name: String, value: String)] = []
     var headers: [String] = []
     var body: [Bytes] = []
+    var cancellation: CancelFlag?
     /// Whether the URL names the bucket and not the object.
     var isOfBucket = false
     var accept: @Sendable (HTTPHead) -> BodyPlan = { _ in .keep(bytesMax: HTTPRequest.documentBytesMax) }
@@ -103,6 +104,7 @@ final class S3Sender: Sendable {
         var request = HTTPRequest(method: operation.method, url: url)
         request.headers = operation.headers
         request.body = operation.body
+        request.cancellation = operation.cancellation
         if !configuration.anonymous {
             // Hashing bodies would cost more than it protects: TLS does that.
             request.headers.append("x-amz-content-sha256: UNSIGNED-PAYLOAD")
@@ -122,6 +124,9 @@ final class S3Sender: Sendable {
 
     private func verdict(_ response: HTTPResponse, _ operation: S3Operation, _ attempt: Int) -> S3Verdict {
         let status = response.head.status
+        if operation.cancellation?.isSet ?? false {
+            return .failed(SQLError(.queryCanceled, "canceling statement due to user request"))
+        }
         if (200..<300).contains(status) {
             // The check knows better than the transfer why a body was refused.
             let verdict = operation.check(response)

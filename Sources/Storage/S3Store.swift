@@ -31,6 +31,20 @@ public final class S3Store: ObjectStore {
     public func read(
         _ ranges: [Range<Int64>], of path: ObjectPath, metrics: StoreMetrics?, then done: @escaping Done<[Bytes]>
     ) {
+        read(ranges, of: path, metrics, nil, then: done)
+    }
+
+    public func read(
+        _ ranges: [Range<Int64>], of path: ObjectPath, metrics: StoreMetrics?, until cancellation: CancelFlag,
+        then done: @escaping Done<[Bytes]>
+    ) {
+        read(ranges, of: path, metrics, cancellation, then: done)
+    }
+
+    private func read(
+        _ ranges: [Range<Int64>], of path: ObjectPath, _ metrics: StoreMetrics?, _ cancellation: CancelFlag?,
+        then done: @escaping Done<[Bytes]>
+    ) {
         var parts: [(range: Range<Int64>, target: Bytes, offset: Int)] = []
         var targets: [Bytes] = []
         do throws(SQLError) {
@@ -48,7 +62,8 @@ public final class S3Store: ObjectStore {
         guard !parts.isEmpty else { return done(.success(targets)) }
         let gathering = Gathering(targets, path, parts: parts.count, done)
         for part in parts {
-            let operation = S3Store.reading(part.range, of: path, into: part.target, at: part.offset)
+            var operation = S3Store.reading(part.range, of: path, into: part.target, at: part.offset)
+            operation.cancellation = cancellation
             sender.send(operation, metrics) { result in
                 if case .success(let response) = result { metrics?.addBytesRead(Int64(response.windowBytes)) }
                 gathering.take(result)

@@ -45,6 +45,13 @@ public final class Stores: ObjectStore {
         store(of: path).read(ranges, of: path, metrics: metrics, then: done)
     }
 
+    public func read(
+        _ ranges: [Range<Int64>], of path: ObjectPath, metrics: StoreMetrics?, until cancellation: CancelFlag,
+        then done: @escaping Done<[Bytes]>
+    ) {
+        store(of: path).read(ranges, of: path, metrics: metrics, until: cancellation, then: done)
+    }
+
     public func readSuffix(
         _ bytesMax: Int, of path: ObjectPath, metrics: StoreMetrics?,
         then done: @escaping Done<(bytes: Bytes, info: ObjectInfo)>

@@ -232,6 +232,30 @@ struct S3FaultTests {
         }
     }
 
+    /// Requests of a fetch that was given up are not sent.
+    @Test func abandonedFetches() async throws {
+        try await against({ request in
+            Thread.sleep(forTimeInterval: 0.05)
+            return Self.honest(request)
+        }) { store, path in
+            let metrics = StoreMetrics()
+            let policy = FetchPolicy(gapBytesMax: 0, requestBytesMax: 1, isEager: true)
+            let ranges = (0..<2000).map { Int64($0) * 4..<Int64($0) * 4 + 1 }
+            let fetch = RangeFetch(store, path: path, ranges: ranges, policy: policy, metrics: metrics)
+            fetch.start()
+            let waiting = Task { await onThread { try fetch.bytes(for: ranges[1999]).offset } }
+            try await Task.sleep(for: .milliseconds(100))
+            let start = Date()
+            fetch.cancel()
+            let waited = await waiting.value
+            #expect { try waited.get() } throws: { ($0 as? SQLError)?.state == .queryCanceled }
+            // The connections are free again at once.
+            _ = try await store.read(0..<10, of: path)
+            #expect(Date().timeIntervalSince(start) < 5)
+            #expect(metrics.counters.bytesRead < 200)
+        }
+    }
+
     /// The first PUT arrives but its answer is lost; the second finds the object there.
     @Test func conditionalWriteWithLostAnswer() async throws {
         for isOurs in [true, false] {
