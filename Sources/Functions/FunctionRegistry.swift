@@ -4,40 +4,81 @@ public import Diagnostics
 
 /// Finds functions, operators, casts and aggregates by name and argument types, by PostgreSQL's rules (docs 10).
 public enum FunctionRegistry {
+    private static let operators = table(
+        Arithmetic.all + Comparisons.all)
+    private static let functions = table(
+        Comparisons.distinct)
+
+    private static func table(_ overloads: [Overload]) -> [String: [Overload]] {
+        Dictionary(grouping: overloads, by: \.name)
+    }
+
     /// Chooses the overload of a function; `.unknown` marks untyped literals. Throws 42883 when none fits, 42725 when
     /// several do. `literals` holds constant arguments where known: some results depend on them (round(x, n)).
     public static func function(
         _ name: String, _ types: [SQLType], literals: [Scalar?], position: Int?
     ) throws(SQLError) -> BoundFunction {
-        throw SQLError(.undefinedFunction, "function \(name) does not exist", position: position)
+        let call = "function \(name)(\(types.map(\.baseName).joined(separator: ", ")))"
+        switch OverloadChoice.choose(functions[name] ?? [], types, isOperator: false) {
+        case .chosen(let overload): return try OverloadChoice.bind(overload, types, literals, position)
+        case .none:
+            throw SQLError(
+                .undefinedFunction, "\(call) does not exist",
+                hint: "No function matches the given name and argument types. You might need to add explicit type casts.",
+                position: position)
+        case .ambiguous:
+            throw SQLError(
+                .ambiguousFunction, "\(call) is not unique",
+                hint: "Could not choose a best candidate function. You might need to add explicit type casts.",
+                position: position)
+        }
     }
 
     /// Whether any scalar function has this name.
-    public static func isFunction(_ name: String) -> Bool { false }
+    public static func isFunction(_ name: String) -> Bool { functions[name] != nil }
 
-    /// Chooses the overload of an operator; `left` is nil for prefix operators.
+    /// Chooses the overload of an operator; `left` is nil for prefix operators. `literals` holds constant arguments
+    /// where known (of the right side only, for prefix operators): they tighten the results of decimals.
     public static func binaryOrUnary(
-        _ symbol: String, _ left: SQLType?, _ right: SQLType, position: Int?
+        _ symbol: String, _ left: SQLType?, _ right: SQLType, literals: [Scalar?] = [], position: Int?
     ) throws(SQLError) -> BoundFunction {
-        throw SQLError(.undefinedFunction, "operator does not exist: \(symbol)", position: position)
+        let types = left.map { [$0, right] } ?? [right]
+        let name = symbol == "!=" ? "<>" : symbol
+        let call = types.count == 2
+            ? "\(types[0].baseName) \(symbol) \(types[1].baseName)" : "\(symbol) \(types[0].baseName)"
+        switch OverloadChoice.choose(operators[name] ?? [], types, isOperator: true) {
+        case .chosen(let overload): return try OverloadChoice.bind(overload, types, literals, position)
+        case .none:
+            let many = types.count == 2
+            throw SQLError(
+                .undefinedFunction, "operator does not exist: \(call)",
+                hint: "No operator matches the given name and argument type\(many ? "s" : ""). "
+                    + "You might need to add \(many ? "explicit type casts" : "an explicit type cast").",
+                position: position)
+        case .ambiguous:
+            throw SQLError(
+                .ambiguousFunction, "operator is not unique: \(call)",
+                hint: "Could not choose a best candidate operator. You might need to add explicit type casts.",
+                position: position)
+        }
     }
 
     /// Whether any aggregate has this name.
-    public static func isAggregate(_ name: String) -> Bool { false }
+    public static func isAggregate(_ name: String) -> Bool { AggregateRegistry.isAggregate(name) }
 
     /// Chooses the overload of an aggregate. count(*) has no arguments. For ordered-set aggregates (percentile_cont,
     /// mode) `types` are the direct arguments followed by the sort columns.
     public static func aggregate(
         _ name: String, _ types: [SQLType], literals: [Scalar?], position: Int?
     ) throws(SQLError) -> BoundAggregate {
-        throw SQLError(.undefinedFunction, "function \(name) does not exist", position: position)
+        try AggregateRegistry.aggregate(name, types, literals, position)
     }
 
     /// Returns the cast, nil when the types cannot be cast in this context. `try` casts give NULL for a bad value.
     public static func cast(
         from: SQLType, to: SQLType, context: CastContext, isTry: Bool = false
-    ) -> BoundFunction? { nil }
+    ) -> BoundFunction? { Casts.bound(from: from, to: to, context: context, isTry: isTry) }
 
     /// Returns the type that UNION, CASE, VALUES, IN and COALESCE give to these (PostgreSQL docs 10.5), nil when none.
-    public static func commonType(_ types: [SQLType]) -> SQLType? { nil }
+    public static func commonType(_ types: [SQLType]) -> SQLType? { TypeRules.common(types) }
 }

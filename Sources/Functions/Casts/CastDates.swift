@@ -1,0 +1,71 @@
+// Casts between dates, times, timestamps and intervals. Hot.
+import Columns
+import Diagnostics
+
+enum CastDates {
+    static func kernel(_ from: SQLType, _ to: SQLType) -> Kernel? {
+        switch (from, to) {
+        case (.date, .timestamp):
+            return Rowwise.unary(to) { (x: Int32) throws(SQLError) -> Int64 in try timestamp(x) }
+        case (.date, .timestamptz):
+            return { (context, a, n) throws(SQLError) in
+                let zone = context.timeZone
+                return try Loops.unaryThrowing(a[0], n, to) { (x: Int32) throws(SQLError) -> Int64 in
+                    zone.utc(atLocal: try timestamp(x))
+                }
+            }
+        case (.timestamp, .timestamptz):
+            return zoned(to) { $0.utc(atLocal: $1) }
+        case (.timestamptz, .timestamp):
+            return zoned(to) { $0.local(atUTC: $1) }
+        case (.timestamp, .date):
+            return { (_, a, n) throws(SQLError) in Loops.unary(a[0], n, to) { (x: Int64) -> Int32 in date(x) } }
+        case (.timestamptz, .date):
+            return { (context, a, n) throws(SQLError) in
+                let zone = context.timeZone
+                return Loops.unary(a[0], n, to) { (x: Int64) -> Int32 in date(zone.local(atUTC: x)) }
+            }
+        case (.timestamp, .time):
+            return { (_, a, n) throws(SQLError) in
+                Loops.unary(a[0], n, to) { (x: Int64) -> Int64 in Calendar.split(x).time }
+            }
+        case (.timestamptz, .time):
+            return zoned(to) { Calendar.split($0.local(atUTC: $1)).time }
+        case (.time, .interval):
+            return { (_, a, n) throws(SQLError) in
+                Loops.unary(a[0], n, to) { (x: Int64) -> Interval in Interval(microseconds: x) }
+            }
+        case (.interval, .time):
+            return { (_, a, n) throws(SQLError) in
+                Loops.unary(a[0], n, to) { (x: Interval) -> Int64 in Calendar.split(x.microseconds).time }
+            }
+        default: return nil
+        }
+    }
+
+    private static func zoned(_ to: SQLType, _ convert: @escaping @Sendable (SessionTimeZone, Int64) -> Int64) -> Kernel {
+        { (context, a, n) throws(SQLError) in
+            let zone = context.timeZone
+            return Loops.unary(a[0], n, to) { (x: Int64) -> Int64 in convert(zone, x) }
+        }
+    }
+
+    /// Midnight of a day.
+    @inline(__always)
+    static func timestamp(_ day: Int32) throws(SQLError) -> Int64 {
+        if day == Calendar.dateInfinity { return Calendar.infinity }
+        if day == Calendar.dateNegativeInfinity { return Calendar.negativeInfinity }
+        guard let result = Calendar.join(Int(day), 0) else {
+            throw SQLError(.datetimeFieldOverflow, "date out of range for timestamp")
+        }
+        return result
+    }
+
+    /// The day of a timestamp.
+    @inline(__always)
+    static func date(_ timestamp: Int64) -> Int32 {
+        if timestamp == Calendar.infinity { return Calendar.dateInfinity }
+        if timestamp == Calendar.negativeInfinity { return Calendar.dateNegativeInfinity }
+        return Int32(truncatingIfNeeded: Calendar.split(timestamp).days)
+    }
+}

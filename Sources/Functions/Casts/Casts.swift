@@ -1,0 +1,96 @@
+// Casts between all types: which kernel converts what. The conversions are in the files beside this one.
+import Columns
+import Diagnostics
+
+enum Casts {
+    /// Returns the cast, nil when the types cannot be cast in this context.
+    static func bound(from: SQLType, to: SQLType, context: CastContext, isTry: Bool) -> BoundFunction? {
+        guard TypeRules.canCast(TypeRules.base(from), TypeRules.base(to), context),
+            let kernel = kernel(from, to, isExplicit: context == .explicit)
+        else { return nil }
+        let isStable = dependsOnSession(from, to)
+        let core = isTry ? tried(to, kernel) : kernel
+        let volatility: Volatility = isStable ? .stable : .immutable
+        return BoundFunction(
+            name: isTry ? "try_cast" : "cast", argumentTypes: [from], resultType: to, volatility: volatility,
+            isStrict: true, canFail: !isTry && canFail(from, to),
+            kernel: KernelFrame.wrap(to, isStrict: true, volatility: volatility, core))
+    }
+
+    /// Whether the result depends on the session: its zone, or its clock for words like `today`.
+    private static func dependsOnSession(_ from: SQLType, _ to: SQLType) -> Bool {
+        func isClock(_ type: SQLType) -> Bool { TypeRules.category(type) == .dateTime }
+        if from == .timestamptz || to == .timestamptz { return from != to }
+        return isClock(to) && TypeRules.category(from) != .dateTime && from != .interval
+    }
+
+    private static func canFail(_ from: SQLType, _ to: SQLType) -> Bool {
+        if from == to { return false }
+        let (x, y) = (TypeRules.base(from), TypeRules.base(to))
+        if case .decimal = to { return !isWidening(from, to) }
+        switch y {
+        case .text, .unknown: return false
+        case .varchar, .char: return true
+        case .float8, .numeric: return !TypeRules.category(x).isNumber
+        case .int4: return x != .int2 && x != .boolean
+        case .int8: return x != .int2 && x != .int4 && x != .boolean
+        case .boolean: return !x.isInteger
+        default: return true
+        }
+    }
+
+    private static func isWidening(_ from: SQLType, _ to: SQLType) -> Bool {
+        guard let f = TypeRules.fixed(from), let g = TypeRules.fixed(to) else { return false }
+        return g.scale >= f.scale && g.precision - g.scale >= f.precision - f.scale
+    }
+
+    /// Returns the conversion of flat or constant columns.
+    static func kernel(_ from: SQLType, _ to: SQLType, isExplicit: Bool) -> Kernel? {
+        if from == to { return { (_, a, _) throws(SQLError) in a[0] } }
+        if case .array(let element) = to, case .array(let inner) = from {
+            return arrays(inner, element, to, isExplicit: isExplicit)
+        }
+        if to.isText { return CastText.toText(from, to, isExplicit: isExplicit) }
+        if from.isText { return CastText.parse(from, to) }
+        if from.isNumber || from == .boolean, to.isNumber || to == .boolean { return CastNumbers.kernel(from, to) }
+        return CastDates.kernel(from, to)
+    }
+
+    private static func arrays(_ from: SQLType, _ to: SQLType, _ type: SQLType, isExplicit: Bool) -> Kernel? {
+        guard let inner = kernel(from, to, isExplicit: isExplicit) else { return nil }
+        let framed = KernelFrame.wrap(to, isStrict: true, volatility: .stable, inner)
+        return { (context, a, rows) throws(SQLError) in
+            guard let child = a[0].child else { return a[0].physical == .list ? a[0].retyped(type) : a[0] }
+            let made = Flatten.flat(try framed(context, [child], child.count))
+            let values = Flatten.flat(a[0])
+            return Column(
+                type, count: rows, values: values.values, validity: values.validity, heaps: values.heaps, child: made)
+        }
+    }
+
+    /// Gives NULL for rows that fail: the whole batch first, and row by row only when that fails.
+    private static func tried(_ to: SQLType, _ kernel: @escaping Kernel) -> Kernel {
+        { (context, a, rows) throws(SQLError) in
+            if let all = try? kernel(context, a, rows) { return all }
+            let builder = ColumnBuilder(to, capacity: rows)
+            for row in 0..<rows {
+                let value = a[0].scalar(row)
+                guard !value.isNull else {
+                    builder.appendNull()
+                    continue
+                }
+                let one = Flatten.flat(Column.constant(value, count: 1))
+                if let made = try? kernel(context, [one], 1) {
+                    builder.append(made.scalar(0))
+                } else {
+                    builder.appendNull()
+                }
+            }
+            return builder.finish()
+        }
+    }
+}
+
+extension TypeCategory {
+    var isNumber: Bool { self == .number }
+}

@@ -1,0 +1,163 @@
+// PostgreSQL's type system as far as overloads need it: categories, preferred types, pg_cast, common types (docs 10).
+import Columns
+import Diagnostics
+
+/// What kind of type this is (pg_type.typcategory).
+enum TypeCategory: Hashable {
+    case boolean, number, string, dateTime, span, array, unknown, other
+}
+
+enum TypeRules {
+    /// The type without modifiers: what overloads are declared with.
+    static func base(_ type: SQLType) -> SQLType {
+        switch type {
+        case .decimal: .numeric
+        case .varchar: .varchar(nil)
+        case .char: .char(1)
+        case .array(let element): .array(base(element))
+        default: type
+        }
+    }
+
+    static func category(_ type: SQLType) -> TypeCategory {
+        switch type {
+        case .unknown: .unknown
+        case .boolean: .boolean
+        case .int2, .int4, .int8, .float4, .float8, .decimal, .numeric: .number
+        case .text, .varchar, .char: .string
+        case .date, .time, .timestamp, .timestamptz: .dateTime
+        case .interval: .span
+        case .array: .array
+        case .bytea, .uuid: .other
+        }
+    }
+
+    static func isPreferred(_ type: SQLType) -> Bool {
+        switch type {
+        case .boolean, .float8, .text, .timestamptz, .interval: true
+        default: false
+        }
+    }
+
+    /// Whether a cast from one base type to another exists in a context (pg_cast, and text input and output).
+    static func canCast(_ from: SQLType, _ to: SQLType, _ context: CastContext) -> Bool {
+        if from == to { return true }
+        switch (from, to) {
+        case (.unknown, _): return true
+        case (.array(let a), .array(let b)): return canCast(a, b, context)
+        default: break
+        }
+        if let needed = contexts[Pair(from, to)] { return needed <= context }
+        // Everything has a text form: assignable to text, and castable from text when asked for.
+        if category(to) == .string { return context >= .assignment }
+        if category(from) == .string { return context == .explicit }
+        if to == .unknown { return true }
+        return false
+    }
+
+    private struct Pair: Hashable {
+        let from: SQLType
+        let to: SQLType
+        init(_ from: SQLType, _ to: SQLType) {
+            self.from = from
+            self.to = to
+        }
+    }
+
+    private static let contexts: [Pair: CastContext] = {
+        let varchar = SQLType.varchar(nil)
+        let char = SQLType.char(1)
+        var table: [Pair: CastContext] = [:]
+        let numbers: [SQLType] = [.int2, .int4, .int8, .numeric, .float4, .float8]
+        for (low, from) in numbers.enumerated() {
+            for (high, to) in numbers.enumerated() where low != high {
+                table[Pair(from, to)] = high > low ? .implicit : .assignment
+            }
+        }
+        let rest: [(SQLType, SQLType, CastContext)] = [
+            (.text, varchar, .implicit), (varchar, .text, .implicit), (char, .text, .implicit),
+            (char, varchar, .implicit), (.text, char, .implicit), (varchar, char, .implicit),
+            (.int4, .boolean, .explicit), (.boolean, .int4, .explicit),
+            (.int2, .boolean, .explicit), (.int8, .boolean, .explicit),
+            (.boolean, .int2, .explicit), (.boolean, .int8, .explicit),
+            (.date, .timestamp, .implicit), (.date, .timestamptz, .implicit), (.timestamp, .timestamptz, .implicit),
+            (.timestamp, .date, .assignment), (.timestamptz, .date, .assignment),
+            (.timestamptz, .timestamp, .assignment), (.timestamp, .time, .assignment),
+            (.timestamptz, .time, .assignment), (.time, .interval, .implicit), (.interval, .time, .assignment),
+        ]
+        for (from, to, context) in rest { table[Pair(from, to)] = context }
+        return table
+    }()
+
+    /// The decimal type that holds every value of an integer type.
+    static func decimal(of integer: SQLType) -> SQLType {
+        switch integer {
+        case .int2: .decimal(precision: 5, scale: 0)
+        case .int4: .decimal(precision: 10, scale: 0)
+        default: .decimal(precision: 19, scale: 0)
+        }
+    }
+
+    /// The decimal form of an integer or decimal type; nil for numeric and others.
+    static func fixed(_ type: SQLType) -> (precision: Int, scale: Int)? {
+        switch type {
+        case .decimal(let precision, let scale): (precision, scale)
+        case .int2: (5, 0)
+        case .int4: (10, 0)
+        case .int8: (19, 0)
+        default: nil
+        }
+    }
+
+    /// The smallest decimal that holds two; nil when that needs more than 38 digits.
+    static func union(_ a: (precision: Int, scale: Int), _ b: (precision: Int, scale: Int)) -> SQLType? {
+        let scale = max(a.scale, b.scale)
+        let precision = max(a.precision - a.scale, b.precision - b.scale) + scale
+        return precision <= SQLType.precisionMax ? .decimal(precision: max(1, precision), scale: scale) : nil
+    }
+
+    /// The type for UNION, CASE and the like (PostgreSQL docs 10.5); nil when there is none.
+    static func common(_ types: [SQLType]) -> SQLType? {
+        let known = types.filter { $0 != .unknown }
+        guard var chosen = known.first else { return .text }
+        for type in known.dropFirst() {
+            guard let next = common(chosen, type) else { return nil }
+            chosen = next
+        }
+        return chosen
+    }
+
+    private static func common(_ a: SQLType, _ b: SQLType) -> SQLType? {
+        if a == b { return a }
+        let (x, y) = (base(a), base(b))
+        if x == .numeric, y == .numeric {
+            // Different scales keep their own digits, as PostgreSQL's typmod-less numeric does.
+            if let f = fixed(a), let g = fixed(b), f.scale == g.scale { return union(f, g) ?? .numeric }
+            return .numeric
+        }
+        if x == .numeric || y == .numeric, let f = fixed(a), let g = fixed(b) { return union(f, g) ?? .numeric }
+        if x == y {
+            switch (a, b) {
+            case (.varchar(let m), .varchar(let n)): return .varchar(m == n ? m : nil)
+            case (.char(let m), .char(let n)): return .char(max(m, n))
+            case (.array(let m), .array(let n)): return common(m, n).map { .array($0) }
+            default: return a
+            }
+        }
+        guard category(a) == category(b) else { return nil }
+        let (forth, back) = (canCast(x, y, .implicit), canCast(y, x, .implicit))
+        if isPreferred(x), back { return a }
+        if forth, !back || isPreferred(y) { return widened(b) }
+        if back { return widened(a) }
+        return forth ? widened(b) : nil
+    }
+
+    /// Mixed string types lose their lengths.
+    private static func widened(_ type: SQLType) -> SQLType {
+        switch type {
+        case .varchar: .varchar(nil)
+        case .char: .text
+        default: type
+        }
+    }
+}
