@@ -12,6 +12,8 @@ struct Damage: Error {
     var reason: String
     /// Bytes from the start of the file, when known.
     var offset: Int64?
+    /// The error that storage gave, which needs no words of ours.
+    var cause: SQLError?
 
     init(_ reason: String, at offset: Int64? = nil, kind: Kind = .corrupted) {
         self.reason = reason
@@ -19,10 +21,16 @@ struct Damage: Error {
         self.kind = kind
     }
 
+    init(_ cause: SQLError) {
+        reason = cause.message
+        self.cause = cause
+    }
+
     static func unsupported(_ what: String) -> Damage { Damage(what, kind: .unsupported) }
 
     /// The error for the client.
     func error(in path: ObjectPath, column: String? = nil) -> SQLError {
+        if let cause { return cause }
         let place = column.map { ": column \"\($0)\"" } ?? ""
         switch kind {
         case .corrupted:

@@ -141,6 +141,9 @@ struct ThriftReader {
         try skip(kind: field.kind)
     }
 
+    /// Passes over bytes that another reader takes.
+    mutating func advance(_ bytes: Int) throws(Damage) { try skip(bytes: bytes) }
+
     private mutating func skip(bytes: Int) throws(Damage) {
         guard bytes <= remaining else { throw Damage("metadata ends too early") }
         at &+= bytes

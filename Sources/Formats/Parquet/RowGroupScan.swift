@@ -1,0 +1,331 @@
+// One row group of a scan: what its statistics and page index leave, the requests for it, and the readers of its
+// columns.
+
+import Columns
+import Diagnostics
+import Storage
+
+/// What all row groups of a scan share. One owner thread.
+final class ScanContents {
+    let scan: FileScan
+    let storeMetrics = StoreMetrics()
+    let pool = BufferPool()
+    let decompressor = Decompressor()
+    let policy: FetchPolicy
+    /// Output columns that a filter looks at.
+    let isFiltered: [Bool]
+    /// By output column; nil for those that are not in the file.
+    let leaves: [Leaf?]
+
+    init(_ scan: FileScan, isFiltered: [Bool]) throws(SQLError) {
+        self.scan = scan
+        self.isFiltered = isFiltered
+        policy = scan.store.fetchPolicy(for: scan.footer.info.path)
+        var leaves: [Leaf?] = []
+        for column in scan.columns { leaves.append(try ScanContents.leaf(column, scan.footer)) }
+        self.leaves = leaves
+    }
+
+    private static func leaf(_ column: FileColumn, _ footer: FileFooter) throws(SQLError) -> Leaf? {
+        guard case .file(let index) = column.origin else { return nil }
+        precondition(footer.fields.indices.contains(index))
+        let field = footer.fields[index]
+        if let reason = field.unsupported {
+            throw Damage.unsupported(reason).error(in: footer.info.path, column: field.name)
+        }
+        guard field.type.widens(to: column.type) else {
+            throw SQLError(
+                .datatypeMismatch,
+                "column \"\(field.name)\" of Parquet file \"\(footer.info.path)\" is of type \(field.type.name) "
+                    + "but type \(column.type.name) is expected")
+        }
+        return footer.leaves[index]
+    }
+
+    var path: ObjectPath { scan.footer.info.path }
+
+    /// What must hold now, by output column.
+    func domains() -> [Int: ColumnDomain] {
+        guard let dynamic = scan.dynamicDomains else { return scan.domains }
+        return scan.domains.merging(dynamic()) { $0.intersect($1) }
+    }
+}
+
+/// A row group while it is read. One owner thread.
+final class RowGroupScan {
+    private let contents: ScanContents
+    private let group: Int
+    private let rows: Int
+    /// Rows that may hold matches.
+    private var ranges: RowRanges
+    private var rangeIndex = 0
+    private var rangeRow = 0
+    private var readers: [ChunkReader?]
+    private var chunks: [ChunkMeta?]
+    private var indexFetch: RangeFetch?
+    /// The columns of the filter, or all.
+    private var early: RangeFetch?
+    /// The other columns, when they wait for the filter.
+    private var late: RangeFetch?
+    private var locations: [[PageLocation]?]
+    private var isFetching = false
+
+    /// Page indexes of remote files are worth a request when a row group has more bytes than this.
+    private static let indexWorthBytes: Int64 = 4 << 20
+
+    /// Checks the statistics: nil when no row can match.
+    init?(_ contents: ScanContents, _ group: Int) throws(SQLError) {
+        self.contents = contents
+        self.group = group
+        let footer = contents.scan.footer
+        rows = Int(footer.rowGroups[group].rows)
+        ranges = RowRanges(all: rows)
+        readers = Array(repeating: nil, count: contents.leaves.count)
+        locations = Array(repeating: nil, count: contents.leaves.count)
+        chunks = contents.scan.columns.map { column in
+            guard case .file(let index) = column.origin else { return nil }
+            return footer.chunk(group, index)
+        }
+        guard rows > 0, mayMatch(contents.domains()) else { return nil }
+        if footer.contents == nil, usesIndex(contents.scan.domains) {
+            let fetch = RangeFetch(
+                contents.scan.store, path: contents.path, ranges: indexRanges(), metrics: contents.storeMetrics)
+            fetch.start()
+            indexFetch = fetch
+        } else if contents.policy.isEager {
+            try fetch()
+        }
+    }
+
+    /// Whether the statistics of the row group allow a match.
+    private func mayMatch(_ domains: [Int: ColumnDomain]) -> Bool {
+        for (output, domain) in domains {
+            guard contents.scan.columns.indices.contains(output) else { continue }
+            switch contents.scan.columns[output].origin {
+            case .constant(let value): if !domain.mayMatch(value) { return false }
+            case .rowNumber: continue
+            case .file(let column):
+                let statistics = contents.scan.footer.statistics(rowGroup: group, column: column)
+                if !statistics.mayMatch(domain, rows: Int64(rows)) { return false }
+            }
+        }
+        return true
+    }
+
+    // MARK: - Page index
+
+    private func usesIndex(_ domains: [Int: ColumnDomain]) -> Bool {
+        var isUseful = false
+        for output in domains.keys where chunks.indices.contains(output) {
+            if let chunk = chunks[output], hasIndex(chunk) { isUseful = true }
+        }
+        guard isUseful, contents.policy.isEager else { return isUseful }
+        var total: Int64 = 0
+        for case let chunk? in chunks { total &+= max(0, chunk.compressedBytes) }
+        return total > RowGroupScan.indexWorthBytes
+    }
+
+    private func hasIndex(_ chunk: ChunkMeta) -> Bool {
+        let size = contents.scan.footer.info.sizeBytes
+        func isInside(_ offset: Int64, _ bytes: Int32) -> Bool {
+            offset > 0 && bytes > 0 && offset <= size - Int64(bytes)
+        }
+        return isInside(chunk.columnIndexOffset, chunk.columnIndexBytes)
+            && isInside(chunk.offsetIndexOffset, chunk.offsetIndexBytes)
+    }
+
+    private func indexRanges() -> [Range<Int64>] {
+        var ranges: [Range<Int64>] = []
+        for (output, chunk) in chunks.enumerated() {
+            guard let chunk, hasIndex(chunk) else { continue }
+            ranges.append(chunk.offsetIndexOffset..<chunk.offsetIndexOffset + Int64(chunk.offsetIndexBytes))
+            if contents.scan.domains[output] != nil {
+                ranges.append(chunk.columnIndexOffset..<chunk.columnIndexOffset + Int64(chunk.columnIndexBytes))
+            }
+        }
+        return ranges
+    }
+
+    /// Narrows the rows by the pages' statistics.
+    private func pruneByIndex(_ domains: [Int: ColumnDomain]) throws(SQLError) {
+        let source: FileBytes
+        if let whole = contents.scan.footer.contents {
+            guard usesIndex(domains) else { return }
+            source = .whole(whole)
+        } else if let indexFetch {
+            source = .fetched(indexFetch)
+        } else {
+            return
+        }
+        for (output, chunk) in chunks.enumerated() {
+            guard let chunk, let leaf = contents.leaves[output], hasIndex(chunk) else { continue }
+            do throws(Damage) {
+                try readIndex(output, chunk, leaf, source, domains[output])
+            } catch {
+                if error.cause != nil { throw error.error(in: contents.path) }
+                // A page index is only a hint: without a sound one, the pages are read.
+                locations[output] = nil
+            }
+        }
+        indexFetch = nil
+        if ranges.count == rows { locations = Array(repeating: nil, count: locations.count) }
+    }
+
+    private func readIndex(
+        _ output: Int, _ chunk: ChunkMeta, _ leaf: Leaf, _ source: FileBytes, _ domain: ColumnDomain?
+    ) throws(Damage) {
+        let place = chunk.offsetIndexOffset..<chunk.offsetIndexOffset + Int64(chunk.offsetIndexBytes)
+        let (bytes, offset) = try source.bytes(place)
+        defer { withExtendedLifetime(bytes) {} }
+        let pages = try PageIndex.locations(
+            bytes.base + offset, place.count, range: try contents.scan.footer.range(of: chunk), rows: rows)
+        guard !pages.isEmpty else { return }
+        locations[output] = pages
+        guard let domain, contents.scan.domains[output] != nil else { return }
+        let where_ = chunk.columnIndexOffset..<chunk.columnIndexOffset + Int64(chunk.columnIndexBytes)
+        let (index, start) = try source.bytes(where_)
+        defer { withExtendedLifetime(index) {} }
+        guard
+            let statistics = try PageIndex.statistics(
+                index.base + start, where_.count, leaf, pages: pages, rows: rows)
+        else { return }
+        var kept = RowRanges([])
+        var pruned = 0
+        for page in pages.indices {
+            let last = page + 1 < pages.count ? pages[page + 1].firstRow : rows
+            if statistics[page].mayMatch(domain, rows: Int64(last - pages[page].firstRow)) {
+                kept.append(pages[page].firstRow..<last)
+            } else {
+                pruned += 1
+            }
+        }
+        if pruned > 0 { contents.scan.metrics.add(.pagesPruned, Int64(pruned)) }
+        ranges = ranges.intersect(kept)
+    }
+
+    // MARK: - Bytes
+
+    /// Applies what is known by now; false when no row is left. Waits for the page index only.
+    func begin() throws(SQLError) -> Bool {
+        let domains = contents.domains()
+        guard mayMatch(domains) else { return false }
+        try pruneByIndex(domains)
+        if ranges.isEmpty { return false }
+        if !isFetching { try fetch() }
+        return true
+    }
+
+    /// Plans the requests; starts them where requests run ahead.
+    private func fetch() throws(SQLError) {
+        isFetching = true
+        guard contents.scan.footer.contents == nil else { return }
+        var first: [Range<Int64>] = []
+        var second: [Range<Int64>] = []
+        let waits = RowGroupScan.shouldWait(contents)
+        for (output, chunk) in chunks.enumerated() {
+            guard let chunk else { continue }
+            let needed = try located(output) { () throws(Damage) in try self.needed(output, chunk) }
+            if waits, !contents.isFiltered[output] { second += needed } else { first += needed }
+        }
+        if !first.isEmpty {
+            early = RangeFetch(
+                contents.scan.store, path: contents.path, ranges: first, metrics: contents.storeMetrics)
+            early?.start()
+        }
+        if !second.isEmpty {
+            late = RangeFetch(
+                contents.scan.store, path: contents.path, ranges: second, metrics: contents.storeMetrics)
+        }
+    }
+
+    /// Whether columns outside the filter are asked for only when a row survives: always where a request costs
+    /// little, else once the filter has turned out to let few rows pass.
+    private static func shouldWait(_ contents: ScanContents) -> Bool {
+        guard contents.isFiltered.contains(true) else { return false }
+        guard contents.policy.isEager else { return true }
+        let read = contents.scan.metrics[.rowsRead]
+        return read > 100_000 && contents.scan.metrics[.rowsReturned] < read / 1000
+    }
+
+    /// The bytes of a chunk that hold the rows left.
+    private func needed(_ output: Int, _ chunk: ChunkMeta) throws(Damage) -> [Range<Int64>] {
+        let whole = try contents.scan.footer.range(of: chunk)
+        guard let pages = locations[output], let first = pages.first else { return [whole] }
+        var result: [Range<Int64>] = []
+        if first.offset > whole.lowerBound { result.append(whole.lowerBound..<first.offset) }
+        for page in pages.indices {
+            let last = page + 1 < pages.count ? pages[page + 1].firstRow : rows
+            if ranges.overlaps(pages[page].firstRow..<last) {
+                result.append(pages[page].offset..<pages[page].offset + Int64(pages[page].bytes))
+            }
+        }
+        return result
+    }
+
+    /// Drops requests under way.
+    func cancel() {
+        indexFetch?.cancel()
+        early?.cancel()
+        late?.cancel()
+    }
+
+    // MARK: - Rows
+
+    /// The next rows to look at, at most Batch.rowsMax; nil at the end.
+    func nextRows() -> Range<Int>? {
+        while rangeIndex < ranges.ranges.count {
+            let range = ranges.ranges[rangeIndex]
+            let start = max(rangeRow, range.lowerBound)
+            if start < range.upperBound {
+                let end = min(start + Batch.rowsMax, range.upperBound)
+                rangeRow = end
+                return start..<end
+            }
+            rangeIndex += 1
+        }
+        return nil
+    }
+
+    /// The number of a row in the file.
+    func fileRow(_ row: Int) -> Int64 { contents.scan.footer.rowGroups[group].firstRow + Int64(row) }
+
+    /// Reads the rows of a window, or those of them that a selection names, for a column of the file.
+    func column(_ output: Int, _ window: Range<Int>, _ selection: Selection?) throws(SQLError) -> Column {
+        try located(output) { () throws(Damage) in
+            let reader = try self.reader(output)
+            let column = try reader.read(from: window.lowerBound, window.count, selection)
+            return try Widening.widen(column, to: contents.scan.columns[output].type)
+        }
+    }
+
+    private func reader(_ output: Int) throws(Damage) -> ChunkReader {
+        if let made = readers[output] { return made }
+        guard let leaf = contents.leaves[output], let chunk = chunks[output] else {
+            throw Damage("a column is not in the file")
+        }
+        let bytes: FileBytes
+        if let whole = contents.scan.footer.contents {
+            bytes = .whole(whole)
+        } else if let late, !contents.isFiltered[output] {
+            late.start()
+            bytes = .fetched(late)
+        } else if let early {
+            bytes = .fetched(early)
+        } else {
+            throw Damage("a column was not asked for")
+        }
+        let made = try ChunkReader(
+            leaf, chunk, type: contents.scan.columns[output].type, rows: rows, bytes: bytes,
+            range: try contents.scan.footer.range(of: chunk), locations: locations[output], pool: contents.pool,
+            decompressor: contents.decompressor)
+        readers[output] = made
+        return made
+    }
+
+    /// Gives damage the names of the file and the column.
+    private func located<T>(_ output: Int, _ body: () throws(Damage) -> T) throws(SQLError) -> T {
+        do throws(Damage) { return try body() } catch {
+            throw error.error(in: contents.path, column: contents.leaves[output]?.name)
+        }
+    }
+}
