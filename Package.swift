@@ -85,6 +85,7 @@ let package = Package(
         suite("StorageTests", ["Storage", "Diagnostics"]),
         suite("SyntaxTests", ["Syntax", "Diagnostics"]),
         suite("VersionsTests", ["Versions", "Catalogs", "Columns", "Diagnostics"]),
+        suite("WireTests", ["PostgresWire", "Columns", "Diagnostics"]),
     ],
     swiftLanguageModes: [.v6]
 )
