@@ -1,0 +1,381 @@
+// Correlated subqueries that resist simpler ways: the subquery is computed for every distinct combination of outer
+// values at once, and joined back on them (Neumann and Kemper, 2015).
+import Columns
+import Diagnostics
+import Functions
+
+/// Pushes the distinct outer values (the domain) down into a plan.
+struct DependentJoin {
+    let fresh: FreshColumns
+
+    /// Joins `left` with a `right` that reads columns of it.
+    func join(
+        _ kind: LogicalPlan.JoinKind, _ left: LogicalPlan, _ right: LogicalPlan, _ conditions: [Expr],
+        mark: PlanColumn? = nil
+    ) throws(SQLError) -> LogicalPlan {
+        let ids = right.outerIDs(in: left)
+        let columns = left.columns.filter { ids.contains($0.id) }
+        // The outer side again, under other names, cut to its distinct values.
+        let copy = try left.renamed(fresh)
+        var outputs: [LogicalPlan.Output] = []
+        var domain = Domain(plan: copy, columns: [])
+        for column in columns {
+            guard let index = left.columns.firstIndex(where: { $0.id == column.id }) else { continue }
+            let made = fresh.make(like: column, isNullable: true)
+            outputs.append(LogicalPlan.Output(made, .column(copy.columns[index])))
+            domain.columns.append((outer: column, inner: made))
+        }
+        domain.plan = .distinct(LogicalPlan.DistinctNode(input: .project(copy, outputs)))
+        let pushed = try push(right, domain)
+        let keys = domain.columns.map {
+            LogicalPlan.JoinKey(left: .column($0.outer), right: .column($0.inner), nullsEqual: true)
+        }
+        var result = LogicalPlan.joining(kind, left, pushed, conditions, mark: mark)
+        if case .join(var join) = result {
+            join.keys += keys
+            result = .join(join)
+        }
+        guard kind != .semi, kind != .anti, kind != .mark else { return result }
+        return result.passing(left.columns + right.columns)
+    }
+
+    /// The domain: a plan of distinct rows whose columns stand for outer columns.
+    private struct Domain {
+        var plan: LogicalPlan
+        var columns: [(outer: PlanColumn, inner: PlanColumn)]
+
+        var substitution: [ColumnID: Expr] {
+            Dictionary(uniqueKeysWithValues: columns.map { ($0.outer.id, Expr.column($0.inner)) })
+        }
+        var inner: [PlanColumn] { columns.map(\.inner) }
+        var outerIDs: Set<ColumnID> { Set(columns.map(\.outer.id)) }
+    }
+
+    private func copied(_ domain: Domain) throws(SQLError) -> Domain {
+        let plan = try domain.plan.renamed(fresh)
+        return Domain(
+            plan: plan, columns: zip(domain.columns, plan.columns).map { (outer: $0.0.outer, inner: $0.1) })
+    }
+
+    /// Returns a plan that for each row of the domain has the rows of `plan` with its values put in; its columns are
+    /// those of `plan` and those of the domain.
+    private func push(_ plan: LogicalPlan, _ domain: Domain) throws(SQLError) -> LogicalPlan {
+        guard !plan.outerColumnIDs.isDisjoint(with: domain.outerIDs) else {
+            return .join(LogicalPlan.Join(kind: .inner, left: plan, right: domain.plan))
+        }
+        let map = domain.substitution
+        switch plan {
+        case .filter(let input, let condition):
+            return .filter(try push(input, domain), try condition.substituting(map))
+        case .project(let input, let outputs):
+            var changed = domain.inner.map { LogicalPlan.Output($0, .column($0)) }
+            for (index, output) in outputs.enumerated() {
+                changed.insert(LogicalPlan.Output(output.column, try output.expr.substituting(map)), at: index)
+            }
+            return .project(try push(input, domain), changed)
+        case .values(let values): return try self.values(values, domain)
+        case .aggregate(let node): return try aggregate(node, domain)
+        case .window(var node):
+            node.input = try push(node.input, domain)
+            guard case .window(var changed) = try LogicalPlan.window(node).substitutingOwn(map) else { return plan }
+            changed.partition += domain.inner.map { .column($0) }
+            return .window(changed)
+        case .sort(let input, _): return try push(input, domain)
+        case .limit(let node): return try limit(node, domain)
+        case .distinct(var node):
+            node.input = try push(node.input, domain)
+            guard case .distinct(var changed) = try LogicalPlan.distinct(node).substitutingOwn(map) else { return plan }
+            if changed.on != nil { changed.on?.append(contentsOf: domain.inner.map { .column($0) }) }
+            return .distinct(changed)
+        case .join(let join): return try self.join(join, domain)
+        case .setOperation(let node): return try setOperation(node, domain)
+        case .unnest(var node):
+            node.input = try push(node.input, domain)
+            return try LogicalPlan.unnest(node).substitutingOwn(map)
+        case .with(let id, let definition, let body):
+            guard definition.outerColumnIDs.isDisjoint(with: domain.outerIDs) else { throw unsupported("WITH") }
+            return .with(id: id, definition: definition, body: try push(body, domain))
+        case .recursive: throw unsupported("WITH RECURSIVE")
+        case .scan, .cteScan: throw SQLError(.internalError, "a scan cannot read outer columns")
+        }
+    }
+
+    private func unsupported(_ what: String) -> SQLError {
+        SQLError(.featureNotSupported, "\(what) in a subquery may not refer to columns of the outer query")
+    }
+
+    private func values(_ values: LogicalPlan.Values, _ domain: Domain) throws(SQLError) -> LogicalPlan {
+        var rows: [LogicalPlan] = []
+        for row in values.rows {
+            let copy = values.rows.count == 1 ? domain : try copied(domain)
+            var outputs: [LogicalPlan.Output] = []
+            for (column, expr) in zip(values.columns, row) {
+                let made = values.rows.count == 1 ? column : fresh.make(like: column)
+                outputs.append(LogicalPlan.Output(made, try expr.substituting(copy.substitution)))
+            }
+            rows.append(.project(copy.plan, outputs + copy.inner.map { LogicalPlan.Output($0, .column($0)) }))
+        }
+        if rows.count == 1 { return rows[0] }
+        return .setOperation(
+            LogicalPlan.SetOperation(
+                kind: .union, isAll: true, inputs: rows, columns: values.columns + domain.inner))
+    }
+
+    private func aggregate(_ node: LogicalPlan.AggregateNode, _ domain: Domain) throws(SQLError) -> LogicalPlan {
+        var node = node
+        let isScalar = node.groups.isEmpty || node.sets?.contains([]) == true
+        guard node.sets == nil else { throw unsupported("GROUPING SETS") }
+        let columns = LogicalPlan.aggregate(node).columns
+        node.input = try push(node.input, domain)
+        guard case .aggregate(var changed) = try LogicalPlan.aggregate(node).substitutingOwn(domain.substitution)
+        else { return .aggregate(node) }
+        if !isScalar {
+            changed.groups += domain.inner.map { LogicalPlan.Output($0, .column($0)) }
+            return LogicalPlan.aggregate(changed).passing(columns + domain.inner)
+        }
+        // Without groups there is a row for every outer value, also where nothing matched.
+        let keys = domain.columns.map { fresh.make(like: $0.inner) }
+        changed.groups = zip(keys, domain.inner).map { LogicalPlan.Output($0, .column($1)) }
+        let again = try copied(domain)
+        let joined = LogicalPlan.join(
+            LogicalPlan.Join(
+                kind: .left, left: again.plan, right: .aggregate(changed),
+                keys: zip(again.inner, keys).map {
+                    LogicalPlan.JoinKey(left: .column($0), right: .column($1), nullsEqual: true)
+                }))
+        var outputs: [LogicalPlan.Output] = []
+        for entry in changed.calls {
+            let made = entry.column
+            let empty = entry.call.function.make()
+            try empty.update(
+                entry.call.function.argumentTypes.map { Column.constant(.null($0), count: 0) },
+                groups: GroupNumbers(numbers: nil, rows: 0, groups: 1))
+            let value = try empty.finish(0..<1).scalar(0)
+            outputs.append(
+                LogicalPlan.Output(
+                    fresh.make(like: made),
+                    value.isNull ? .column(made) : .coalesce([.column(made), .literal(value)], made.type)))
+        }
+        let projected = LogicalPlan.project(
+            joined, outputs + again.inner.map { LogicalPlan.Output($0, .column($0)) })
+        // Give the results the names that the plan above knows.
+        var final: [LogicalPlan.Output] = []
+        for (entry, output) in zip(changed.calls, outputs) {
+            final.append(LogicalPlan.Output(entry.column, .column(output.column)))
+        }
+        for (old, new) in zip(domain.inner, again.inner) { final.append(LogicalPlan.Output(old, .column(new))) }
+        return .project(projected, final)
+    }
+
+    /// LIMIT for each outer value: by row number.
+    private func limit(_ node: LogicalPlan.LimitNode, _ domain: Domain) throws(SQLError) -> LogicalPlan {
+        guard !node.withTies else { throw unsupported("WITH TIES") }
+        var order = node.order
+        var input = node.input
+        if case .sort(let inner, let keys) = input {
+            input = inner
+            order = keys
+        }
+        let map = domain.substitution
+        var keys: [SortKey] = []
+        for key in order {
+            keys.append(
+                SortKey(
+                    try key.expr.substituting(map), isDescending: key.isDescending, nullsFirst: key.nullsFirst))
+        }
+        let number = fresh.make("row_number", .int8, isNullable: false)
+        let numbered = LogicalPlan.window(
+            LogicalPlan.WindowNode(
+                input: try push(input, domain), partition: domain.inner.map { .column($0) }, order: keys,
+                calls: [(number, WindowCall(function: .window(.rowNumber, .int8), arguments: []))]))
+        var conditions: [Expr] = []
+        var last: Expr? = try node.limit?.substituting(map)
+        if let offset = try node.offset?.substituting(map) {
+            let more = try FunctionRegistry.binaryOrUnary(">", .int8, .int8, position: nil)
+            let known = Expr.coalesce([offset, .literal(.int8(0))], .int8)
+            conditions.append(.call(more, [.column(number), known]))
+            if let limit = last {
+                let plus = try FunctionRegistry.binaryOrUnary("+", .int8, .int8, position: nil)
+                last = .call(plus, [limit, known])
+            }
+        }
+        if let last {
+            let most = try FunctionRegistry.binaryOrUnary("<=", .int8, .int8, position: nil)
+            conditions.append(.coalesce([.call(most, [.column(number), last]), .yes], .boolean))
+        }
+        return numbered.filtered(conditions).passing(node.input.columns + domain.inner)
+    }
+
+    private func join(_ join: LogicalPlan.Join, _ domain: Domain) throws(SQLError) -> LogicalPlan {
+        guard !join.isLateral else { throw SQLError(.internalError, "lateral join left in a subquery") }
+        let map = domain.substitution
+        var join = join
+        let outer = domain.outerIDs
+        let rightReads = !join.right.outerColumnIDs.isDisjoint(with: outer)
+        switch join.kind {
+        case .right, .full:
+            // Rows of either side may stand alone: both sides carry the domain.
+            let other = try copied(domain)
+            let columns = LogicalPlan.join(join).columns
+            join.left = try push(join.left, domain)
+            join.right = try push(join.right, other)
+            guard case .join(var changed) = try LogicalPlan.join(join).substitutingOwn(map) else { return .join(join) }
+            for (left, right) in zip(domain.inner, other.inner) {
+                changed.keys.append(
+                    LogicalPlan.JoinKey(left: .column(left), right: .column(right), nullsEqual: true))
+            }
+            // After a full join the value stands on one of the sides; NULL domain values stay NULL on both.
+            var outputs = columns.map { LogicalPlan.Output($0, .column($0)) }
+            var renamed: [LogicalPlan.Output] = []
+            for (left, right) in zip(domain.inner, other.inner) {
+                let made = fresh.make(like: left)
+                outputs.append(LogicalPlan.Output(made, .coalesce([.column(left), .column(right)], left.type)))
+                renamed.append(LogicalPlan.Output(left, .column(made)))
+            }
+            return .project(
+                .project(.join(changed), outputs), columns.map { LogicalPlan.Output($0, .column($0)) } + renamed)
+        case .inner, .left, .single, .semi, .anti, .mark:
+            join.left = try push(join.left, domain)
+            var extra: [LogicalPlan.JoinKey] = []
+            if rightReads {
+                let other = try copied(domain)
+                join.right = try push(join.right, other)
+                extra = zip(domain.inner, other.inner).map {
+                    LogicalPlan.JoinKey(left: .column($0), right: .column($1), nullsEqual: true)
+                }
+            }
+            guard case .join(var changed) = try LogicalPlan.join(join).substitutingOwn(map) else { return .join(join) }
+            changed.keys += extra
+            return .join(changed)
+        }
+    }
+
+    private func setOperation(_ node: LogicalPlan.SetOperation, _ domain: Domain) throws(SQLError) -> LogicalPlan {
+        var node = node
+        for index in node.inputs.indices {
+            let copy = try copied(domain)
+            let columns = node.inputs[index].columns
+            node.inputs[index] = try push(node.inputs[index], copy).passing(columns + copy.inner)
+        }
+        node.columns += domain.inner
+        return .setOperation(node)
+    }
+}
+
+extension LogicalPlan {
+    /// Replaces columns in this node's own expressions.
+    func substitutingOwn(_ map: [ColumnID: Expr]) throws(SQLError) -> LogicalPlan {
+        try mapExpressions { (expr) throws(SQLError) in try expr.substituting(map) }
+    }
+}
+
+/// Copies a plan under new column ids: a plan may not hold one id twice.
+struct Renaming {
+    private let fresh: FreshColumns
+
+    init(_ fresh: FreshColumns) { self.fresh = fresh }
+
+    func plan(_ plan: LogicalPlan) throws(SQLError) -> LogicalPlan {
+        var map: [ColumnID: PlanColumn] = [:]
+        var tables: [Int: Int] = [:]
+        return try copy(plan, &map, &tables)
+    }
+
+    private func copy(
+        _ plan: LogicalPlan, _ map: inout [ColumnID: PlanColumn], _ tables: inout [Int: Int]
+    ) throws(SQLError) -> LogicalPlan {
+        if case .with(let id, _, _) = plan { tables[id] = fresh.number() }
+        if case .recursive(let node) = plan { tables[node.id] = fresh.number() }
+        var known = map
+        var names = tables
+        var node = try plan.mapInputs { (input) throws(SQLError) in try copy(input, &known, &names) }
+        func renamed(_ column: PlanColumn) -> PlanColumn {
+            if let already = known[column.id] { return already }
+            let made = fresh.make(like: column)
+            known[column.id] = made
+            return made
+        }
+        switch node {
+        case .scan(var scan):
+            scan.columns = scan.columns.map { (column: renamed($0.column), index: $0.index) }
+            node = .scan(scan)
+        case .values(var values):
+            values.columns = values.columns.map(renamed)
+            node = .values(values)
+        case .project(let input, let outputs):
+            // A column passed through keeps pointing at its copy below.
+            var changed: [LogicalPlan.Output] = []
+            let before = known
+            for output in outputs {
+                let expr = try substitute(output.expr, before)
+                if let same = output.expr.asColumn, same.id == output.column.id, let copy = before[same.id] {
+                    changed.append(LogicalPlan.Output(copy, expr))
+                } else {
+                    let made = fresh.make(like: output.column)
+                    known[output.column.id] = made
+                    changed.append(LogicalPlan.Output(made, expr))
+                }
+            }
+            map = known
+            tables = names
+            return .project(input, changed)
+        case .aggregate(var aggregate):
+            let before = known
+            guard
+                case .aggregate(let changed) = try node.mapExpressions({ (expr) throws(SQLError) in
+                    try substitute(expr, before)
+                })
+            else { return node }
+            aggregate = changed
+            for index in aggregate.groups.indices {
+                let made = fresh.make(like: aggregate.groups[index].column)
+                known[aggregate.groups[index].column.id] = made
+                aggregate.groups[index].column = made
+            }
+            for index in aggregate.calls.indices { aggregate.calls[index].column = renamed(aggregate.calls[index].column) }
+            aggregate.setColumn = aggregate.setColumn.map(renamed)
+            map = known
+            tables = names
+            return .aggregate(aggregate)
+        case .window(var window):
+            window.calls = window.calls.map { (column: renamed($0.column), call: $0.call) }
+            node = .window(window)
+        case .join(var join):
+            join.mark = join.mark.map(renamed)
+            node = .join(join)
+        case .setOperation(var operation):
+            operation.columns = operation.columns.map { column in
+                let made = fresh.make(like: column)
+                known[column.id] = made
+                return made
+            }
+            node = .setOperation(operation)
+        case .unnest(var unnest):
+            unnest.columns = unnest.columns.map(renamed)
+            unnest.ordinality = unnest.ordinality.map(renamed)
+            node = .unnest(unnest)
+        case .recursive(var recursive):
+            recursive.id = names[recursive.id] ?? recursive.id
+            recursive.columns = recursive.columns.map(renamed)
+            node = .recursive(recursive)
+        case .cteScan(var scan):
+            scan.id = names[scan.id] ?? scan.id
+            scan.columns = scan.columns.map(renamed)
+            node = .cteScan(scan)
+        case .with(let id, let definition, let body):
+            node = .with(id: names[id] ?? id, definition: definition, body: body)
+        case .filter, .sort, .limit, .distinct: break
+        }
+        let final = known
+        map = known
+        tables = names
+        return try node.mapExpressions { (expr) throws(SQLError) in try substitute(expr, final) }
+    }
+
+    private func substitute(_ expr: Expr, _ map: [ColumnID: PlanColumn]) throws(SQLError) -> Expr {
+        try expr.replacing { (inner) throws(SQLError) in
+            guard case .column(let column) = inner, let copy = map[column.id] else { return nil }
+            return .column(copy)
+        }
+    }
+}

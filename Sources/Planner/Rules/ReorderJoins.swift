@@ -1,0 +1,251 @@
+// Join order by cost: trees of inner joins are taken apart and put together again so that intermediate results stay
+// small. Exact (dynamic programming over subsets) for few relations, greedy for many.
+import Columns
+import Diagnostics
+import Functions
+
+/// Orders inner joins, sinks semi joins, and picks build sides.
+struct ReorderJoins: OptimizerRule {
+    let name = "reorder_joins"
+
+    /// Relations for which all orders are compared: 3^n steps.
+    static let exactMax = 10
+
+    func rewrite(_ plan: LogicalPlan, _ context: PlanContext) throws(SQLError) -> LogicalPlan? {
+        try reorder(plan)
+    }
+
+    private func reorder(_ plan: LogicalPlan) throws(SQLError) -> LogicalPlan {
+        guard case .join(var join) = plan else {
+            return try plan.mapInputs { (input) throws(SQLError) in try reorder(input) }
+        }
+        switch join.kind {
+        case .inner:
+            var graph = JoinGraph()
+            graph.collect(plan)
+            for index in graph.relations.indices { graph.relations[index] = try reorder(graph.relations[index]) }
+            return graph.ordered().passing(plan.columns)
+        case .semi, .anti:
+            if let sunk = sink(join) { return try reorder(sunk).passing(plan.columns) }
+            join.left = try reorder(join.left)
+            join.right = try reorder(join.right)
+            return .join(join)
+        case .left, .right, .full, .mark, .single:
+            join.left = try reorder(join.left)
+            join.right = try reorder(join.right)
+            return buildSmaller(join).passing(plan.columns)
+        }
+    }
+
+    /// The right side is built into a table: for left and right joins let it be the smaller one.
+    private func buildSmaller(_ join: LogicalPlan.Join) -> LogicalPlan {
+        guard join.kind == .left || join.kind == .right, !join.keys.isEmpty else { return .join(join) }
+        let cardinality = Cardinality()
+        guard cardinality.estimate(join.left).rows < cardinality.estimate(join.right).rows / 2 else {
+            return .join(join)
+        }
+        var swapped = join
+        swapped.kind = join.kind == .left ? .right : .left
+        (swapped.left, swapped.right) = (join.right, join.left)
+        swapped.keys = join.keys.map {
+            LogicalPlan.JoinKey(left: $0.right, right: $0.left, nullsEqual: $0.nullsEqual)
+        }
+        return .join(swapped)
+    }
+
+    /// A semi or anti join over an inner join, moved to the one input that its conditions look at when that input is
+    /// the larger side: it then filters early.
+    private func sink(_ join: LogicalPlan.Join) -> LogicalPlan? {
+        guard case .join(var inner) = join.left, inner.kind == .inner else { return nil }
+        var needed: Set<ColumnID> = []
+        for key in join.keys { needed.formUnion(key.left.columnIDs) }
+        let right = join.right.columnIDs
+        for condition in join.residual { needed.formUnion(condition.columnIDs.subtracting(right)) }
+        guard !needed.isEmpty else { return nil }
+        let cardinality = Cardinality()
+        let cost = cardinality.estimate(join.right).rows
+        var moved = join
+        if needed.isSubset(of: inner.left.columnIDs), cost <= cardinality.estimate(inner.left).rows {
+            moved.left = inner.left
+            inner.left = sink(moved) ?? .join(moved)
+        } else if needed.isSubset(of: inner.right.columnIDs), cost <= cardinality.estimate(inner.right).rows {
+            moved.left = inner.right
+            inner.right = sink(moved) ?? .join(moved)
+        } else {
+            return nil
+        }
+        return .join(inner)
+    }
+}
+
+/// The relations of a tree of inner joins, and the conditions between them.
+private struct JoinGraph {
+    var relations: [LogicalPlan] = []
+    private var conditions: [Expr] = []
+
+    mutating func collect(_ plan: LogicalPlan) {
+        switch plan {
+        case .join(let join) where join.kind == .inner:
+            collect(join.left)
+            collect(join.right)
+            conditions += join.keys.map(\.equality) + join.residual
+        case .filter(let input, let condition) where isInner(input):
+            collect(input)
+            conditions += condition.conjuncts
+        default: relations.append(plan)
+        }
+    }
+
+    private func isInner(_ plan: LogicalPlan) -> Bool {
+        if case .join(let join) = plan { return join.kind == .inner }
+        return false
+    }
+
+    /// A way to join a set of relations.
+    private struct Candidate {
+        var plan: LogicalPlan
+        var estimate: Estimate
+        /// Rows of all intermediate results, and of all build sides.
+        var cost: Double
+        var ids: Set<ColumnID>
+    }
+
+    /// Equalities that follow from others: a = b and b = c give a = c, which allows more orders.
+    private func closed() -> [Expr] {
+        var all = conditions
+        var added = true
+        while added, all.count < 64 {
+            added = false
+            let keys = all.compactMap(\.asEquality).filter { $0.left.asColumn != nil && $0.right.asColumn != nil }
+            for first in keys {
+                for second in keys {
+                    for (shared, a, b) in [
+                        (first.left.asColumn?.id == second.left.asColumn?.id, first.right, second.right),
+                        (first.left.asColumn?.id == second.right.asColumn?.id, first.right, second.left),
+                        (first.right.asColumn?.id == second.right.asColumn?.id, first.left, second.left),
+                    ] where shared && a.asColumn?.id != b.asColumn?.id && a.type == b.type {
+                        let exists = keys.contains {
+                            ($0.left.isSame(as: a) && $0.right.isSame(as: b))
+                                || ($0.left.isSame(as: b) && $0.right.isSame(as: a))
+                        }
+                        guard !exists, !sameRelation(a, b),
+                            let equal = try? FunctionRegistry.binaryOrUnary("=", a.type, b.type, position: nil)
+                        else { continue }
+                        let condition = Expr.call(equal, [a, b])
+                        if !all.contains(where: { $0.isSame(as: condition) }) {
+                            all.append(condition)
+                            added = true
+                        }
+                    }
+                }
+            }
+        }
+        return all
+    }
+
+    private func sameRelation(_ a: Expr, _ b: Expr) -> Bool {
+        relations.contains { $0.columnIDs.isSuperset(of: a.columnIDs.union(b.columnIDs)) }
+    }
+
+    func ordered() -> LogicalPlan {
+        let cardinality = Cardinality()
+        let all = closed()
+        let leaves = relations.map { relation in
+            let estimate = cardinality.estimate(relation)
+            return Candidate(plan: relation, estimate: estimate, cost: 0, ids: relation.columnIDs)
+        }
+        let best = leaves.count <= ReorderJoins.exactMax ? exact(leaves, all) : greedy(leaves, all)
+        // Conditions over no relation at all, or that no join took.
+        let rest = conditions.filter { $0.columnIDs.isEmpty }
+        return best.plan.filtered(rest)
+    }
+
+    /// Joins two candidates on all conditions that lie between them; `isCross` tells that there is no key.
+    private func join(_ a: Candidate, _ b: Candidate, _ all: [Expr]) -> (Candidate, isCross: Bool) {
+        let ids = a.ids.union(b.ids)
+        // The smaller side is built.
+        let (left, right) = a.estimate.rows >= b.estimate.rows ? (a, b) : (b, a)
+        var keys: [LogicalPlan.JoinKey] = []
+        var residual: [Expr] = []
+        for condition in all {
+            let used = condition.columnIDs
+            guard !used.isEmpty, used.isSubset(of: ids), !used.isSubset(of: a.ids), !used.isSubset(of: b.ids) else {
+                continue
+            }
+            if let key = LogicalPlan.JoinKey(condition, left.ids, right.ids) {
+                if !redundant(key, keys) { keys.append(key) }
+            } else {
+                residual.append(condition)
+            }
+        }
+        let plan = LogicalPlan.join(
+            LogicalPlan.Join(kind: .inner, left: left.plan, right: right.plan, keys: keys, residual: residual))
+        let estimate = Cardinality().joined(left.estimate, right.estimate, keys, residual)
+        let cost = a.cost + b.cost + estimate.rows + right.estimate.rows
+        return (Candidate(plan: plan, estimate: estimate, cost: cost, ids: ids), keys.isEmpty)
+    }
+
+    /// With a = x there is no need for b = x when a and b are equal on their side already.
+    private func redundant(_ key: LogicalPlan.JoinKey, _ keys: [LogicalPlan.JoinKey]) -> Bool {
+        keys.contains { $0.left.isSame(as: key.left) && $0.right.isSame(as: key.right) }
+    }
+
+    private func exact(_ leaves: [Candidate], _ all: [Expr]) -> Candidate {
+        let count = leaves.count
+        var table: [Candidate?] = Array(repeating: nil, count: 1 << count)
+        for (index, leaf) in leaves.enumerated() { table[1 << index] = leaf }
+        for set in 1..<(1 << count) where set.nonzeroBitCount > 1 {
+            var best: Candidate?
+            var crossBest: Candidate?
+            var part = (set - 1) & set
+            while part > 0 {
+                let other = set ^ part
+                if part < other {
+                    part = (part - 1) & set
+                    continue
+                }
+                if let a = table[part], let b = table[other] {
+                    let (candidate, isCross) = join(a, b, all)
+                    if isCross {
+                        if crossBest.map({ candidate.cost < $0.cost }) ?? true { crossBest = candidate }
+                    } else if best.map({ candidate.cost < $0.cost }) ?? true {
+                        best = candidate
+                    }
+                }
+                part = (part - 1) & set
+            }
+            // Cross products only where nothing else joins the set, and between small sides.
+            if let best {
+                if let crossBest, crossBest.cost * 10 < best.cost { table[set] = crossBest } else { table[set] = best }
+            } else {
+                table[set] = crossBest
+            }
+        }
+        return table[(1 << count) - 1] ?? greedy(leaves, all)
+    }
+
+    private func greedy(_ leaves: [Candidate], _ all: [Expr]) -> Candidate {
+        var open = leaves
+        while open.count > 1 {
+            var best: (first: Int, second: Int, candidate: Candidate, isCross: Bool)?
+            for first in open.indices {
+                for second in (first + 1)..<max(first + 1, open.count) {
+                    let (candidate, isCross) = join(open[first], open[second], all)
+                    let better: Bool
+                    if let best {
+                        better =
+                            best.isCross == isCross
+                            ? candidate.estimate.rows < best.candidate.estimate.rows : best.isCross
+                    } else {
+                        better = true
+                    }
+                    if better { best = (first, second, candidate, isCross) }
+                }
+            }
+            guard let best else { break }
+            open.remove(at: best.second)
+            open[best.first] = best.candidate
+        }
+        return open[0]
+    }
+}
