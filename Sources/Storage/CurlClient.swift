@@ -1,5 +1,5 @@
-// HTTP by libcurl: one thread drives all transfers of a client; requests come in from any thread and answer by callback.
-// It knows nothing of S3: what a body is worth is decided by the request's `accept`, what a failure means by the caller.
+// HTTP by libcurl: one thread drives all transfers of a client; requests come from any thread, answers by callback.
+// It knows nothing of S3: what a body is worth decides the request's `accept`, what a failure means the caller.
 
 import CCurl
 import Foundation

@@ -1,4 +1,4 @@
-// File name patterns: `*` within a segment, `**` any depth, `?`, `[1-4]`, `[!1]`, and `\` before a character meant itself.
+// File name patterns: `*` within a segment, `**` any depth, `?`, `[1-4]`, `[!1]`; `\` makes the next character plain.
 // A pattern is a small automaton over the segments of a path, so that a walk knows which folders can lead to a match.
 
 public import Diagnostics

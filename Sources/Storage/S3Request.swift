@@ -1,4 +1,4 @@
-// One operation on an S3 server: signed, sent, checked, sent again where that may help, and its errors told in our words.
+// One operation on an S3 server: signed, sent, checked, sent again where that may help; its errors in our words.
 
 import Diagnostics
 import Foundation

@@ -54,7 +54,8 @@ final class MotoServer: Sendable {
     /// A store with a bucket of its own.
     func store(bucket: String) async throws -> S3Store {
         let store = S3Store(S3Configuration(
-            endpoint: "http://127.0.0.1:\(port)", accessKey: "key", secretKey: "secret/with+odd", sessionToken: "token"))
+            endpoint: "http://127.0.0.1:\(port)", accessKey: "key", secretKey: "secret/with+odd",
+            sessionToken: "token"))
         try await store.makeBucket(bucket)
         return store
     }
@@ -86,7 +87,8 @@ struct S3StoreTests {
         let root = try ObjectPath("s3://pages/x")
         try await withThrowingTaskGroup(of: Void.self) { group in
             for index in 0..<1100 {
-                group.addTask { try await store.write([Bytes("\(index)")], to: root.appending("k=\(index % 3)/\(index)")) }
+                let path = root.appending("k=\(index % 3)/\(index)")
+                group.addTask { try await store.write([Bytes("\(index)")], to: path) }
             }
             try await group.waitForAll()
         }

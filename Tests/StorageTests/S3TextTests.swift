@@ -42,7 +42,8 @@ struct S3TextTests {
               <s3:EncodingType>url</s3:EncodingType>
               <s3:NextContinuationToken>a&lt;b&#x2F;&#47;==</s3:NextContinuationToken>
               <s3:Contents><s3:Key>a%3D1/x+y</s3:Key><s3:LastModified>2009-10-12T17:50:30.000Z</s3:LastModified>
-                <s3:ETag>&quot;abc&quot;</s3:ETag><s3:Size>12</s3:Size><s3:Owner><s3:ID>Key</s3:ID></s3:Owner></s3:Contents>
+                <s3:ETag>&quot;abc&quot;</s3:ETag><s3:Size>12</s3:Size>
+                <s3:Owner><s3:ID>Key</s3:ID></s3:Owner></s3:Contents>
               <s3:Contents><s3:Key><![CDATA[b]]></s3:Key><s3:Size>0</s3:Size></s3:Contents>
               <s3:CommonPrefixes><s3:Prefix>p/</s3:Prefix></s3:CommonPrefixes>
             </s3:ListBucketResult>
