@@ -38,12 +38,11 @@ final class ScanSlot: Sendable {
                         + "\(report.filesPrunedByStatistics) by statistics, \(metrics[.filesOpened]) opened"
                 ))
         }
-        let pruned = metrics[.rowGroupsPruned] + Int64(report.rowGroupsPruned)
-        if metrics[.rowGroupsRead] + pruned > 0 {
+        if metrics[.rowGroupsRead] + metrics[.rowGroupsPruned] + Int64(report.rowGroupsPruned) > 0 {
             lines.append(
                 (
                     "Row Groups",
-                    "\(metrics[.rowGroupsRead]) read, \(pruned) pruned"
+                    "\(metrics[.rowGroupsRead]) read, \(metrics[.rowGroupsPruned] + Int64(report.rowGroupsPruned)) pruned"
                 ))
         }
         if metrics[.pagesPruned] > 0 { lines.append(("Pages Pruned", "\(metrics[.pagesPruned])")) }

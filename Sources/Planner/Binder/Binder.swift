@@ -2,6 +2,7 @@
 public import Catalogs
 public import Columns
 public import Diagnostics
+import Functions
 public import Syntax
 
 /// All relations of one statement, resolved once.
@@ -60,5 +61,79 @@ public struct BoundQuery: Sendable {
     public init(plan: LogicalPlan, parameterTypes: [SQLType]) {
         self.plan = plan
         self.parameterTypes = parameterTypes
+    }
+}
+
+/// Binds queries and fills in parameters.
+public enum Binder {
+    /// Binds a query. `parameterTypes` are the types that the client declared, nil where it left them open.
+    /// `viewPath` and `viewRef` are for the text of a view; a statement of a session needs neither.
+    public static func bind(
+        _ query: Query, snapshot: CatalogSnapshot, context: PlanContext, parameterTypes: [SQLType?] = [],
+        viewPath: [String]? = nil, viewRef: Ref? = nil
+    ) throws(SQLError) -> BoundQuery {
+        let binder = QueryBinder(snapshot: snapshot, context: context, parameterTypes: parameterTypes)
+        if let viewPath {
+            binder.views.append(QueryBinder.ViewFrame(name: "", ref: viewRef, searchPath: viewPath))
+        }
+        let rows = try binder.bind(query, outer: nil, ctes: nil)
+        for (index, type) in binder.parameters.enumerated() where type == .unknown {
+            throw SQLError(
+                .indeterminateDatatype, "could not determine data type of parameter $\(index + 1)")
+        }
+        return BoundQuery(plan: rows.plan, parameterTypes: binder.parameters)
+    }
+
+    /// Binds an expression without columns and evaluates it: arguments of EXECUTE, for instance.
+    public static func value(
+        of expression: Expression, as type: SQLType, context: PlanContext
+    ) throws(SQLError) -> Scalar {
+        let binder = QueryBinder(snapshot: CatalogSnapshot(), context: context, parameterTypes: [])
+        let typed = try binder.bind(expression, Scope(outer: nil, ctes: nil))
+        let expr = try binder.coerce(typed, to: type, .assignment)
+        return try ConstantFold.evaluate(expr, context.functions)
+    }
+
+    /// Puts values for the parameters into a bound plan. There must be as many as the query has, of its types.
+    public static func replaceParameters(
+        in plan: LogicalPlan, with values: [Scalar]
+    ) throws(SQLError) -> LogicalPlan {
+        try plan.replacingExpressions { (expr) throws(SQLError) in try replaced(expr, values) }
+    }
+
+    private static func replaced(_ expr: Expr, _ values: [Scalar]) throws(SQLError) -> Expr? {
+        switch expr {
+        case .parameter(let index, let type):
+            guard index < values.count else {
+                throw SQLError(.undefinedParameter, "there is no parameter $\(index + 1)")
+            }
+            return .literal(Scalar(type, values[index].value))
+        case .conditional(let branches, let otherwise, _):
+            // `x = ANY($1)`: the array is known now, so that the comparison becomes a list.
+            guard branches.count == 1, case .isNull(.parameter(let index, let type)) = branches[0].when,
+                case .array = type, index < values.count, case .subquery(let subquery) = otherwise
+            else { return nil }
+            if values[index].isNull { return branches[0].then }
+            return try list(subquery, values)
+        default: return nil
+        }
+    }
+
+    /// `operand = ANY (unnest(array))` with a known array as IN; nil keeps the subquery.
+    private static func list(_ subquery: Expr.Subquery, _ values: [Scalar]) throws(SQLError) -> Expr? {
+        let plain = { (operand: Expr) throws(SQLError) -> Expr in
+            try operand.replacing { (expr) throws(SQLError) in try replaced(expr, values) }
+        }
+        guard case .any(let pairs) = subquery.kind, pairs.count == 1, let pair = pairs.first,
+            pair.comparison.name == "=", pair.comparison.argumentTypes.first == pair.column.type,
+            case .unnest(let unnest) = subquery.plan, unnest.columns.first?.id == pair.column.id,
+            case .parameter(let index, _)? = unnest.arguments.first, case .array(let items) = values[index].value
+        else {
+            let mapped = try Expr.subquery(subquery).mapOperands(
+                plain, plans: { (plan) throws(SQLError) in try replaceParameters(in: plan, with: values) })
+            return mapped
+        }
+        if items.isEmpty { return .literal(.boolean(false)) }
+        return .inList(try plain(pair.operand), items.map { .literal(Scalar(pair.column.type, $0.value)) })
     }
 }

@@ -1,0 +1,101 @@
+// Functions in FROM: files, set-returning functions, and scalar functions as one row.
+import Columns
+import Diagnostics
+import Functions
+import Syntax
+
+extension QueryBinder {
+    func tableFunction(
+        _ calls: [FunctionCall], _ withOrdinality: Bool, _ alias: TableAlias?, _ at: Int?, _ lateral: Scope,
+        _ leftPlan: LogicalPlan?
+    ) throws(SQLError) -> FromItem {
+        guard calls.count == 1, let call = calls.first else {
+            throw SQLError(.featureNotSupported, "ROWS FROM with several functions is not supported", position: at)
+        }
+        if let alias, !alias.types.isEmpty {
+            throw SQLError(
+                .syntaxError, "a column definition list is only allowed for functions returning \"record\"",
+                position: position(alias.types.first?.position))
+        }
+        let name = call.name.last
+        if QueryNames.isFileFunction(call.name) {
+            guard !withOrdinality else {
+                throw SQLError(
+                    .featureNotSupported, "WITH ORDINALITY is not supported for \(name)", position: at)
+            }
+            return try fileTable(call, name, alias, at)
+        }
+        try checkSchema(call.name)
+        if call.over != nil || FunctionRegistry.isAggregate(name) {
+            throw SQLError(
+                call.over == nil ? .groupingError : .windowingError,
+                "\(call.over == nil ? "aggregate" : "window") functions are not allowed in functions in FROM",
+                position: at)
+        }
+        if let function = QueryBinder.setReturning[name] {
+            return try rows(of: function, call, withOrdinality, alias, at, lateral, leftPlan)
+        }
+        return try oneRow(of: call, withOrdinality, alias, at, lateral)
+    }
+
+    private func fileTable(
+        _ call: FunctionCall, _ name: String, _ alias: TableAlias?, _ at: Int?
+    ) throws(SQLError) -> FromItem {
+        let key: CatalogSnapshot.FileCall
+        do throws(SQLError) { key = try FileCalls.call(call, at ?? 0, context) } catch {
+            var moved = error
+            moved.position = position(error.position)
+            throw moved
+        }
+        guard let table = snapshot.fileTables[key] else {
+            throw SQLError(.featureNotSupported, "\(name) cannot be used here", position: at)
+        }
+        let plan = scan(table, alias: alias?.name.value ?? name)
+        let item = Scope.Item(name: name, columns: itemColumns(plan.columns))
+        return FromItem(plan: plan, items: [try renamed(item, alias, at)])
+    }
+
+    private func rows(
+        of function: LogicalPlan.Unnest.Function, _ call: FunctionCall, _ withOrdinality: Bool, _ alias: TableAlias?,
+        _ at: Int?, _ lateral: Scope, _ leftPlan: LogicalPlan?
+    ) throws(SQLError) -> FromItem {
+        let name = call.name.last
+        let callPosition = position(call.name.position)
+        let (bound, used) = try collectingScopes { () throws(SQLError) -> (arguments: [Expr], types: [SQLType]) in
+            try setArguments(function, name, try arguments(of: call, lateral), callPosition)
+        }
+        let usesLeft = used.contains { $0 === lateral }
+        // A function of one column is named by its alias: generate_series(1, 3) AS n.
+        let single = bound.types.count == 1 ? alias?.name.value ?? name : name
+        let columns = bound.types.map { column(single, $0) }
+        let ordinality = withOrdinality ? column("ordinality", .int8, isNullable: false) : nil
+        let input = usesLeft ? leftPlan : nil
+        let plan = LogicalPlan.unnest(
+            LogicalPlan.Unnest(
+                input: input ?? QueryBinder.oneRow, function: function, arguments: bound.arguments, columns: columns,
+                ordinality: ordinality))
+        let item = Scope.Item(
+            name: name, columns: itemColumns(columns + (ordinality.map { [$0] } ?? [])))
+        return FromItem(
+            plan: plan, items: [try renamed(item, alias, at)], isLateral: usesLeft && input == nil,
+            containsLeft: input != nil)
+    }
+
+    /// `FROM now()`: a row of the function's value.
+    private func oneRow(
+        of call: FunctionCall, _ withOrdinality: Bool, _ alias: TableAlias?, _ at: Int?, _ lateral: Scope
+    ) throws(SQLError) -> FromItem {
+        let name = call.name.last
+        let (expr, used) = try collectingScopes { () throws(SQLError) -> Expr in
+            try settleAsText(Typed(try bindCall(call, position(call.name.position), lateral), at))
+        }
+        var outputs = [LogicalPlan.Output(column(alias?.name.value ?? name, expr.type), expr)]
+        if withOrdinality {
+            outputs.append(LogicalPlan.Output(column("ordinality", .int8, isNullable: false), .literal(.int8(1))))
+        }
+        let item = Scope.Item(name: name, columns: itemColumns(outputs.map(\.column)))
+        return FromItem(
+            plan: .project(QueryBinder.oneRow, outputs), items: [try renamed(item, alias, at)],
+            isLateral: used.contains { $0 === lateral })
+    }
+}

@@ -1,0 +1,229 @@
+// Type names to types, and literals whose type is written before them.
+public import Columns
+public import Diagnostics
+import Functions
+public import Syntax
+
+/// Types as SQL writes them.
+public enum TypeNames {
+    /// Returns the type that a name stands for. Throws 42704 for an unknown name.
+    public static func type(_ name: TypeName) throws(SQLError) -> SQLType {
+        guard name.schema == nil || name.schema == "pg_catalog" else { throw unknown(name) }
+        var type = try base(name)
+        guard name.arrayDimensions <= 1 else {
+            throw SQLError(
+                .featureNotSupported, "arrays of more than one dimension are not supported", position: name.position)
+        }
+        if name.arrayDimensions == 1 { type = .array(type) }
+        return type
+    }
+
+    private static func base(_ name: TypeName) throws(SQLError) -> SQLType {
+        if let plain = plain[name.name] {
+            guard name.modifiers.isEmpty else {
+                throw SQLError(
+                    .syntaxError, "type modifier is not allowed for type \"\(name.name)\"", position: name.position)
+            }
+            return plain
+        }
+        switch name.name {
+        case "float": return try float(name)
+        case "numeric", "decimal", "dec": return try numeric(name)
+        case "varchar", "character varying", "char varying", "nvarchar":
+            return .varchar(try length(name))
+        case "char", "character", "nchar": return .char(try length(name) ?? 1)
+        case "bpchar": return try length(name).map { .char($0) } ?? .text
+        case "time", "time without time zone": return try withPrecision(.time, name)
+        case "timestamp", "timestamp without time zone": return try withPrecision(.timestamp, name)
+        case "timestamptz", "timestamp with time zone": return try withPrecision(.timestamptz, name)
+        case "interval": return try withPrecision(.interval, name)
+        default:
+            if name.name.hasPrefix("_"), name.arrayDimensions == 0 {
+                var element = name
+                element.name = String(name.name.dropFirst())
+                return .array(try type(element))
+            }
+            throw unknown(name)
+        }
+    }
+
+    private static let plain: [String: SQLType] = [
+        "bigint": .int8, "bool": .boolean, "boolean": .boolean, "bytea": .bytea, "date": .date, "double": .float8,
+        "double precision": .float8, "float4": .float4, "float8": .float8, "int": .int4, "int2": .int2, "int4": .int4,
+        "int8": .int8, "integer": .int4, "name": .text, "real": .float4, "smallint": .int2, "string": .text,
+        "text": .text, "uuid": .uuid,
+    ]
+
+    private static func unknown(_ name: TypeName) -> SQLError {
+        let full = name.schema.map { "\($0).\(name.name)" } ?? name.name
+        return SQLError(.undefinedObject, "type \"\(full)\" does not exist", position: name.position)
+    }
+
+    /// `float(p)`: bits of precision.
+    private static func float(_ name: TypeName) throws(SQLError) -> SQLType {
+        guard let bits = name.modifiers.first else { return .float8 }
+        guard name.modifiers.count == 1, bits >= 1 else {
+            throw SQLError(
+                .invalidParameterValue, "precision for type float must be at least 1 bit", position: name.position)
+        }
+        guard bits <= 53 else {
+            throw SQLError(
+                .invalidParameterValue, "precision for type float must be less than 54 bits", position: name.position)
+        }
+        return bits <= 24 ? .float4 : .float8
+    }
+
+    private static func numeric(_ name: TypeName) throws(SQLError) -> SQLType {
+        guard let precision = name.modifiers.first else { return .numeric }
+        guard name.modifiers.count <= 2 else {
+            throw SQLError(.invalidParameterValue, "invalid NUMERIC type modifier", position: name.position)
+        }
+        guard (1...SQLType.precisionMax).contains(precision) else {
+            throw SQLError(
+                .invalidParameterValue,
+                "NUMERIC precision \(precision) must be between 1 and \(SQLType.precisionMax)", position: name.position)
+        }
+        let scale = name.modifiers.count > 1 ? name.modifiers[1] : 0
+        guard (0...precision).contains(scale) else {
+            throw SQLError(
+                .invalidParameterValue, "NUMERIC scale \(scale) must be between 0 and precision \(precision)",
+                position: name.position)
+        }
+        return .decimal(precision: precision, scale: scale)
+    }
+
+    private static func length(_ name: TypeName) throws(SQLError) -> Int? {
+        guard let length = name.modifiers.first else { return nil }
+        guard name.modifiers.count == 1 else {
+            throw SQLError(.invalidParameterValue, "invalid type modifier", position: name.position)
+        }
+        let word = name.name.hasPrefix("v") || name.name.hasSuffix("varying") ? "varchar" : "char"
+        guard length >= 1 else {
+            throw SQLError(
+                .invalidParameterValue, "length for type \(word) must be at least 1", position: name.position)
+        }
+        guard length <= lengthMax else {
+            throw SQLError(
+                .invalidParameterValue, "length for type \(word) cannot exceed \(lengthMax)", position: name.position)
+        }
+        return length
+    }
+
+    /// Types of time keep microseconds; a smaller precision is rounded to when a value is cast.
+    private static func withPrecision(_ type: SQLType, _ name: TypeName) throws(SQLError) -> SQLType {
+        guard name.modifiers.count <= 1 else {
+            throw SQLError(.invalidParameterValue, "invalid type modifier", position: name.position)
+        }
+        if let precision = name.modifiers.first, precision < 0 {
+            throw SQLError(
+                .invalidParameterValue, "\(name.name.uppercased())(\(precision)) precision must not be negative",
+                position: name.position)
+        }
+        return type
+    }
+
+    /// PostgreSQL's longest char and varchar.
+    private static let lengthMax = 10_485_760
+}
+
+extension QueryBinder {
+    /// `date '2026-01-07'`, `interval '1' day`.
+    func typedLiteral(_ name: TypeName, _ text: String, _ at: Int?) throws(SQLError) -> Typed {
+        let type = try TypeNames.type(name)
+        var text = text
+        if type == .interval, !name.intervalFields.isEmpty {
+            text = IntervalFields.complete(text, fields: name.intervalFields)
+        }
+        let literal = Typed(.literal(Scalar(.unknown, .string(text))), at)
+        var expr = try coerce(literal, to: type, .explicit)
+        if type == .interval, let last = name.intervalFields.last, case .literal(let scalar) = expr,
+            case .interval(let value) = scalar.value
+        {
+            expr = .literal(Scalar(.interval, .interval(IntervalFields.truncate(value, to: last))))
+        }
+        return Typed(try rounded(expr, name, at), at)
+    }
+
+    /// Rounds times to the precision of `timestamp(3)`.
+    func rounded(_ expr: Expr, _ name: TypeName, _ at: Int?) throws(SQLError) -> Expr {
+        guard name.arrayDimensions == 0, let precision = name.modifiers.first, precision < 6 else { return expr }
+        switch expr.type {
+        case .time, .timestamp, .timestamptz, .interval: break
+        default: return expr
+        }
+        guard case .literal(let scalar) = expr else {
+            guard expr.type == .timestamp || expr.type == .timestamptz else {
+                throw SQLError(
+                    .featureNotSupported, "precision of type \(expr.type.name) is supported for literals only",
+                    position: at)
+            }
+            return try roundedTimestamp(expr, precision, at)
+        }
+        let unit = IntervalFields.microseconds(precision)
+        switch scalar.value {
+        case .int(let value) where value != .max && value != .min:
+            return .literal(Scalar(scalar.type, .int(IntervalFields.round(value, unit))))
+        case .interval(var value):
+            value.microseconds = IntervalFields.round(value.microseconds, unit)
+            return .literal(Scalar(.interval, .interval(value)))
+        default: return expr
+        }
+    }
+
+    /// Half a unit more, then cut to whole units.
+    private func roundedTimestamp(_ expr: Expr, _ precision: Int, _ at: Int?) throws(SQLError) -> Expr {
+        let unit = IntervalFields.microseconds(precision)
+        func interval(_ microseconds: Int64) -> Typed {
+            Typed(.literal(Scalar(.interval, .interval(Interval(microseconds: microseconds)))), at)
+        }
+        let raised = try operation("+", Typed(expr, at), interval(unit / 2), at)
+        let origin = Typed(.literal(Scalar(expr.type, .int(0))), at)
+        return try call("date_bin", [interval(unit), Typed(raised, at), origin], at)
+    }
+}
+
+/// The fields behind INTERVAL.
+enum IntervalFields {
+    /// A bare number counts in the last field; `m:s` needs its hour.
+    static func complete(_ text: String, fields: [String]) -> String {
+        guard let last = fields.last else { return text }
+        let trimmed = text.filter { $0 != " " }
+        let body = trimmed.hasPrefix("-") || trimmed.hasPrefix("+") ? trimmed.dropFirst() : trimmed[...]
+        let isNumber = !body.isEmpty && body.allSatisfy { ("0"..."9").contains($0) || $0 == "." }
+        if isNumber { return "\(trimmed) \(last)" }
+        let colons = trimmed.filter { $0 == ":" }.count
+        if fields.first == "minute", last == "second", colons == 1 {
+            return trimmed.hasPrefix("-") ? "-00:\(body)" : "00:\(body)"
+        }
+        return text
+    }
+
+    /// Drops what is smaller than the last field.
+    static func truncate(_ value: Interval, to field: String) -> Interval {
+        switch field {
+        case "year": Interval(months: value.months / 12 * 12)
+        case "month": Interval(months: value.months)
+        case "day": Interval(months: value.months, days: value.days)
+        case "hour", "minute":
+            Interval(
+                months: value.months, days: value.days,
+                microseconds: value.microseconds / (field == "hour" ? 3_600_000_000 : 60_000_000)
+                    * (field == "hour" ? 3_600_000_000 : 60_000_000))
+        default: value
+        }
+    }
+
+    /// Microseconds of the smallest unit that a precision keeps.
+    static func microseconds(_ precision: Int) -> Int64 {
+        var unit: Int64 = 1
+        for _ in max(0, precision)..<6 { unit *= 10 }
+        return unit
+    }
+
+    /// Rounds half away from zero; near the ends of the range the value stays.
+    static func round(_ value: Int64, _ unit: Int64) -> Int64 {
+        let half = value < 0 ? -(unit / 2) : unit / 2
+        let (raised, overflow) = value.addingReportingOverflow(half)
+        return overflow ? value : raised / unit * unit
+    }
+}

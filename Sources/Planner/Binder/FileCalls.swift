@@ -1,0 +1,84 @@
+// read_parquet(...) as written to the paths and options that the snapshot keys it by.
+import Columns
+import Diagnostics
+import Syntax
+
+/// Reads the arguments of table functions over files: constants only, because the files are opened before binding.
+enum FileCalls {
+    /// Paths of one call.
+    static let pathsMax = 100_000
+
+    /// Returns the call's key.
+    static func call(
+        _ call: FunctionCall, _ position: Int, _ context: PlanContext
+    ) throws(SQLError) -> CatalogSnapshot.FileCall {
+        let name = "read_parquet"
+        guard let first = call.arguments.first, first.name == nil else {
+            throw SQLError(
+                .undefinedFunction, "\(call.name.last) needs a path or a list of paths as its first argument",
+                position: position)
+        }
+        var options: [String: Scalar] = [:]
+        for argument in call.arguments.dropFirst() {
+            let (option, value) = try option(argument)
+            let key = option.value.lowercased()
+            guard options.updateValue(try constant(value), forKey: key) == nil else {
+                throw SQLError(
+                    .syntaxError, "option \"\(key)\" is given more than once", position: option.position)
+            }
+        }
+        return CatalogSnapshot.FileCall(function: name, paths: try paths(first.value), options: options)
+    }
+
+    /// `name => value`, or DuckDB's `name = value`.
+    private static func option(
+        _ argument: FunctionCall.Argument
+    ) throws(SQLError) -> (name: Identifier, value: Expression) {
+        if let name = argument.name { return (name, argument.value) }
+        if case .binary("=", let left, let right) = argument.value.node, case .column(let name) = left.node,
+            name.parts.count == 1, let option = name.parts.first
+        {
+            return (option, right)
+        }
+        throw SQLError(
+            .syntaxError, "options are given as name => value", position: argument.value.position)
+    }
+
+    private static func paths(_ value: Expression) throws(SQLError) -> [String] {
+        switch value.node {
+        case .string(let path): return [path]
+        case .array(let items), .row(let items):
+            guard !items.isEmpty, items.count <= pathsMax else {
+                throw SQLError(
+                    .invalidParameterValue, "a list of paths must have between 1 and \(pathsMax) paths",
+                    position: value.position)
+            }
+            var all: [String] = []
+            for item in items {
+                guard case .string(let path) = item.node else { throw notConstant(item) }
+                all.append(path)
+            }
+            return all
+        default: throw notConstant(value)
+        }
+    }
+
+    private static func constant(_ value: Expression) throws(SQLError) -> Scalar {
+        switch value.node {
+        case .boolean(let flag): return .boolean(flag)
+        case .string(let text): return .text(text)
+        case .null: return .null(.unknown)
+        case .integer(let digits):
+            guard let number = Int64(digits) else { throw notConstant(value) }
+            return .int8(number)
+        case .column(let name) where name.parts.count == 1: return .text(name.last)
+        default: throw notConstant(value)
+        }
+    }
+
+    private static func notConstant(_ value: Expression) -> SQLError {
+        SQLError(
+            .featureNotSupported, "arguments of functions that read files must be constants",
+            position: value.position)
+    }
+}
