@@ -33,9 +33,8 @@ extension TextForm {
             }
         }
         var found = Shortest(magnitude.description)
-        if found.isHalfway(of: magnitude.significandBitPattern | 1 << 52) {
-            found = Shortest.exactly(magnitude)
-        }
+        let significand = magnitude.significandBitPattern | 1 << 52
+        if found.isHalfway(of: significand) { found = Shortest.exactly(magnitude, significand) }
         return (at - start) &+ found.write(plainBelow: 15, to: at)
     }
 
@@ -65,9 +64,8 @@ extension TextForm {
             }
         }
         var found = Shortest(magnitude.description)
-        if found.isHalfway(of: UInt64(magnitude.significandBitPattern) | 1 << 23) {
-            found = Shortest.exactly(magnitude)
-        }
+        let significand = UInt64(magnitude.significandBitPattern) | 1 << 23
+        if found.isHalfway(of: significand) { found = Shortest.exactly(magnitude, significand) }
         return (at - start) &+ found.write(plainBelow: 6, to: at)
     }
 }
@@ -108,15 +106,15 @@ private struct Shortest {
         normalize()
     }
 
-    /// The fewest digits of those closest to the value that read back as it.
-    static func exactly<T: BinaryFloatingPoint & LosslessStringConvertible>(_ value: T) -> Shortest {
+    /// The fewest digits of those closest to the value that read back as it and lie within the float's bounds.
+    static func exactly<T: BinaryFloatingPoint & LosslessStringConvertible>(_ value: T, _ significand: UInt64) -> Shortest {
         var found = Shortest("0")
         for count in 1...17 {
             var room = [CChar](repeating: 0, count: 40)
             _ = withVaList([Double(value)]) { vsnprintf(&room, room.count, "%.\(count - 1)e", $0) }
             let text = String(decoding: room.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
             found = Shortest(text)
-            if T(text) == value { break }
+            if T(text) == value, !found.isHalfway(of: significand) { break }
         }
         return found
     }

@@ -47,7 +47,7 @@ struct Merger {
             guard piece.physical == type.physical else { return Column.constant(.null(type), count: piece.count) }
             return piece.retyped(type)
         }
-        return Column.concatenate(typed, type).gather(slots, count: rows)
+        return Gather.concatenate(typed, type: type).gather(slots, count: rows)
     }
 }
 

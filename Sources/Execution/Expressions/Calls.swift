@@ -20,9 +20,11 @@ final class CallEvaluator: Evaluator {
         self.arguments = arguments
         self.context = context
         self.isFixed = isFixed
-        isConstant = isFixed && arguments.allSatisfy {
-            ($0 as? ConstantEvaluator) != nil || ($0 as? CallEvaluator)?.isConstant == true
-        }
+        isConstant =
+            isFixed
+            && arguments.allSatisfy {
+                ($0 as? ConstantEvaluator) != nil || ($0 as? CallEvaluator)?.isConstant == true
+            }
     }
 
     func evaluate(_ batch: Batch) throws(SQLError) -> Column {

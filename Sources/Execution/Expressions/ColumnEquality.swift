@@ -18,10 +18,17 @@ enum ColumnEquality {
         case .int128: compare(a, b, rows, out, Int128.self) { $0 == $1 }
         case .float32: compare(a, b, rows, out, Float.self) { $0 == $1 || ($0 != $0 && $1 != $1) }
         case .float64: compare(a, b, rows, out, Double.self) { $0 == $1 || ($0 != $0 && $1 != $1) }
-        case .view: compare(a, b, rows, out, StringView.self) { StringView.equal($0, $1) }
+        case .view:
+            if case .char = a.type {
+                compare(a, b, rows, out, StringView.self) {
+                    StringView.equal($0.withoutTrailingBlanks, $1.withoutTrailingBlanks)
+                }
+            } else {
+                compare(a, b, rows, out, StringView.self) { StringView.equal($0, $1) }
+            }
         case .numeric:
             compare(a, b, rows, out, Numeric.self) {
-                let (x, y) = ($0.normalized, $1.normalized)
+                let (x, y) = ($0.normal, $1.normal)
                 return x.mantissa == y.mantissa && x.scale == y.scale
             }
         case .interval: compare(a, b, rows, out, Interval.self) { $0.comparisonKey == $1.comparisonKey }
@@ -58,21 +65,6 @@ enum ColumnEquality {
     }
 }
 
-extension Numeric {
-    /// The same value without trailing fractional zeros: equal values have equal bits.
-    var normalized: Numeric {
-        guard isFinite else { return Numeric(mantissa, scale: 0) }
-        var (digits, left) = (mantissa, scale)
-        while left > 0 {
-            let (quotient, rest) = digits.quotientAndRemainder(dividingBy: 10)
-            guard rest == 0 else { break }
-            digits = quotient
-            left -= 1
-        }
-        return Numeric(digits, scale: Int(left))
-    }
-}
-
 extension Scalar {
     /// Equality of two values of one type as `=` sees it.
     func isEqualValue(_ other: Scalar) -> Bool { equalityKey == other.equalityKey }
@@ -84,7 +76,7 @@ extension Scalar {
             if number.isNaN { return .string("NaN") }
             return .double(number == 0 ? 0 : number)
         case .numeric(let mantissa, let scale):
-            let normal = Numeric(mantissa, scale: scale).normalized
+            let normal = Numeric(mantissa, scale: scale).normal
             return .numeric(mantissa: normal.mantissa, scale: Int(normal.scale))
         case .interval(let interval): return .int128(interval.comparisonKey)
         case .array(let items): return .array(items.map { Scalar($0.type, $0.equalityKey) })

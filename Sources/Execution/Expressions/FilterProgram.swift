@@ -165,7 +165,8 @@ struct PredicateCompiler {
 
 /// A comparison of a column with a literal of the same type.
 struct Comparison {
-    enum Operator: String { case equal = "=", notEqual = "<>", less = "<", lessOrEqual = "<=", greater = ">"
+    enum Operator: String {
+        case equal = "=", notEqual = "<>", less = "<", lessOrEqual = "<=", greater = ">"
         case greaterOrEqual = ">="
 
         var flipped: Operator {

@@ -125,10 +125,13 @@ final class IntegerSet {
 /// Strings by open addressing over their views.
 final class StringSet {
     private let literals: Column
+    /// `char(n)`: blanks at the end do not count.
+    private let isPadded: Bool
     private let slots: Buffer
     private let mask: Int
 
     init(_ type: SQLType, _ items: [Scalar]) {
+        if case .char = type { isPadded = true } else { isPadded = false }
         let builder = ColumnBuilder(type, capacity: max(1, items.count))
         for item in items { builder.append(item) }
         literals = builder.finish()
@@ -139,18 +142,22 @@ final class StringSet {
         slots.fill(0)
         let (table, views) = (slots.pointer(Int32.self), literals.pointer(StringView.self))
         for item in 0..<literals.count {
-            var at = Int(truncatingIfNeeded: views[item].contentHash) & mask
-            while table[at] != 0, !StringView.equal(views[Int(table[at]) - 1], views[item]) { at = (at + 1) & mask }
+            let key = form(views[item])
+            var at = Int(truncatingIfNeeded: KeyHash.hash(key)) & mask
+            while table[at] != 0, !StringView.equal(form(views[Int(table[at]) - 1]), key) { at = (at + 1) & mask }
             table[at] = Int32(item + 1)
         }
     }
 
+    @inline(__always)
+    private func form(_ view: StringView) -> StringView { isPadded ? view.withoutTrailingBlanks : view }
+
     func write(_ values: UnsafePointer<StringView>, _ count: Int, to out: UnsafeMutablePointer<UInt8>) {
         let (table, views) = (slots.pointer(Int32.self), literals.pointer(StringView.self))
         for row in 0..<count {
-            let value = values[row]
-            var at = Int(truncatingIfNeeded: value.contentHash) & mask
-            while table[at] != 0, !StringView.equal(views[Int(table[at]) &- 1], value) { at = (at &+ 1) & mask }
+            let key = form(values[row])
+            var at = Int(truncatingIfNeeded: KeyHash.hash(key)) & mask
+            while table[at] != 0, !StringView.equal(form(views[Int(table[at]) &- 1]), key) { at = (at &+ 1) & mask }
             out[row] = table[at] == 0 ? 0 : 1
         }
     }

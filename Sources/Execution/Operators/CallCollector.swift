@@ -79,10 +79,11 @@ final class CallCollector {
         guard let first = batches.first else { return }
         let total = batches.reduce(0) { $0 + $1.rows }
         let all = first.columns.indices.map { index in
-            Column.concatenate(batches.map { $0.columns[index] }, first.columns[index].type)
+            Gather.concatenate(batches.map { $0.columns[index] }, type: first.columns[index].type)
         }
         kept = []
-        let keys = [RowOrder.Key(column: all[0], isDescending: false, nullsFirst: false)]
+        let keys =
+            [RowOrder.Key(column: all[0], isDescending: false, nullsFirst: false)]
             + call.order.enumerated().map { index, key in
                 RowOrder.Key(
                     column: all[1 + call.arguments.count + index], isDescending: key.isDescending,
@@ -117,18 +118,11 @@ enum RowOrder {
 
     /// Row numbers in order; equal rows keep theirs.
     static func sorted(_ keys: [Key], _ rows: Int) -> Buffer {
-        let values = keys.map { key in (0..<rows).map { key.column.scalar($0) } }
+        let columns = keys.map { $0.column.flat() }
+        let orders = keys.map { KeyOrder(isDescending: $0.isDescending, nullsFirst: $0.nullsFirst) }
         let order = (0..<rows).sorted { a, b in
-            for (index, key) in keys.enumerated() {
-                let (x, y) = (values[index][a], values[index][b])
-                if x.isNull || y.isNull {
-                    if x.isNull && y.isNull { continue }
-                    return x.isNull == key.nullsFirst
-                }
-                let compared = Scalar.compare(x, y) ?? 0
-                if compared != 0 { return (compared < 0) != key.isDescending }
-            }
-            return a < b
+            let compared = KeyCompare.compare(columns, a, columns, b, orders)
+            return compared != 0 ? compared < 0 : a < b
         }
         let buffer = Buffer(count: max(1, rows), of: Int32.self)
         let out = buffer.pointer(Int32.self)

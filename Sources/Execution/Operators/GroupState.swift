@@ -111,7 +111,9 @@ final class GroupState {
         let target = map.pointer(Int32.self)
         if spare == 1 { target[0] = 0 }
         try GroupState.forRanges(otherTable.count) { (range) throws(SQLError) in
-            table.find(keyTypes.indices.map { otherTable.column($0, range) }, range.count, to: target + range.lowerBound + spare)
+            table.find(
+                keyTypes.indices.map { otherTable.column($0, range) }, range.count,
+                to: target + range.lowerBound + spare)
         }
         for index in spare..<otherTable.count + spare { target[index] &+= offset }
         try mergeStates(

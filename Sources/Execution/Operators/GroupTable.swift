@@ -222,7 +222,7 @@ final class GroupTable {
         slots.fill(0)
         let (table, mask, key) = (slots.pointer(Slot.self), slotCount &- 1, words.pointer(UInt64.self))
         for group in 0..<count {
-            var at = Int(truncatingIfNeeded: Hash.mix(key[group])) & mask
+            var at = Int(truncatingIfNeeded: KeyHash.mix(key[group])) & mask
             while table[at].group != 0 { at = (at &+ 1) & mask }
             table[at] = Slot(word: key[group], group: Int64(group &+ 1))
         }
@@ -233,7 +233,7 @@ final class GroupTable {
         var groups = count
         for row in 0..<rows {
             let key = keys[row]
-            var at = Int(truncatingIfNeeded: Hash.mix(key)) & mask
+            var at = Int(truncatingIfNeeded: KeyHash.mix(key)) & mask
             while true {
                 let slot = table[at]
                 if slot.group == 0 {
@@ -258,8 +258,8 @@ final class GroupTable {
 
     @inline(__always)
     private static func hash(_ row: UnsafePointer<UInt64>, _ width: Int) -> UInt64 {
-        var hash = Hash.mix(row[0])
-        for word in 1..<width { hash = Hash.combine(hash, row[word]) }
+        var hash = KeyHash.mix(row[0])
+        for word in 1..<width { hash = KeyHash.combine(hash, row[word]) }
         return hash
     }
 

@@ -39,7 +39,10 @@ struct AggregatePlan: Sendable {
                 argumentTypes: call.arguments.map(\.type), filter: call.filter.map(place),
                 isDistinct: call.isDistinct && !call.function.ignoresDistinct,
                 order: call.order.map {
-                    (input: place($0.expr), type: $0.expr.type, isDescending: $0.isDescending, nullsFirst: $0.nullsFirst)
+                    (
+                        input: place($0.expr), type: $0.expr.type, isDescending: $0.isDescending,
+                        nullsFirst: $0.nullsFirst
+                    )
                 })
         }
         self.inputs = inputs
@@ -163,7 +166,7 @@ final class WorkerGroups {
             let hashes = Buffer(count: max(1, count), of: UInt64.self)
             let numbers = Buffer(bytes: max(1, count))
             let out = numbers.pointer(UInt8.self)
-            KeyHash.write(single.keys(0..<count), count, to: hashes.pointer(UInt64.self))
+            KeyHash.hash(single.keys(0..<count), rows: count, into: hashes.pointer(UInt64.self))
             let hash = hashes.pointer(UInt64.self)
             for group in 0..<count { out[group] = WorkerGroups.partition(of: hash[group]) }
             for index in 0..<WorkerGroups.partitionCount {
@@ -176,7 +179,9 @@ final class WorkerGroups {
     }
 
     @inline(__always)
-    private static func partition(of hash: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: hash &>> UInt64(64 - partitionBits)) }
+    private static func partition(of hash: UInt64) -> UInt8 {
+        UInt8(truncatingIfNeeded: hash &>> UInt64(64 - partitionBits))
+    }
 
     /// Spreads the waiting rows over the partitions.
     func flush() throws(SQLError) {
@@ -188,13 +193,13 @@ final class WorkerGroups {
         waitingBytes = 0
         guard let first = batches.first else { return }
         let keys = first.keys.indices.map { index in
-            Column.concatenate(batches.map { $0.keys[index] }, first.keys[index].type)
+            Gather.concatenate(batches.map { $0.keys[index] }, type: first.keys[index].type)
         }
         let inputs = first.inputs.indices.map { index in
-            Column.concatenate(batches.map { $0.inputs[index] }, first.inputs[index].type)
+            Gather.concatenate(batches.map { $0.inputs[index] }, type: first.inputs[index].type)
         }
         let hashes = Buffer(count: rows, of: UInt64.self)
-        KeyHash.write(keys, rows, to: hashes.pointer(UInt64.self))
+        KeyHash.hash(keys, rows: rows, into: hashes.pointer(UInt64.self))
         let order = Buffer(count: rows, of: Int32.self)
         let starts = WorkerGroups.sort(hashes.pointer(UInt64.self), rows, into: order.pointer(Int32.self))
         for index in 0..<WorkerGroups.partitionCount {

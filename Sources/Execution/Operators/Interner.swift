@@ -12,6 +12,8 @@ final class Interner {
     /// NULL's number, -1 before the first NULL.
     private(set) var nullID: Int32 = -1
     private let physical: PhysicalType
+    /// `char(n)`: blanks at the end do not count.
+    private let isPadded: Bool
     /// The first-seen value of each number.
     private var values: Buffer
     /// Canonical forms of the values, for types where equal values may differ in bits.
@@ -33,6 +35,7 @@ final class Interner {
     init(_ type: SQLType) {
         self.type = type
         physical = type.physical
+        if case .char = type { isPadded = true } else { isPadded = false }
         values = Buffer(bytes: 64 * physical.stride)
         slotCount = Interner.slotsMin
         slots = Buffer(count: slotCount, of: UInt64.self)
@@ -139,8 +142,9 @@ final class Interner {
         guard physical != .list else { return }
         let (table, mask) = (slots.pointer(UInt64.self), slotCount - 1)
         for number in 0..<count where Int32(number) != nullID {
-            let hash = physical == .view
-                ? values.pointer(StringView.self)[number].contentHash
+            let hash =
+                physical == .view
+                ? KeyHash.hash(form(values.pointer(StringView.self)[number]))
                 : Interner.hash(keys.pointer(WideKey.self)[number])
             var at = Int(truncatingIfNeeded: hash) & mask
             while table[at] != 0 { at = (at &+ 1) & mask }
@@ -152,8 +156,12 @@ final class Interner {
     private static let saltMask: UInt64 = 0xffff_ffff_0000_0000
 
     @inline(__always)
+    private func form(_ view: StringView) -> StringView { isPadded ? view.withoutTrailingBlanks : view }
+
+    @inline(__always)
     private func id(view: StringView) -> Int32 {
-        let hash = view.contentHash
+        let key = form(view)
+        let hash = KeyHash.hash(key)
         let (table, mask) = (slots.pointer(UInt64.self), slotCount &- 1)
         let views = values.pointer(StringView.self)
         let salt = hash & Interner.saltMask
@@ -163,7 +171,7 @@ final class Interner {
             if slot == 0 { break }
             if slot & Interner.saltMask == salt {
                 let number = Int(truncatingIfNeeded: slot & 0xffff_ffff) &- 1
-                if StringView.equal(views[number], view) { return Int32(truncatingIfNeeded: number) }
+                if StringView.equal(form(views[number]), key) { return Int32(truncatingIfNeeded: number) }
             }
             at = (at &+ 1) & mask
         }
@@ -202,7 +210,7 @@ final class Interner {
             let value = from.pointer(Int128.self)[index]
             return id(WideKey(value, 0), from, index)
         case .numeric:
-            let value = from.pointer(Numeric.self)[index].normalized
+            let value = from.pointer(Numeric.self)[index].normal
             return id(WideKey(value.mantissa, UInt64(truncatingIfNeeded: value.scale)), from, index)
         case .interval:
             return id(WideKey(from.pointer(Interval.self)[index].comparisonKey, 0), from, index)
@@ -235,7 +243,7 @@ final class Interner {
     }
 
     private static func hash(_ key: WideKey) -> UInt64 {
-        Hash.combine(Hash.combine(Hash.mix(key.low), key.high), key.extra)
+        KeyHash.combine(KeyHash.combine(KeyHash.mix(key.low), key.high), key.extra)
     }
 
     private func id(_ key: WideKey, _ from: Buffer, _ index: Int) -> Int32 {

@@ -38,11 +38,12 @@ final class ScanSlot: Sendable {
                         + "\(report.filesPrunedByStatistics) by statistics, \(metrics[.filesOpened]) opened"
                 ))
         }
-        if metrics[.rowGroupsRead] + metrics[.rowGroupsPruned] + Int64(report.rowGroupsPruned) > 0 {
+        let pruned = metrics[.rowGroupsPruned] + Int64(report.rowGroupsPruned)
+        if metrics[.rowGroupsRead] + pruned > 0 {
             lines.append(
                 (
                     "Row Groups",
-                    "\(metrics[.rowGroupsRead]) read, \(metrics[.rowGroupsPruned] + Int64(report.rowGroupsPruned)) pruned"
+                    "\(metrics[.rowGroupsRead]) read, \(pruned) pruned"
                 ))
         }
         if metrics[.pagesPruned] > 0 { lines.append(("Pages Pruned", "\(metrics[.pagesPruned])")) }

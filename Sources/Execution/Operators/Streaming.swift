@@ -21,26 +21,7 @@ private final class FilterTransform: Transform {
     func apply(_ input: Batch) throws(SQLError) -> Output {
         guard let selection = try program.select(input) else { return .one(input) }
         guard selection.count > 0 else { return .none }
-        return .one(input.gather(selection.rows, count: selection.count))
-    }
-}
-
-extension Batch {
-    /// The rows at `rows`; columns that share one selection of codes are gathered one by one.
-    func gather(_ rows: UnsafePointer<Int32>, count: Int) -> Batch {
-        var picked: [Column] = []
-        picked.reserveCapacity(columns.count)
-        for column in columns { picked.append(column.gather(rows, count: count)) }
-        return Batch(picked, rows: count)
-    }
-
-    /// A range of rows.
-    func slice(_ range: Range<Int>) -> Batch {
-        if range.lowerBound == 0, range.upperBound == rows { return self }
-        let numbers = Buffer(count: max(1, range.count), of: Int32.self)
-        let out = numbers.pointer(Int32.self)
-        for index in 0..<range.count { out[index] = Int32(truncatingIfNeeded: range.lowerBound &+ index) }
-        return gather(UnsafePointer(out), count: range.count)
+        return .one(input.take(selection.rows, count: selection.count))
     }
 }
 
@@ -90,7 +71,7 @@ private final class LimitTransform: Transform {
     func apply(_ input: Batch) throws(SQLError) -> Output {
         let (range, isLast) = stage.take(input.rows)
         if range.isEmpty { return isLast ? .last(nil) : .none }
-        let batch = input.slice(range)
+        let batch = input.slice(from: range.lowerBound, count: range.count)
         return isLast ? .last(batch) : .one(batch)
     }
 }

@@ -1,8 +1,8 @@
 // The monotonic clock that slices and profiles use.
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #else
-import Musl
+    import Musl
 #endif
 
 enum Clock {

@@ -1,10 +1,11 @@
 // Fixed worker threads that all queries share: short slices, taken from the queries in turn.
 import Diagnostics
 import Synchronization
+
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #else
-import Musl
+    import Musl
 #endif
 
 /// Runs the workers of all queries on a fixed number of threads.

@@ -24,7 +24,7 @@ enum Conversion {
         case .float16: each(from, output, n) { (value: UInt16) in half(value) }
         case .uuid: each(from, output, n) { (value: UInt128) in UUIDBits.stored(UInt128(bigEndian: value)) }
         case .int64Millis: return millis(from, n, output)
-        case .int96: return int96(from, n, output)
+        case .int96: int96(from, n, output)
         case .interval: intervals(from, n, output)
         case .decimalToInt64, .decimalToInt128: return decimals(from, n, leaf, output)
         case .text, .bytes:
@@ -59,18 +59,15 @@ enum Conversion {
     }
 
     /// Nanoseconds of the day, then the Julian day (2,440,588 is 1970-01-01).
-    private static func int96(_ from: UnsafeRawPointer, _ n: Int, _ output: UnsafeMutableRawPointer) -> Bool {
+    ///
+    /// Wrapping is meant: Spark writes years near 290000 with a day and nanoseconds that overflow, and reads them so.
+    private static func int96(_ from: UnsafeRawPointer, _ n: Int, _ output: UnsafeMutableRawPointer) {
         let target = output.assumingMemoryBound(to: Int64.self)
-        // Days beyond these have no microseconds in Int64; nanoseconds of a day are less than 2^47.
-        let dayMax: Int64 = 106_751_000
-        var isOutside = false
         for row in 0..<n {
             let nanos = from.loadUnaligned(fromByteOffset: row &* 12, as: Int64.self)
             let day = Int64(from.loadUnaligned(fromByteOffset: row &* 12 &+ 8, as: Int32.self)) &- 2_440_588
-            isOutside = isOutside || day > dayMax || day < -dayMax
             target[row] = day &* 86_400_000_000 &+ floorDivide(nanos, 1000)
         }
-        return !isOutside
     }
 
     /// Months, days, milliseconds: unsigned.

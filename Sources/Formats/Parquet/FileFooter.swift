@@ -33,6 +33,7 @@ public final class FileFooter: Sendable {
     private let leafCount: Int
     private let hasKnownOrder: [Bool]
     private let metadata: Bytes
+    private let hasShortSizes: Bool
 
     /// Parses the metadata of the file `info`.
     init(_ metadata: Bytes, info: ObjectInfo, contents: Bytes?) throws(Damage) {
@@ -61,6 +62,7 @@ public final class FileFooter: Sendable {
         rows = first
         keyValues = file.keyValues
         createdBy = file.createdBy
+        hasShortSizes = FileFooter.hasShortSizes(file.createdBy)
     }
 
     /// The top-level columns as a schema. Columns that cannot be read are there with the type `unknown`.
@@ -104,6 +106,18 @@ public final class FileFooter: Sendable {
         guard start >= 4, chunk.compressedBytes >= 0, start <= info.sizeBytes,
             chunk.compressedBytes <= info.sizeBytes - start
         else { throw Damage("a column chunk lies outside the file", at: start) }
-        return start..<start + chunk.compressedBytes
+        let end = start + chunk.compressedBytes
+        return start..<(hasShortSizes ? min(end + FileFooter.dictionaryHeaderMax, info.sizeBytes) : end)
+    }
+
+    /// Room for the header that old sizes leave out.
+    private static let dictionaryHeaderMax: Int64 = 100
+
+    /// Whether chunk sizes leave out the dictionary's header, as parquet-mr before 1.2.9 wrote them (PARQUET-816).
+    private static func hasShortSizes(_ createdBy: String?) -> Bool {
+        guard let createdBy, createdBy.hasPrefix("parquet-mr") else { return false }
+        guard let version = createdBy.split(separator: " ").dropFirst(2).first else { return true }
+        let parts = version.split(whereSeparator: { !$0.isNumber }).prefix(3).compactMap { Int($0) }
+        return parts.count == 3 && (parts[0], parts[1], parts[2]) < (1, 2, 9)
     }
 }
