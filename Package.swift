@@ -42,7 +42,7 @@ let package = Package(
         // 1
         floor("Diagnostics", []),
         // 2
-        floor("Syntax", ["Diagnostics"]),
+        floor("Syntax", ["Diagnostics"], hot: true),
         floor("Columns", ["Diagnostics"], hot: true),
         floor("Storage", ["Diagnostics", "CCurl"]),
         // 3

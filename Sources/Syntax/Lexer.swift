@@ -3,12 +3,14 @@ import Diagnostics
 
 /// Splits SQL text into tokens.
 struct Lexer {
-    private let bytes: [UInt8]
-    private var at = 0
+    let bytes: [UInt8]
+    var at = 0
     private var tokens: [Token] = []
 
     /// Bytes of one statement text; PostgreSQL's own limit is 1 GB.
     static let textMax = 64 << 20
+    /// Bytes of the text that an error quotes.
+    static let nearMax = 1_024
 
     static func tokens(of bytes: [UInt8]) throws(SQLError) -> [Token] {
         guard bytes.count <= textMax else {
@@ -32,13 +34,13 @@ struct Lexer {
         tokens.append(Token(kind: .end, position: bytes.count, end: bytes.count))
     }
 
-    private func peek(_ ahead: Int = 0) -> UInt8 { at + ahead < bytes.count ? bytes[at + ahead] : 0 }
+    func peek(_ ahead: Int = 0) -> UInt8 { at + ahead < bytes.count ? bytes[at + ahead] : 0 }
 
     private func text(_ range: Range<Int>) -> String { String(decoding: bytes[range], as: UTF8.self) }
 
     // MARK: - Space and comments
 
-    private mutating func skipSpace() throws(SQLError) {
+    mutating func skipSpace() throws(SQLError) {
         while at < bytes.count {
             switch bytes[at] {
             case 32, 9, 10, 11, 12, 13: at += 1
@@ -68,8 +70,12 @@ struct Lexer {
         throw SQLError(.syntaxError, "unterminated /* comment at or near \"\(near(start))\"", position: start)
     }
 
-    /// What an error quotes: the rest of the text, shortened.
-    private func near(_ start: Int) -> String { text(start..<min(bytes.count, start + 60)) }
+    /// What an error quotes: the rest of the text, shortened before the first byte of a character.
+    func near(_ start: Int) -> String {
+        var end = min(bytes.count, start + Lexer.nearMax)
+        while end < bytes.count, end > start, bytes[end] & 0xC0 == 0x80 { end -= 1 }
+        return text(start..<end)
+    }
 
     // MARK: - Tokens
 
@@ -91,19 +97,28 @@ struct Lexer {
                 at += 1
                 return .string(try string(escapes: false))
             }
+        case UInt8(ascii: "b"), UInt8(ascii: "B"), UInt8(ascii: "x"), UInt8(ascii: "X"):
+            if peek(1) == UInt8(ascii: "'") {
+                at += 1
+                return .bits((byte | 32 == UInt8(ascii: "b") ? "b" : "x") + (try string(escapes: false)))
+            }
+        case UInt8(ascii: "u"), UInt8(ascii: "U"):
+            if peek(1) == UInt8(ascii: "&"), peek(2) == UInt8(ascii: "'") || peek(2) == UInt8(ascii: "\"") {
+                return try unicodeToken()
+            }
         default: break
         }
         if Lexer.startsWord(byte) { return word() }
         return try symbol()
     }
 
-    private static func isDigit(_ byte: UInt8) -> Bool { byte >= 48 && byte <= 57 }
+    static func isDigit(_ byte: UInt8) -> Bool { byte >= 48 && byte <= 57 }
 
-    private static func startsWord(_ byte: UInt8) -> Bool {
+    static func startsWord(_ byte: UInt8) -> Bool {
         (byte | 32 >= 97 && byte | 32 <= 122) || byte == UInt8(ascii: "_") || byte >= 128
     }
 
-    private static func continuesWord(_ byte: UInt8) -> Bool {
+    static func continuesWord(_ byte: UInt8) -> Bool {
         startsWord(byte) || isDigit(byte) || byte == UInt8(ascii: "$")
     }
 
@@ -114,7 +129,7 @@ struct Lexer {
         return .word(String(decoding: folded, as: UTF8.self))
     }
 
-    private mutating func quotedIdentifier() throws(SQLError) -> String {
+    mutating func quotedIdentifier() throws(SQLError) -> String {
         let start = at
         at += 1
         var content: [UInt8] = []
@@ -137,7 +152,7 @@ struct Lexer {
     }
 
     /// Reads a string, and further parts on following lines (docs 4.1.2.1).
-    private mutating func string(escapes: Bool) throws(SQLError) -> String {
+    mutating func string(escapes: Bool) throws(SQLError) -> String {
         let start = at
         var content: [UInt8] = []
         repeat {
@@ -249,7 +264,7 @@ struct Lexer {
         return count > 0 ? value : nil
     }
 
-    private static func hexValue(_ byte: UInt8) -> Int? {
+    static func hexValue(_ byte: UInt8) -> Int? {
         switch byte {
         case 48...57: Int(byte) - 48
         case 65...70: Int(byte) - 55
@@ -289,9 +304,8 @@ struct Lexer {
 
     private mutating func number() throws(SQLError) -> Token.Kind {
         let start = at
-        if bytes[at] == 48, let radix = [120: 16, 111: 8, 98: 2][Int(peek(1) | 32)],
-            let digit = Lexer.hexValue(peek(2)), digit < radix
-        {
+        let radix = bytes[at] == 48 ? Lexer.radix(peek(1) | 32) : 0
+        if radix > 0, let digit = Lexer.hexValue(peek(2)), digit < radix {
             at += 2
             var value: UInt128 = 0
             while at < bytes.count {
@@ -329,6 +343,16 @@ struct Lexer {
         return isDecimal ? .decimal(written) : .integer(written)
     }
 
+    /// The base that a letter behind a zero stands for; 0 for none.
+    private static func radix(_ letter: UInt8) -> Int {
+        switch letter {
+        case UInt8(ascii: "x"): 16
+        case UInt8(ascii: "o"): 8
+        case UInt8(ascii: "b"): 2
+        default: 0
+        }
+    }
+
     private mutating func digits() {
         while Lexer.isDigit(peek()) || (peek() == UInt8(ascii: "_") && Lexer.isDigit(peek(1))) { at += 1 }
     }
@@ -340,6 +364,7 @@ struct Lexer {
             .syntaxError, "trailing junk after numeric literal at or near \"\(text(start..<at))\"", position: start)
     }
 
+    private static let signKeepers = Set("~!@#%^&|`?".utf8)
     private static let operatorBytes = Set("+-*/<>=~!@#%^&|`?".utf8)
 
     private mutating func symbol() throws(SQLError) -> Token.Kind {
@@ -372,8 +397,7 @@ struct Lexer {
             end += 1
         }
         // Trailing + and - belong to what follows, unless the operator has one of these characters.
-        let special = Set("~!@#%^&|`?".utf8)
-        if !bytes[start..<end].contains(where: special.contains) {
+        if !bytes[start..<end].contains(where: Lexer.signKeepers.contains) {
             while end > start + 1, bytes[end - 1] == UInt8(ascii: "+") || bytes[end - 1] == UInt8(ascii: "-") {
                 end -= 1
             }

@@ -23,19 +23,17 @@ extension Parser {
     /// Parses operators that bind at least as tightly as `least`.
     mutating func expression(_ least: Power) throws(SQLError) -> Expression {
         var left = try prefix(least)
-        // Each turn makes the tree one level deeper.
-        var levels = 0
         while let next = try infix(left, least) {
             left = next
-            levels += 1
-            guard levels + depth <= Parser.depthMax * 2 else { throw tooDeep() }
+            try grow()
         }
         return left
     }
 
     private mutating func prefix(_ least: Power) throws(SQLError) -> Expression {
         let position = token.position
-        if least <= .not, takeWord("not") {
+        // Also behind a tighter operator, as in gram.y: a = NOT b AND c is (a = (NOT b)) AND c.
+        if takeWord("not") {
             let operand = try nested { (parser) throws(SQLError) in try parser.expression(.not) }
             return Expression(.not(operand), position: position)
         }
@@ -259,11 +257,9 @@ extension Parser {
     private mutating func postfixed() throws(SQLError) -> Expression {
         let isParenthesized = at("(")
         var value = try primary()
-        var levels = 0
         while true {
             let position = token.position
-            levels += 1
-            guard levels + depth <= Parser.depthMax * 2 else { throw tooDeep() }
+            try grow()
             if take("::") {
                 value = Expression(.cast(value, try typeName(), isTry: false), position: position)
             } else if take("[") {

@@ -11,11 +11,9 @@ extension Parser {
     private mutating func joined() throws(SQLError) -> TableExpression {
         try nested { (parser) throws(SQLError) in
             var left = try parser.tablePrimary()
-            var levels = 0
             while let next = try parser.join(left) {
                 left = next
-                levels += 1
-                guard levels + parser.depth <= Parser.depthMax * 2 else { throw parser.tooDeep() }
+                try parser.grow()
             }
             return left
         }
@@ -52,7 +50,8 @@ extension Parser {
             if index != start { throw unexpected() }
             return nil
         }
-        let right = try tablePrimaryOrNestedJoin()
+        // A NATURAL JOIN is complete with its table; another join behind it takes the whole as its left side.
+        let right = isNatural ? try tablePrimary() : try tablePrimaryOrNestedJoin()
         let condition = isNatural ? .natural : try joinCondition()
         return TableExpression(
             .join(TableExpression.Join(kind: kind, left: left, right: right, condition: condition)), position: position)
@@ -64,12 +63,13 @@ extension Parser {
         while !atWord("on"), !atWord("using"), beginsJoin() {
             guard let next = try nested({ (parser) throws(SQLError) in try parser.join(right) }) else { break }
             right = next
+            try grow()
         }
         return right
     }
 
     private func beginsJoin() -> Bool {
-        ["join", "inner", "left", "right", "full", "cross"].contains { atWord($0) }
+        ["join", "inner", "left", "right", "full", "cross", "natural"].contains { atWord($0) }
     }
 
     private mutating func joinCondition() throws(SQLError) -> TableExpression.JoinCondition {
@@ -240,7 +240,7 @@ extension Parser {
             advance()
             return Identifier(text, isQuoted: true, position: position)
         case .integer(let digits):
-            // A commit hash may begin with digits; words that follow directly belong to it.
+            // The number of a snapshot. A commit hash that begins with a digit needs quotes.
             advance()
             return Identifier(digits, isQuoted: true, position: position)
         default: return try label()

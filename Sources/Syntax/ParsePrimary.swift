@@ -17,18 +17,14 @@ extension Parser {
         case .parameter(let number):
             advance()
             return Expression(.parameter(number), position: position)
-        case .symbol("("):
-            return try nested { (parser) throws(SQLError) in try parser.parenthesized() }
-        case .symbol("["):
-            // DuckDB's list literal.
-            return try nested { (parser) throws(SQLError) in try parser.arrayElements(position) }
-        case .symbol("*"):
+        case .bits(let text):
             advance()
-            return Expression(.star(try starChanges(nil)), position: position)
-        case .word(let word):
-            return try nested { (parser) throws(SQLError) in try parser.wordPrimary(word) }
-        case .quotedWord:
-            return try nested { (parser) throws(SQLError) in try parser.named() }
+            return Expression(.typedLiteral(TypeName("bit", position: position), text), position: position)
+        case .symbol("("): return try parenthesized()
+        // DuckDB's list literal.
+        case .symbol("["): return try arrayElements(position)
+        case .word(let word): return try wordPrimary(word)
+        case .quotedWord: return try named()
         case .symbol, .end:
             throw unexpected()
         }
@@ -103,7 +99,7 @@ extension Parser {
         }
         if Parser.specials.contains(word) { return try special(word) }
         if Parser.grammarFunctions.contains(word), peek().kind == .symbol("(") { return try grammarFunction(word) }
-        if let literal = try typedLiteral() { return literal }
+        if Parser.literalTypes.contains(word), let literal = typedLiteral() { return literal }
         return try named()
     }
 
@@ -143,10 +139,14 @@ extension Parser {
             .typedLiteral(TypeName("interval", intervalFields: fields, position: position), text), position: position)
     }
 
-    /// `date '2026-01-07'`: a type name directly before a string.
-    private mutating func typedLiteral() throws(SQLError) -> Expression? {
+    /// `timestamp(3) '2026-01-07'`: a type name of several tokens before a string.
+    private mutating func typedLiteral() -> Expression? {
+        switch peek().kind {
+        // Without modifiers these are names like any other, see `named`.
+        case .string, .word, .symbol("("): break
+        default: return nil
+        }
         let start = index
-        guard Parser.literalTypes.contains(where: { atWord($0) }) else { return nil }
         let position = token.position
         if let type = try? typeName(), case .string(let text) = token.kind {
             advance()
@@ -159,7 +159,8 @@ extension Parser {
     private static let literalTypes: Set<String> = [
         "date", "time", "timestamp", "timestamptz", "timetz", "boolean", "bool", "int", "integer", "int2", "int4",
         "int8", "smallint", "bigint", "float4", "float8", "real", "double", "numeric", "decimal", "text", "varchar",
-        "char", "character", "bpchar", "bytea", "uuid", "json", "jsonb", "regclass", "name", "oid", "float",
+        "char", "character", "bpchar", "bytea", "uuid", "json", "jsonb", "regclass", "name", "oid", "float", "dec",
+        "nchar", "national", "bit",
     ]
 
     private mutating func array(_ position: Int) throws(SQLError) -> Expression {
@@ -224,6 +225,13 @@ extension Parser {
         }
         let name = QualifiedName(parts, position: position)
         if at("(") { return Expression(.call(try call(name)), position: position) }
+        if case .string(let text) = token.kind, parts.count <= 2 {
+            // Any type's name before a string makes a literal of that type.
+            advance()
+            let schema = parts.count == 2 ? parts[0].value : nil
+            let type = TypeName(parts[parts.count - 1].value, schema: schema, position: position)
+            return Expression(.typedLiteral(type, text), position: position)
+        }
         if parts.count == 1, !isName(Token(kind: kind(first), position: position, end: position)) {
             throw unexpectedWord(first)
         }
@@ -297,7 +305,7 @@ extension Parser {
         return FunctionCall.Argument(value: try expression())
     }
 
-    private mutating func starChanges(_ qualifier: QualifiedName?) throws(SQLError) -> Expression.Star {
+    mutating func starChanges(_ qualifier: QualifiedName?) throws(SQLError) -> Expression.Star {
         var star = Expression.Star(qualifier: qualifier)
         if atWord("exclude") || (atWord("except") && peek().kind == .symbol("(") && !isQueryStart(peek(2))) {
             advance()

@@ -10,7 +10,7 @@ extension Parser {
     }
 
     /// Whether a query begins here, perhaps behind parentheses.
-    func startsQuery() -> Bool {
+    mutating func startsQuery() -> Bool {
         var ahead = 0
         while peek(ahead).kind == .symbol("(") { ahead += 1 }
         guard isQueryStart(peek(ahead)) else { return false }
@@ -18,34 +18,41 @@ extension Parser {
         return ahead == 0 || parenthesesHoldQuery(ahead)
     }
 
-    /// Whether the outermost of `count` parentheses closes right behind a query.
-    private func parenthesesHoldQuery(_ count: Int) -> Bool {
-        var level = 0
-        var cursor = index
-        while cursor < tokens.count - 1 {
-            if tokens[cursor].kind == .symbol("(") { level += 1 }
-            if tokens[cursor].kind == .symbol(")") {
-                level -= 1
-                if level < count {
-                    switch tokens[min(cursor + 1, tokens.count - 1)].kind {
-                    case .symbol(")"), .end, .symbol(";"), .word("union"), .word("intersect"), .word("except"),
-                        .word("order"), .word("limit"), .word("offset"), .word("fetch"), .word("for"):
-                        return true
-                    default: return false
-                    }
-                }
+    /// Whether the `count` parentheses here hold a query and nothing but a query.
+    private mutating func parenthesesHoldQuery(_ count: Int) -> Bool {
+        if closers.isEmpty { matchParentheses() }
+        // From the innermost one outwards: a parenthesis must follow, or what continues a query.
+        for level in (0..<count).reversed() {
+            let close = Int(closers[index + level])
+            switch tokens[min(close + 1, tokens.count - 1)].kind {
+            case .symbol(")"): continue
+            case .end, .symbol(";"), .word("union"), .word("intersect"), .word("except"), .word("order"),
+                .word("limit"), .word("offset"), .word("fetch"), .word("for"):
+                return true
+            default: return false
             }
-            cursor += 1
         }
         return true
     }
 
+    /// Finds the token that closes each parenthesis; the last token where there is none.
+    private mutating func matchParentheses() {
+        closers = Array(repeating: Int32(tokens.count - 1), count: tokens.count)
+        var open: [Int] = []
+        for cursor in tokens.indices {
+            if tokens[cursor].kind == .symbol("(") {
+                open.append(cursor)
+            } else if tokens[cursor].kind == .symbol(")"), let opener = open.popLast() {
+                closers[opener] = Int32(cursor)
+            }
+        }
+    }
+
     /// Whether the parenthesis here holds a subquery of FROM, rather than a join.
-    func parenthesesBeginQuery() -> Bool {
-        if isQueryStart(peek()) { return true }
-        var inner = self
-        inner.advance()
-        return inner.at("(") && inner.startsQuery()
+    mutating func parenthesesBeginQuery() -> Bool {
+        advance()
+        defer { index -= 1 }
+        return startsQuery()
     }
 
     mutating func query() throws(SQLError) -> Query {
@@ -91,7 +98,6 @@ extension Parser {
     /// UNION and EXCEPT from the left; INTERSECT binds tighter.
     private mutating func setOperations(isIntersect: Bool) throws(SQLError) -> Query.Body {
         var left = isIntersect ? try queryTerm() : try setOperations(isIntersect: true)
-        var levels = 0
         while true {
             let position = token.position
             let kind: Query.SetOperator
@@ -105,8 +111,7 @@ extension Parser {
             } else {
                 return left
             }
-            levels += 1
-            guard levels + depth <= Parser.depthMax * 2 else { throw tooDeep() }
+            try grow()
             let isAll = takeWord("all")
             if !isAll { _ = takeWord("distinct") }
             let right = isIntersect ? try queryTerm() : try setOperations(isIntersect: true)
@@ -196,14 +201,19 @@ extension Parser {
 
     private func endsSelectList() -> Bool {
         switch token.kind {
-        case .end, .symbol(";"), .symbol(")"), .word("from"), .word("where"), .word("union"), .word("order"),
-            .word("limit"):
-            true
+        case .end, .symbol(";"), .symbol(")"): true
+        case .word(let word):
+            [
+                "from", "where", "group", "having", "window", "qualify", "union", "intersect", "except", "order",
+                "limit", "offset", "fetch", "for", "into",
+            ].contains(word)
         default: false
         }
     }
 
     private mutating func selectItem() throws(SQLError) -> SelectItem {
+        let position = token.position
+        if take("*") { return SelectItem(value: Expression(.star(try starChanges(nil)), position: position)) }
         let value = try expression()
         if takeWord("as") { return SelectItem(value: value, alias: try label()) }
         switch token.kind {

@@ -236,7 +236,7 @@ extension Parser {
             switch token.kind {
             case .string(let text), .word(let text), .quotedWord(let text), .integer(let text), .decimal(let text):
                 options[key] = text
-            case .parameter, .symbol, .end: throw unexpected()
+            case .parameter, .symbol, .bits, .end: throw unexpected()
             }
             advance()
         } while take(",")
@@ -395,7 +395,7 @@ extension Parser {
         switch token.kind {
         case .string(let text), .quotedWord(let text), .word(let text): return .text(sign + text)
         case .integer(let digits), .decimal(let digits): return .number(sign + digits)
-        case .parameter, .symbol, .end: throw unexpected()
+        case .parameter, .symbol, .bits, .end: throw unexpected()
         }
     }
 

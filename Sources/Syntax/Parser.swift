@@ -6,11 +6,19 @@ public struct Parser {
     var tokens: [Token]
     var index = 0
     let bytes: [UInt8]
+    /// Levels of nesting around the cursor.
     var depth = 0
+    /// At least the height of what was parsed so far on this level. Chains such as a + b + c grow it without nesting.
+    var height = 0
+    /// The index of the token that closes a parenthesis, by the index of the one that opens it; made when needed.
+    var closers: [Int32] = []
+    private let stack = StackLimit()
 
-    /// Levels of nesting. Bounded so that neither parsing, nor any later walk of the tree, nor its release can exhaust
-    /// a thread's stack.
-    static let depthMax = 400
+    /// Levels of nesting; fewer where the thread's stack is small.
+    static let depthMax = 500
+    /// Levels of the tree. Bounded so that no later walk of the tree, nor its release, can exhaust a thread's stack;
+    /// SQLite and DuckDB draw the line at the same place.
+    static let heightMax = 1_000
 
     init(_ sql: String) throws(SQLError) {
         bytes = Array(sql.utf8)
@@ -109,14 +117,26 @@ public struct Parser {
     /// Counts a level of nesting for the time of `body`.
     mutating func nested<T>(_ body: (inout Parser) throws(SQLError) -> T) throws(SQLError) -> T {
         depth += 1
+        let siblings = height
+        height = 0
         defer { depth -= 1 }
-        guard depth <= Parser.depthMax else { throw tooDeep() }
-        return try body(&self)
+        guard depth <= Parser.depthMax, !stack.isReached else { throw tooDeep() }
+        let result = try body(&self)
+        try grow()
+        height = max(height, siblings)
+        return result
+    }
+
+    /// Counts a level of the tree: what was parsed so far becomes a child of what comes next.
+    mutating func grow() throws(SQLError) {
+        height += 1
+        guard height <= Parser.heightMax else { throw tooDeep() }
     }
 
     func tooDeep() -> SQLError {
         SQLError(
-            .statementTooComplex, "stack depth limit exceeded", hint: "Nest at most \(Parser.depthMax) levels.",
+            .statementTooComplex, "stack depth limit exceeded",
+            hint: "Nest at most \(Parser.depthMax) levels, and chain at most \(Parser.heightMax) operators.",
             position: token.position)
     }
 

@@ -9,6 +9,8 @@ struct Token: Hashable, Sendable {
         case integer(String)
         case decimal(String)
         case string(String)
+        /// B'101' as b101, X'1F' as x1F.
+        case bits(String)
         case parameter(Int)
         /// An operator or a punctuation mark: ( ) [ ] , ; : . :: := => .. or PostgreSQL operator characters.
         case symbol(String)

@@ -1,11 +1,12 @@
 import Diagnostics
+import Foundation
 import Syntax
 import Testing
 
 @Suite struct ParserTests {
     /// A compact form that shows how operators bind.
-    static func shape(_ expression: Expression) -> String {
-        func list(_ items: [Expression]) -> String { items.map(shape).joined(separator: " ") }
+    static func shape(_ expression: Syntax.Expression) -> String {
+        func list(_ items: [Syntax.Expression]) -> String { items.map(shape).joined(separator: " ") }
         switch expression.node {
         case .integer(let text), .decimal(let text): return text
         case .string(let text): return "'\(text)'"
@@ -69,6 +70,15 @@ import Testing
         ("cast(a as double precision)", "(cast a double precision)"),
         ("timestamp with time zone '2026-01-01'", "?"),
         ("1 = 2 = 3", "!"),
+        ("a = not b and c", "(and (= a (not b)) c)"),
+        ("1 + ~ 2 + 3", "(+ 1 (~ (+ 2 3)))"),
+        ("~ a || b", "(|| (~ a) b)"),
+        ("1 + *", "!"),
+        ("U&'d\\0061t\\+000061 \\\\'", "'data \\'"),
+        ("U&'d!0061t' UESCAPE '!'", "'dat'"),
+        ("U&'\\D83D\\DE00'", "'😀'"),
+        ("U&'\\D83D'", "!"),
+        ("U&'\\00'", "!"),
     ]) func precedence(sql: String, expected: String) {
         do {
             let shape = Self.shape(try Parser.parseExpression(sql))
@@ -91,7 +101,12 @@ import Testing
         "select a from t qualify row_number() over (partition by a order by b desc) = 1",
         "with recursive r(n) as (values (1) union all select n + 1 from r where n < 5), s as materialized (select 1) select * from r, s",
         "select * from a join b on a.x = b.x left join c using (y) natural join d cross join e right outer join f on true full join g on g.a = f.a",
-        "select * from a join b join c on b.x = c.x on a.x = b.x",
+        "select * from a join b join c on b.x = c.x on a.x = b.x", "select * from a natural join b join c on a.x = c.x",
+        "select * from a join b natural join c on a.x = c.x", "select (((select 1)) + 2)",
+        "select * from (((select 1)) t join u on true)", "select 1 = not true, a and not b = c",
+        "select point '(1,2)', pg_catalog.text 'x', b'101', x'1F', numeric(10,2) '1.5'",
+        "select U&'d\\0061t\\+000061', U&\"d!0061t\" uescape '!' from t", "select a group by a",
+        "select x.y, t.* from t where (((a))) = ((select (((1)))))",
         "select * from t1, lateral (select t1.a) s, generate_series(1, 3) with ordinality as g(n, o)",
         "select * from orders@dev o join orders at branch \"feature/x\" p on true join t at (version => 'v1') on true",
         "select * from t for version as of 'dev', u at timestamp '2026-01-01', v at",
@@ -156,6 +171,39 @@ import Testing
     ]) func nesting(expression: String) {
         #expect(throws: SQLError.self) { try Parser.parse("select " + expression) }
         #expect(throws: SQLError.self) { try Parser.parse(expression) }
+    }
+
+    @Test("chains inside parentheses add up to one bound on the height of the tree")
+    func heights() throws {
+        func tower(_ levels: Int, _ chain: Int) -> String {
+            let level = String(repeating: "+1", count: chain) + ")"
+            return String(repeating: "(", count: levels) + "1" + String(repeating: level, count: levels)
+        }
+        _ = try Parser.parseExpression(tower(20, 40))
+        _ = try Parser.parseExpression("1" + String(repeating: "+1", count: 900))
+        #expect(throws: SQLError.self) { try Parser.parseExpression(tower(100, 100)) }
+        let unions = "select 1" + String(repeating: " union all select 1", count: 900)
+        _ = try Parser.parse(unions)
+        #expect(throws: SQLError.self) { try Parser.parse("(\(unions)) \(unions.dropFirst(8))") }
+        #expect(throws: SQLError.self) { try Parser.parse(unions + String(repeating: " union select 1", count: 200)) }
+    }
+
+    @Test("small stacks end in an error, not in a crash")
+    func smallStack() async throws {
+        let text = "select " + String(repeating: "f(", count: 480) + "1" + String(repeating: ")", count: 480)
+        let (message, sender) = AsyncStream<String>.makeStream()
+        let thread = Thread {
+            do throws(SQLError) {
+                _ = try Parser.parse(text)
+                sender.yield("parsed")
+            } catch {
+                sender.yield(error.state.code)
+            }
+            sender.finish()
+        }
+        thread.stackSize = 512 << 10
+        thread.start()
+        for await text in message { #expect(text == "54001") }
     }
 
     @Test("long flat lists are no nesting")
