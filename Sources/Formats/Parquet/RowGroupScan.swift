@@ -116,8 +116,9 @@ final class RowGroupScan {
 
     private func usesIndex(_ domains: [Int: ColumnDomain]) -> Bool {
         var isUseful = false
-        for output in domains.keys where chunks.indices.contains(output) {
-            if let chunk = chunks[output], hasIndex(chunk) { isUseful = true }
+        for (output, domain) in domains where chunks.indices.contains(output) {
+            guard let chunk = chunks[output] else { continue }
+            if hasIndex(chunk) || bloom(output, chunk, domain) != nil { isUseful = true }
         }
         guard isUseful, contents.policy.isEager else { return isUseful }
         var total: Int64 = 0
@@ -137,7 +138,11 @@ final class RowGroupScan {
     private func indexRanges() -> [Range<Int64>] {
         var ranges: [Range<Int64>] = []
         for (output, chunk) in chunks.enumerated() {
-            guard let chunk, hasIndex(chunk) else { continue }
+            guard let chunk else { continue }
+            if let domain = contents.scan.domains[output], let bloom = bloom(output, chunk, domain) {
+                ranges.append(bloom.range)
+            }
+            guard hasIndex(chunk) else { continue }
             ranges.append(chunk.offsetIndexOffset..<chunk.offsetIndexOffset + Int64(chunk.offsetIndexBytes))
             if contents.scan.domains[output] != nil {
                 ranges.append(chunk.columnIndexOffset..<chunk.columnIndexOffset + Int64(chunk.columnIndexBytes))
@@ -146,7 +151,31 @@ final class RowGroupScan {
         return ranges
     }
 
-    /// Narrows the rows by the pages' statistics.
+    /// The place of a Bloom filter and what to look up in it; nil when it does not help.
+    private func bloom(
+        _ output: Int, _ chunk: ChunkMeta, _ domain: ColumnDomain
+    ) -> (range: Range<Int64>, hashes: [UInt64])? {
+        let size = contents.scan.footer.info.sizeBytes
+        let bytes = Int64(chunk.bloomBytes)
+        // A filter of unknown length, or larger than what it could save, is left alone.
+        guard chunk.bloomOffset > 0, bytes > 0, chunk.bloomOffset <= size - bytes, bytes <= chunk.compressedBytes,
+            let leaf = contents.leaves[output], let hashes = BloomFilter.hashes(domain, leaf)
+        else { return nil }
+        return (chunk.bloomOffset..<chunk.bloomOffset + bytes, hashes)
+    }
+
+    /// Whether the Bloom filters let all equalities be true.
+    private func mayMatchBloom(_ source: FileBytes) throws(Damage) -> Bool {
+        for (output, domain) in contents.scan.domains where chunks.indices.contains(output) {
+            guard let chunk = chunks[output], let bloom = bloom(output, chunk, domain) else { continue }
+            let (bytes, offset) = try source.bytes(bloom.range)
+            defer { withExtendedLifetime(bytes) {} }
+            if !(try BloomFilter.mayHold(bloom.hashes, bytes.base + offset, bloom.range.count)) { return false }
+        }
+        return true
+    }
+
+    /// Narrows the rows by the Bloom filters and the pages' statistics.
     private func pruneByIndex(_ domains: [Int: ColumnDomain]) throws(SQLError) {
         let source: FileBytes
         if let whole = contents.scan.footer.contents {
@@ -156,6 +185,15 @@ final class RowGroupScan {
             source = .fetched(indexFetch)
         } else {
             return
+        }
+        do throws(Damage) {
+            guard try mayMatchBloom(source) else {
+                ranges = RowRanges([])
+                return
+            }
+        } catch {
+            // A filter is only a hint.
+            if error.cause != nil { throw error.error(in: contents.path) }
         }
         for (output, chunk) in chunks.enumerated() {
             guard let chunk, let leaf = contents.leaves[output], hasIndex(chunk) else { continue }
@@ -182,12 +220,12 @@ final class RowGroupScan {
         guard !pages.isEmpty else { return }
         locations[output] = pages
         guard let domain, contents.scan.domains[output] != nil else { return }
-        let where_ = chunk.columnIndexOffset..<chunk.columnIndexOffset + Int64(chunk.columnIndexBytes)
-        let (index, start) = try source.bytes(where_)
+        let indexPlace = chunk.columnIndexOffset..<chunk.columnIndexOffset + Int64(chunk.columnIndexBytes)
+        let (index, start) = try source.bytes(indexPlace)
         defer { withExtendedLifetime(index) {} }
         guard
             let statistics = try PageIndex.statistics(
-                index.base + start, where_.count, leaf, pages: pages, rows: rows)
+                index.base + start, indexPlace.count, leaf, pages: pages, rows: rows)
         else { return }
         var kept = RowRanges([])
         var pruned = 0
