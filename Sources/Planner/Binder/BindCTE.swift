@@ -45,7 +45,7 @@ final class CTEEntry {
         case none
         case base
         /// In the recursive term, which began inside this many subqueries and nullable sides.
-        case step(subqueries: Int, nullableSides: Int)
+        case step(id: Int, subqueries: Int, nullableSides: Int)
     }
 
     init(_ table: CommonTable, id: Int, outer: Scope?, ctes: CTEScope?) {
@@ -109,7 +109,7 @@ extension QueryBinder {
                 .invalidRecursion,
                 "recursive reference to query \"\(entry.name)\" must not appear within its non-recursive term",
                 position: at)
-        case .step(let subqueries, let sides):
+        case .step(let id, let subqueries, let sides):
             var problem: String?
             if expressionSubqueries > subqueries { problem = "within a subquery" }
             if nullableSides > sides { problem = "within an outer join" }
@@ -120,8 +120,7 @@ extension QueryBinder {
                     "recursive reference to query \"\(entry.name)\" must not appear \(problem)", position: at)
             }
             entry.references += 1
-            return .cteScan(
-                LogicalPlan.CTEScan(id: entry.id, name: entry.name, columns: fresh(entry.columns)))
+            return .cteScan(LogicalPlan.CTEScan(id: id, name: entry.name, columns: fresh(entry.columns)))
         }
         guard entry.plan != nil else { return try definition(entry) }
         entry.references += 1
@@ -182,7 +181,8 @@ extension QueryBinder {
         base.plan = try renamedColumns(
             base.plan, entry.table.columns.map(\.value), "WITH query \"\(entry.name)\"", at)
         entry.columns = fresh(base.plan.columns)
-        entry.recursion = .step(subqueries: expressionSubqueries, nullableSides: nullableSides)
+        let id = nextCTE()
+        entry.recursion = .step(id: id, subqueries: expressionSubqueries, nullableSides: nullableSides)
         var step = try bind(right, outer: entry.outer, ctes: visible, keepsOpen: true)
         let found = entry.references
         entry.recursion = .none
@@ -195,7 +195,7 @@ extension QueryBinder {
         step = try stepOutputs(step, entry, at)
         return .recursive(
             LogicalPlan.Recursive(
-                id: entry.id, isAll: isAll, base: base.plan, step: step.plan, columns: fresh(base.plan.columns)))
+                id: id, isAll: isAll, base: base.plan, step: step.plan, columns: fresh(base.plan.columns)))
     }
 
     /// The recursive term must give the types of the first one.
@@ -213,8 +213,8 @@ extension QueryBinder {
             guard type != known.type, FunctionRegistry.commonType([known.type, type]) != known.type else { continue }
             throw SQLError(
                 .datatypeMismatch,
-                "recursive query \"\(entry.name)\" column \(index + 1) has type \(known.type.baseName) in non-recursive "
-                    + "term but type \(type.baseName) overall",
+                "recursive query \"\(entry.name)\" column \(index + 1) has type \(known.type.baseName) in "
+                    + "non-recursive term but type \(type.baseName) overall",
                 hint: "Cast the output of the non-recursive term to the correct type.",
                 position: index < step.positions.count ? step.positions[index] : at)
         }

@@ -89,7 +89,6 @@ extension QueryBinder {
             let bound = try arguments(of: call, scope)
             guard bound.count == 1 else { return nil }
             return .literal(.text(bound[0].type.withoutModifier.name))
-        case "unknown": return nil
         default: return nil
         }
     }
@@ -142,7 +141,8 @@ extension QueryBinder {
         _ function: LogicalPlan.Unnest.Function, _ name: String, _ bound: [Typed], _ at: Int?
     ) throws(SQLError) -> (arguments: [Expr], types: [SQLType]) {
         let undefined = SQLError(
-            .undefinedFunction, "function \(name)(\(bound.map(\.type.baseName).joined(separator: ", "))) does not exist",
+            .undefinedFunction,
+            "function \(name)(\(bound.map(\.type.baseName).joined(separator: ", "))) does not exist",
             hint: "No function matches the given name and argument types. You might need to add explicit type casts.",
             position: at)
         switch function {

@@ -25,7 +25,7 @@ extension QueryBinder {
         case .string(let text): return .literal(Scalar(.unknown, .string(text)))
         case .boolean(let flag): return .literal(.boolean(flag))
         case .null: return .literal(.null(.unknown))
-        case .typedLiteral(let name, let text): return try typedLiteral(moved(name), text, at).expr
+        case .typedLiteral(let name, let text): return try typedLiteral(name, text, at).expr
         case .parameter(let number): return try parameter(number, at)
         case .column(let name): return try columnReference(name, scope)
         case .star:
@@ -89,9 +89,6 @@ extension QueryBinder {
         return .parameter(number - 1, parameters[number - 1])
     }
 
-    /// Type names inside views have no position either.
-    private func moved(_ name: TypeName) -> TypeName { name }
-
     // MARK: Columns
 
     private func columnReference(_ name: QualifiedName, _ scope: Scope) throws(SQLError) -> Expr {
@@ -153,7 +150,8 @@ extension QueryBinder {
                 return SQLError(
                     .undefinedTable, "invalid reference to FROM-clause entry for table \"\(name)\"",
                     detail: "There is an entry for table \"\(name)\", but it cannot be referenced from this part of "
-                        + "the query.", position: at)
+                        + "the query.",
+                    hint: "To reference that table, you must mark this subquery with LATERAL.", position: at)
             }
             current = here.outer
         }

@@ -215,12 +215,13 @@ extension QueryBinder {
             }
             results.append(try bind(branch.then, scope))
         }
-        results.append(
+        // ELSE comes first when a type is chosen, as in PostgreSQL: errors then name the same types and place.
+        let rest =
             try otherwise.map { (expr) throws(SQLError) in try bind(expr, scope) }
-                ?? Typed(.literal(.null(.unknown)), at))
-        let (exprs, type) = try unify(results, "CASE")
-        let pairs = zip(whens, exprs).map { (when: $0.0, then: $0.1) }
-        return .conditional(pairs, otherwise: exprs[exprs.count - 1], type)
+            ?? Typed(.literal(.null(.unknown)), at)
+        let (exprs, type) = try unify([rest] + results, "CASE")
+        let pairs = zip(whens, exprs.dropFirst()).map { (when: $0.0, then: $0.1) }
+        return .conditional(pairs, otherwise: exprs[0], type)
     }
 
     /// ARRAY[a, b]: a constant when all items are.
