@@ -22,8 +22,6 @@ final class CTEScope {
         return nil
     }
 
-    /// All entries in view.
-    var all: [CTEEntry] { entries + (outer?.all ?? []) }
 }
 
 /// One common table expression.
@@ -35,9 +33,12 @@ final class CTEEntry {
     let ctes: CTEScope?
     let id: Int
     var columns: [PlanColumn] = []
-    /// Bound once and shared; nil: bound again for each reference.
     var plan: LogicalPlan?
-    var references = 0
+    /// Whether each reference gets a plan of its own; the first takes ``plan``.
+    var isBoundAgain = false
+    var isPlanTaken = false
+    /// References of the recursive term to itself.
+    var selfReferences = 0
     /// While the recursive query of this name is bound: whether it may refer to itself now.
     var recursion: Recursion = .none
 
@@ -74,12 +75,12 @@ extension QueryBinder {
             let entry = CTEEntry(table, id: nextCTE(), outer: outer, ctes: visible)
             if query.isRecursive, try QueryNames.mentions(entry.name, in: table.query, context: context) {
                 entry.plan = try recursive(entry, visible)
-            } else if table.isMaterialized == false || table.isMaterialized == nil && table.query.isTrivial {
-                try checkByBinding(entry)
             } else {
                 entry.plan = try definition(entry)
+                entry.isBoundAgain =
+                    table.isMaterialized == false || table.isMaterialized == nil && table.query.isTrivial
             }
-            entry.columns = entry.plan?.columns ?? entry.columns
+            entry.columns = entry.plan?.columns ?? []
             scope.add(entry)
         }
         return scope
@@ -90,14 +91,6 @@ extension QueryBinder {
         return try renamedColumns(
             plan, entry.table.columns.map(\.value), "WITH query \"\(entry.name)\"",
             position(entry.table.name.position))
-    }
-
-    /// Binds a table that is bound anew for each reference once, for its errors only.
-    private func checkByBinding(_ entry: CTEEntry) throws(SQLError) {
-        let entries = entry.ctes?.all ?? []
-        let references = entries.map(\.references)
-        entry.columns = try definition(entry).columns
-        for (index, other) in entries.enumerated() { other.references = references[index] }
     }
 
     /// A reference in FROM.
@@ -113,18 +106,23 @@ extension QueryBinder {
             var problem: String?
             if expressionSubqueries > subqueries { problem = "within a subquery" }
             if nullableSides > sides { problem = "within an outer join" }
-            if entry.references > 0 { problem = "more than once" }
+            if entry.selfReferences > 0 { problem = "more than once" }
             if let problem {
                 throw SQLError(
                     .invalidRecursion,
                     "recursive reference to query \"\(entry.name)\" must not appear \(problem)", position: at)
             }
-            entry.references += 1
+            entry.selfReferences += 1
             return .cteScan(LogicalPlan.CTEScan(id: id, name: entry.name, columns: fresh(entry.columns)))
         }
-        guard entry.plan != nil else { return try definition(entry) }
-        entry.references += 1
-        return .cteScan(LogicalPlan.CTEScan(id: entry.id, name: entry.name, columns: fresh(entry.columns)))
+        guard entry.isBoundAgain else {
+            return .cteScan(LogicalPlan.CTEScan(id: entry.id, name: entry.name, columns: fresh(entry.columns)))
+        }
+        if let plan = entry.plan, !entry.isPlanTaken {
+            entry.isPlanTaken = true
+            return plan
+        }
+        return try definition(entry)
     }
 
     private func fresh(_ columns: [PlanColumn]) -> [PlanColumn] {
@@ -134,9 +132,12 @@ extension QueryBinder {
     /// Puts the shared tables of a WITH around its body: tables used once go where they are used.
     func wrap(_ body: LogicalPlan, with scope: CTEScope) throws(SQLError) -> LogicalPlan {
         var plan = body
-        for entry in scope.entries.reversed() {
-            guard let definition = entry.plan, entry.references > 0 else { continue }
-            if entry.references == 1, entry.table.isMaterialized != true, !definition.isVolatile {
+        var references: [Int: Int] = [:]
+        body.countCTEScans(&references)
+        for entry in scope.entries.reversed() where !entry.isBoundAgain {
+            guard let definition = entry.plan, let count = references[entry.id] else { continue }
+            definition.countCTEScans(&references)
+            if count == 1, entry.table.isMaterialized != true, !definition.isVolatile {
                 plan = try inline(definition, for: entry.id, in: plan)
             } else {
                 plan = .with(id: entry.id, definition: definition, body: plan)
@@ -184,10 +185,8 @@ extension QueryBinder {
         let id = nextCTE()
         entry.recursion = .step(id: id, subqueries: expressionSubqueries, nullableSides: nullableSides)
         var step = try bind(right, outer: entry.outer, ctes: visible, keepsOpen: true)
-        let found = entry.references
         entry.recursion = .none
-        entry.references = 0
-        guard found == 1 else {
+        guard entry.selfReferences == 1 else {
             throw SQLError(
                 .invalidRecursion, "recursive reference to query \"\(entry.name)\" is missing in its recursive term",
                 position: at)
@@ -245,11 +244,25 @@ extension Expression {
 }
 
 extension LogicalPlan {
+    /// Counts the scans of common tables, also inside subqueries of expressions.
+    fileprivate func countCTEScans(_ counts: inout [Int: Int]) {
+        if case .cteScan(let scan) = self { counts[scan.id, default: 0] += 1 }
+        for input in inputs { input.countCTEScans(&counts) }
+        for expr in expressions { expr.countCTEScans(&counts) }
+    }
+
     /// Whether some expression may give another value each time.
     fileprivate var isVolatile: Bool {
         containsExpression { expr in
             if case .call(let function, _) = expr { return function.volatility == .volatile }
             return false
         }
+    }
+}
+
+extension Expr {
+    fileprivate func countCTEScans(_ counts: inout [Int: Int]) {
+        if case .subquery(let subquery) = self { subquery.plan.countCTEScans(&counts) }
+        for operand in operands { operand.countCTEScans(&counts) }
     }
 }

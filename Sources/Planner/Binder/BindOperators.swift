@@ -91,7 +91,7 @@ extension QueryBinder {
         let typed = try bind(operand, scope)
         let result: Expr
         switch test {
-        case .null: result = .isNull(try settleAsText(typed))
+        case .null: result = .isNull(typed.isParameter ? typed.expr : try settleAsText(typed))
         case .unknown: result = .isNull(try condition(typed, of: "IS UNKNOWN"))
         case .yes: result = .notDistinct(try condition(typed, of: "IS TRUE"), .literal(.boolean(true)))
         case .no: result = .notDistinct(try condition(typed, of: "IS FALSE"), .literal(.boolean(false)))

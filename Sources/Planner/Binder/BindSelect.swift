@@ -253,14 +253,6 @@ extension QueryBinder {
     }
 }
 
-extension Typed {
-    /// Whether this is a parameter without a type.
-    fileprivate var isParameter: Bool {
-        if case .parameter(_, .unknown) = expr { return true }
-        return false
-    }
-}
-
 extension Scope {
     /// Whether a bare name is a column of this scope itself.
     fileprivate func hasOwnColumn(_ name: String) -> Bool {

@@ -81,7 +81,16 @@ public enum Binder {
             throw SQLError(
                 .indeterminateDatatype, "could not determine data type of parameter $\(index + 1)")
         }
-        return BoundQuery(plan: rows.plan, parameterTypes: binder.parameters)
+        // `$1 IS NULL` is bound before `$1 = a` settles the type.
+        let types = binder.parameters
+        let plan =
+            types.isEmpty
+            ? rows.plan
+            : try rows.plan.replacingExpressions { (expr) throws(SQLError) in
+                guard case .parameter(let index, .unknown) = expr else { return nil }
+                return .parameter(index, types[index])
+            }
+        return BoundQuery(plan: plan, parameterTypes: types)
     }
 
     /// Binds an expression without columns and evaluates it: arguments of EXECUTE, for instance.
@@ -107,7 +116,13 @@ public enum Binder {
             guard index < values.count else {
                 throw SQLError(.undefinedParameter, "there is no parameter $\(index + 1)")
             }
-            return .literal(Scalar(type, values[index].value))
+            let value = values[index]
+            guard value.isNull || value.type.physical == type.physical else {
+                throw SQLError(
+                    .datatypeMismatch,
+                    "parameter $\(index + 1) is of type \(value.type.baseName), not \(type.baseName)")
+            }
+            return .literal(Scalar(type, value.value))
         case .conditional(let branches, let otherwise, _):
             // `x = ANY($1)`: the array is known now, so that the comparison becomes a list.
             guard branches.count == 1, case .isNull(.parameter(let index, let type)) = branches[0].when,

@@ -87,6 +87,12 @@ struct Typed {
         return nil
     }
 
+    /// Whether this is a parameter without a type.
+    var isParameter: Bool {
+        if case .parameter(_, .unknown) = expr { return true }
+        return false
+    }
+
     /// Whether the type is still open: an untyped literal or parameter.
     var isOpen: Bool { type == .unknown }
 }
