@@ -5,9 +5,11 @@ public import Diagnostics
 /// Finds functions, operators, casts and aggregates by name and argument types, by PostgreSQL's rules (docs 10).
 public enum FunctionRegistry {
     private static let operators = table(
-        Arithmetic.all + Comparisons.all)
+        Arithmetic.all + Comparisons.all + DateOperators.all + LikeOperators.all + RegexOperators.all
+            + MathFunctions.operators + StringSearch.operators)
     private static let functions = table(
-        Comparisons.distinct)
+        Comparisons.distinct + LikeOperators.functions + ZoneFunctions.all + MathFunctions.all + ExtremeFunctions.all
+            + StringFunctions.all + StringSearch.all + EncodingFunctions.all)
 
     private static func table(_ overloads: [Overload]) -> [String: [Overload]] {
         Dictionary(grouping: overloads, by: \.name)

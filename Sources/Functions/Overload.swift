@@ -37,7 +37,7 @@ struct Binding: Sendable {
 
 /// One declared function or operator.
 struct Overload: Sendable {
-    let name: String
+    private(set) var name: String
     let parameters: [Parameter]
     /// Trailing parameters that may be left out.
     var optional = 0
@@ -84,11 +84,19 @@ struct Overload: Sendable {
         self.bind = bind
     }
 
+    /// The same under another name: operators that are functions too.
+    func renamed(_ name: String) -> Overload {
+        var copy = self
+        copy.name = name
+        return copy
+    }
+
     /// The type an argument is cast to for a fixed parameter: strings stay what they are, they are stored alike.
     static func argument(_ parameter: SQLType, _ actual: SQLType) -> SQLType {
         switch (parameter, actual) {
         case (.text, .varchar): actual
-        case (.char, .char): actual
+        // A length-less char(n) parameter only looks at the bytes; nothing is cut or padded.
+        case (.char, .char), (.char, .text), (.char, .varchar): actual
         default: parameter
         }
     }
@@ -233,6 +241,7 @@ enum OverloadChoice {
                 continue
             }
             switch overload.parameter(index) {
+            case .type(.char): settled.append(.text)
             case .type(let wanted): settled.append(wanted)
             case .any, .anyElement, .anyArray: settled.append(.unknown)
             }

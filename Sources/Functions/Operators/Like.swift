@@ -1,0 +1,249 @@
+// LIKE and ILIKE: patterns are taken apart once; the common shapes become comparisons and searches. Hot.
+import Columns
+import Diagnostics
+import Glibc
+
+/// A compiled LIKE pattern.
+final class LikePattern: @unchecked Sendable {
+    // Sendable: nothing changes after init.
+
+    /// What a character of the pattern asks for.
+    private enum Item { case byte(UInt8), one, many }
+
+    /// Patterns without `_` are literals between `%`.
+    private let pieces: [[UInt8]]
+    private let isAnchoredStart: Bool
+    private let isAnchoredEnd: Bool
+    /// Set when the pattern has `_`.
+    private let items: [Item]?
+
+    /// Longer patterns are refused: matching with `_` takes time in proportion to text times pattern.
+    private static let patternBytesMax = 64 << 10
+
+    /// Compiles; `escape` is nil for no escape character.
+    init(_ pattern: UnsafeRawBufferPointer, escape: UInt8? = 92) throws(SQLError) {
+        guard pattern.count <= LikePattern.patternBytesMax else {
+            throw SQLError(.programLimitExceeded, "pattern is too long")
+        }
+        var items: [Item] = []
+        var at = 0
+        while at < pattern.count {
+            let byte = pattern[at]
+            if let escape, byte == escape {
+                guard at + 1 < pattern.count else {
+                    throw SQLError(.invalidEscapeSequence, "LIKE pattern must not end with escape character")
+                }
+                items.append(.byte(pattern[at + 1]))
+                at += 2
+                continue
+            }
+            switch byte {
+            case 37: items.append(.many)
+            case 95: items.append(.one)
+            default: items.append(.byte(byte))
+            }
+            at += 1
+        }
+        var pieces: [[UInt8]] = [[]]
+        var hasOne = false
+        for item in items {
+            switch item {
+            case .byte(let byte): pieces[pieces.count - 1].append(byte)
+            case .many: pieces.append([])
+            case .one: hasOne = true
+            }
+        }
+        if case .many? = items.first { isAnchoredStart = false } else { isAnchoredStart = true }
+        if case .many? = items.last { isAnchoredEnd = false } else { isAnchoredEnd = true }
+        self.items = hasOne ? items : nil
+        self.pieces = pieces
+    }
+
+    /// Whether a text matches.
+    @inline(__always)
+    func matches(_ text: UnsafeRawBufferPointer) -> Bool {
+        if let items { return slow(text, items) }
+        return fast(text)
+    }
+
+    private func fast(_ text: UnsafeRawBufferPointer) -> Bool {
+        // pieces.count - 1 is the number of `%`.
+        if pieces.count == 1 { return text.count == pieces[0].count && equals(text, 0, pieces[0]) }
+        let first = pieces[0]
+        let last = pieces[pieces.count - 1]
+        guard text.count >= first.count + last.count else { return false }
+        guard equals(text, 0, first), equals(text, text.count - last.count, last) else { return false }
+        var at = first.count
+        let end = text.count - last.count
+        for index in 1..<(pieces.count - 1) {
+            let piece = pieces[index]
+            if piece.isEmpty { continue }
+            guard let base = text.baseAddress, end - at >= piece.count else { return false }
+            let hit = piece.withUnsafeBytes { needle in
+                TextSearch.find(base + at, end - at, needle.baseAddress.unsafelyUnwrapped, needle.count)
+            }
+            if hit < 0 { return false }
+            at += hit + piece.count
+        }
+        return true
+    }
+
+    @inline(__always)
+    private func equals(_ text: UnsafeRawBufferPointer, _ at: Int, _ piece: [UInt8]) -> Bool {
+        guard !piece.isEmpty else { return true }
+        guard let base = text.baseAddress, at + piece.count <= text.count else { return false }
+        return piece.withUnsafeBytes { memcmp(base + at, $0.baseAddress.unsafelyUnwrapped, $0.count) == 0 }
+    }
+
+    /// Backtracks to the last `%` only, which is enough.
+    private func slow(_ text: UnsafeRawBufferPointer, _ items: [Item]) -> Bool {
+        var (t, p) = (0, 0)
+        var (starText, starItem) = (-1, -1)
+        while t < text.count {
+            if p < items.count {
+                switch items[p] {
+                case .many:
+                    (starText, starItem) = (t, p)
+                    p += 1
+                    continue
+                case .one:
+                    t = TextOps.next(text, t)
+                    p += 1
+                    continue
+                case .byte(let byte):
+                    if text[t] == byte {
+                        t += 1
+                        p += 1
+                        continue
+                    }
+                }
+            }
+            guard starItem >= 0 else { return false }
+            starText = TextOps.next(text, starText)
+            (t, p) = (starText, starItem + 1)
+        }
+        while p < items.count, case .many = items[p] { p += 1 }
+        return p == items.count
+    }
+
+    /// `%needle%` alone: a search over the contiguous bytes of many rows pays off.
+    var needle: [UInt8]? {
+        guard items == nil, pieces.count == 3, pieces[0].isEmpty, pieces[2].isEmpty, !pieces[1].isEmpty else { return nil }
+        return pieces[1]
+    }
+}
+
+enum LikeOperators {
+    static let all: [Overload] = ["~~", "!~~", "~~*", "!~~*"].flatMap { symbol in
+        [
+            Overload(symbol, [.text, .text], .boolean, like(symbol)),
+            Overload(symbol, [.char(1), .text], .boolean, like(symbol)),
+        ]
+    }
+
+    static let prefixOperator = Overload("^@", [.text, .text], .boolean, canFail: false, prefix)
+
+    static let functions: [Overload] = [
+        Overload("like_escape", [.text, .text], .text) { (_, a, rows) throws(SQLError) in
+            let (patterns, escapes) = (Lane(a[0], StringView.self), Lane(a[1], StringView.self))
+            return try TextKernels.rows(a, rows) { (row, out) throws(SQLError) in
+                out = try escaped(TextKernels.bytes(patterns[row]), TextKernels.bytes(escapes[row]))
+                return true
+            }
+        },
+        Overload("like", [.text, .text], .boolean, like("~~")),
+        Overload("notlike", [.text, .text], .boolean, like("!~~")),
+        Overload("starts_with", [.text, .text], .boolean, canFail: false, prefix),
+    ]
+
+    /// Turns a pattern with its own escape character into one with backslashes.
+    private static func escaped(_ pattern: [UInt8], _ escape: [UInt8]) throws(SQLError) -> [UInt8] {
+        var result: [UInt8] = []
+        if escape.isEmpty {
+            for byte in pattern {
+                if byte == 92 { result.append(92) }
+                result.append(byte)
+            }
+            return result
+        }
+        let characters = escape.withUnsafeBytes { TextOps.characters($0) }
+        guard characters == 1 else {
+            throw SQLError(
+                .invalidEscapeSequence, "invalid escape string",
+                hint: "Escape string must be empty or one character.")
+        }
+        if escape == [92] { return pattern }
+        var at = 0
+        while at < pattern.count {
+            if pattern[at...].starts(with: escape) {
+                result.append(92)
+                at += escape.count
+                if at < pattern.count {
+                    result.append(pattern[at])
+                    at += 1
+                }
+            } else {
+                if pattern[at] == 92 { result.append(92) }
+                result.append(pattern[at])
+                at += 1
+            }
+        }
+        return result
+    }
+
+    private static let prefix: Kernel = { (_, a, rows) throws(SQLError) in
+        Loops.binary(a[0], a[1], rows, .boolean) { (x: StringView, y: StringView) -> UInt8 in
+            x.withBytes { text in y.withBytes { unsafeBitCast(TextOps.hasPrefix(text, $0), to: UInt8.self) } }
+        }
+    }
+
+    private static func like(_ symbol: String) -> Kernel {
+        let flip: UInt8 = symbol.hasPrefix("!") ? 1 : 0
+        let ignoresCase = symbol.hasSuffix("*")
+        return { (_, a, rows) throws(SQLError) in
+            let validity = Loops.validity(a, rows)
+            let out = Buffer(count: max(1, rows), of: UInt8.self)
+            if validity != nil { out.fill(0) }
+            let o = out.pointer(UInt8.self)
+            let (texts, patterns) = (Lane(a[0], StringView.self), Lane(a[1], StringView.self))
+            var compiled: LikePattern?
+            var last = StringView(head: 0, tail: 0)
+            let isFixed = a[1].layout == .constant
+            try Loops.eachRow(validity, rows) { (row) throws(SQLError) in
+                let pattern: LikePattern
+                if let known = compiled, isFixed || StringView.equal(last, patterns[row]) {
+                    pattern = known
+                } else {
+                    last = patterns[row]
+                    pattern = try compile(last, ignoresCase)
+                    compiled = pattern
+                }
+                let hit: Bool
+                if ignoresCase {
+                    hit = lowered(texts[row]).withUnsafeBytes { pattern.matches($0) }
+                } else {
+                    hit = texts[row].withBytes { pattern.matches($0) }
+                }
+                o[row] = unsafeBitCast(hit, to: UInt8.self) ^ flip
+            }
+            return Column(.boolean, count: rows, values: out, validity: validity)
+        }
+    }
+
+    private static func compile(_ view: StringView, _ ignoresCase: Bool) throws(SQLError) -> LikePattern {
+        if ignoresCase {
+            let bytes = lowered(view)
+            let result: Result<LikePattern, SQLError> = bytes.withUnsafeBytes { raw in
+                do throws(SQLError) { return .success(try LikePattern(raw)) } catch { return .failure(error) }
+            }
+            return try result.get()
+        }
+        return try view.read { (raw) throws(SQLError) in try LikePattern(raw) }
+    }
+
+    private static func lowered(_ view: StringView) -> [UInt8] {
+        var out: [UInt8] = []
+        view.withBytes { TextCase.append($0, .lower, to: &out) }
+        return out
+    }
+}
