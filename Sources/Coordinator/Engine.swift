@@ -1,0 +1,115 @@
+// What all sessions share: the catalog, the table format, the runner, the users. Made once by the executable.
+public import Catalogs
+import Diagnostics
+public import Planner
+import Synchronization
+
+/// The engine behind a server, or behind one command.
+public final class Engine: SQLServerEngine {
+    let catalog: any Versioned
+    let format: any TableFormat
+    private let runners: [any PlanRunner]
+    private let users: UserRules
+    /// What the executable adds to the metrics: worker threads, caches.
+    private let moreMetrics: @Sendable () -> String
+    let counters = EngineCounters()
+    /// The database that connections name.
+    public let database: String
+
+    /// Who may connect, and how.
+    public struct UserRules: Sendable {
+        /// SCRAM verifiers by user name.
+        public var verifiers: [String: String]
+        /// Whether connections from this machine need no password.
+        public var trustsLoopback: Bool
+        public init(verifiers: [String: String] = [:], trustsLoopback: Bool = true) {
+            self.verifiers = verifiers
+            self.trustsLoopback = trustsLoopback
+        }
+    }
+
+    public init(
+        catalog: any Versioned, format: any TableFormat, runners: [any PlanRunner], users: UserRules = UserRules(),
+        database: String = "lake", moreMetrics: @escaping @Sendable () -> String = { "" }
+    ) {
+        self.catalog = catalog
+        self.format = format
+        self.runners = runners
+        self.users = users
+        self.database = database
+        self.moreMetrics = moreMetrics
+    }
+
+    /// The first runner that takes a plan.
+    func runner(for plan: LogicalPlan) throws(SQLError) -> any PlanRunner {
+        for runner in runners where runner.accepts(plan) { return runner }
+        throw SQLError(.internalError, "no runner takes this plan")
+    }
+
+    // MARK: - SQLServerEngine
+
+    public func authentication(of user: String, from peer: PeerAddress) async -> AuthenticationRule {
+        if peer.isLoopback, users.trustsLoopback { return .trust }
+        return .scram(verifier: users.verifiers[user])
+    }
+
+    public func openSession(_ request: SessionRequest) async throws(SQLError) -> any SQLSession {
+        try await session(request)
+    }
+
+    /// The same with the concrete type, for commands that need no server.
+    public func session(_ request: SessionRequest) async throws(SQLError) -> Session {
+        let (name, branch) = try split(request.database)
+        var settings = SessionSettings()
+        try settings.start("session_authorization", request.user)
+        for (name, value) in request.settings where !value.isEmpty || name != "branch" {
+            // A startup packet may hold protocol options (_pq_.*) and the replication switch.
+            guard !name.hasPrefix("_pq_."), name != "replication" else { continue }
+            let setting = try Settings.find(name)
+            try settings.start(name, try setting.check(value))
+        }
+        if let branch { try settings.start("branch", branch) }
+        // A connection to a branch that does not exist fails like one to an unknown database.
+        do {
+            _ = try await catalog.commit(of: .named(settings["branch"]))
+        } catch let error {
+            throw SQLError(.invalidDatabase, "database \"\(request.database)\" does not exist", detail: error.message + ".")
+        }
+        counters.sessions.add(1, ordering: .relaxed)
+        return Session(engine: self, user: request.user, database: name, settings: settings, processID: request.processID)
+    }
+
+    /// `lake`, `lake@dev` or `lake/dev`.
+    private func split(_ text: String) throws(SQLError) -> (name: String, branch: String?) {
+        if text == database { return (text, nil) }
+        for separator in ["@", "/"] where text.hasPrefix(database + separator) {
+            let branch = String(text.dropFirst(database.count + 1))
+            if !branch.isEmpty { return (database, branch) }
+        }
+        throw SQLError(
+            .invalidDatabase, "database \"\(text)\" does not exist",
+            hint: "Connect to \"\(database)\", or to \"\(database)@branch\" for another branch.")
+    }
+
+    public func metricsText() async -> String {
+        """
+        # HELP apus_sessions_total Sessions opened.
+        # TYPE apus_sessions_total counter
+        apus_sessions_total \(counters.sessions.load(ordering: .relaxed))
+        # HELP apus_statements_total Statements run.
+        # TYPE apus_statements_total counter
+        apus_statements_total \(counters.statements.load(ordering: .relaxed))
+        # HELP apus_statement_errors_total Statements that ended with an error.
+        # TYPE apus_statement_errors_total counter
+        apus_statement_errors_total \(counters.errors.load(ordering: .relaxed))
+
+        """ + moreMetrics()
+    }
+}
+
+/// Counts for /metrics.
+final class EngineCounters: Sendable {
+    let sessions = Atomic<Int64>(0)
+    let statements = Atomic<Int64>(0)
+    let errors = Atomic<Int64>(0)
+}

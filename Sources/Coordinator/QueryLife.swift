@@ -1,0 +1,57 @@
+// The life of a query, steps 3 to 7 of the walk in Sources/README.md: text to tree (Parser), names to one snapshot
+// (Resolver), tree to typed plan (Binder), plan to better plan (Optimizer), plan to running query (PlanRunner).
+// Names are resolved once and never again: binding and optimizing cannot wait, and cannot see two states of a branch.
+import Catalogs
+import Columns
+import Diagnostics
+import Planner
+import Syntax
+
+/// One statement's way from syntax tree to running query.
+struct QueryLife: Sendable {
+    let engine: Engine
+    let resolver: Resolver
+    let context: PlanContext
+
+    /// A query with names and types settled.
+    struct Bound: Sendable {
+        var query: BoundQuery
+        /// Commits that its names were resolved at.
+        var pinned: [Ref: CommitID]
+
+        var columns: [ResultColumn] {
+            // An untyped literal goes out as text, as PostgreSQL does.
+            query.plan.columns.map { ResultColumn($0.name, $0.type == .unknown ? .text : $0.type) }
+        }
+    }
+
+    /// Steps 4 and 5: resolves and binds.
+    func bind(
+        _ query: Query, parameterTypes: [SQLType?] = [], in transaction: Transaction
+    ) async throws(SQLError) -> Bound {
+        let names = try QueryNames.references(of: query, context: context)
+        let resolved = try await resolver.resolve(names, in: transaction)
+        let bound = try Binder.bind(
+            query, snapshot: resolved.snapshot, context: context, parameterTypes: parameterTypes)
+        return Bound(query: bound, pinned: resolved.pinned)
+    }
+
+    /// Step 6: puts parameters in and optimizes.
+    func optimize(
+        _ bound: Bound, parameters: [Scalar] = [], trace: ((RuleTrace) -> Void)? = nil
+    ) throws(SQLError) -> LogicalPlan {
+        var plan = bound.query.plan
+        if !bound.query.parameterTypes.isEmpty {
+            guard parameters.count == bound.query.parameterTypes.count else {
+                throw SQLError(.undefinedParameter, "there is no parameter $\(parameters.count + 1)")
+            }
+            plan = try Binder.replaceParameters(in: plan, with: parameters)
+        }
+        return try Optimizer.optimize(plan, context, trace: trace)
+    }
+
+    /// Step 7: starts.
+    func start(_ plan: LogicalPlan) async throws(SQLError) -> any RunningQuery {
+        try await engine.runner(for: plan).start(plan, context)
+    }
+}

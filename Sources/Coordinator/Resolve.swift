@@ -1,0 +1,136 @@
+// Step 4 of a query's life: the names a statement uses to one CatalogSnapshot, each at one commit. Views add a round.
+import Catalogs
+import Columns
+import Diagnostics
+import Planner
+import Syntax
+
+/// Resolves the names of one statement.
+struct Resolver: Sendable {
+    let engine: Engine
+    /// The session's branch.
+    let branch: String
+    let searchPath: [String]
+    let context: PlanContext
+
+    /// Views inside views.
+    static let roundsMax = 64
+
+    /// What resolving found.
+    struct Result: Sendable {
+        var snapshot = CatalogSnapshot()
+        /// The commits that refs stood for, to pin them for the rest of the transaction.
+        var pinned: [Ref: CommitID]
+    }
+
+    /// Looks up all names of a query, and those of the views among them.
+    func resolve(_ names: QueryNames, in transaction: Transaction) async throws(SQLError) -> Result {
+        var result = Result(pinned: transaction.pinned)
+        var open = names.relations
+        var calls = names.fileCalls
+        var rounds = 0
+        while !open.isEmpty || !calls.isEmpty {
+            rounds += 1
+            guard rounds <= Resolver.roundsMax else {
+                throw SQLError(.statementTooComplex, "views are nested too deeply")
+            }
+            let fresh = open.filter { result.snapshot.relations[$0.reference] == nil }
+            var next: [(reference: CatalogSnapshot.Reference, position: Int)] = []
+            var nextCalls: [(call: CatalogSnapshot.FileCall, position: Int)] = []
+            for (reference, position) in fresh where result.snapshot.relations[reference] == nil {
+                let relation: Relation?
+                do {
+                    relation = try await self.relation(reference, transaction, &result.pinned)
+                } catch let error {
+                    throw error.at(position)
+                }
+                guard let relation else { continue }
+                result.snapshot.relations[reference] = relation
+                if case .view(let view) = relation {
+                    let query = try Parser.parseQuery(view.sql)
+                    let inner = try QueryNames.references(
+                        of: query, context: context, viewPath: view.searchPath, viewRef: reference.ref)
+                    next += inner.relations
+                    nextCalls += inner.fileCalls
+                }
+            }
+            for (call, position) in calls where result.snapshot.fileTables[call] == nil {
+                do {
+                    result.snapshot.fileTables[call] = try await engine.format.readParquet(
+                        call.paths, options: call.options)
+                } catch let error {
+                    throw error.at(position)
+                }
+            }
+            open = next
+            calls = nextCalls
+        }
+        return result
+    }
+
+    // MARK: - One name
+
+    private func relation(
+        _ reference: CatalogSnapshot.Reference, _ transaction: Transaction, _ pinned: inout [Ref: CommitID]
+    ) async throws(SQLError) -> Relation? {
+        let ref = try self.ref(of: reference)
+        let commit = try await commit(of: ref, &pinned)
+        // Changes of this transaction are seen on the branch they are made on.
+        let own = transaction.branch.map { ref == .branch($0) || ref == .named($0) } ?? false ? transaction : nil
+        let path = reference.schema.map { [$0] } ?? reference.searchPath ?? searchPath
+        for schema in path {
+            let name = TableName(schema: schema, name: reference.name)
+            guard let entry = try await entry(name, commit, own) else { continue }
+            switch entry {
+            case .view(let view): return .view(view)
+            case .external(let definition):
+                return .table(try await engine.format.open(definition, named: name))
+            }
+        }
+        return nil
+    }
+
+    /// Returns what a name stands for at a commit, with a transaction's own changes over it.
+    func entry(_ name: TableName, _ commit: CommitID, _ own: Transaction?) async throws(SQLError) -> Entry? {
+        if let changed = own?.changed(name) { return changed }
+        if let entry = try await engine.catalog.entries([name], at: commit)[name] { return entry }
+        guard let schema = try await schema(name.schema, commit, own), let location = schema.location else { return nil }
+        return try await engine.format.definition(of: name.name, under: location).map { .external($0) }
+    }
+
+    /// Returns a schema at a commit, with a transaction's own changes over it.
+    func schema(_ name: String, _ commit: CommitID, _ own: Transaction?) async throws(SQLError) -> SchemaDefinition? {
+        if let changed = own?.changedSchema(name) { return changed }
+        return try await engine.catalog.schema(name, at: commit)
+    }
+
+    /// `"lake@dev".s.t`, `t@dev`, or the session's branch.
+    private func ref(of reference: CatalogSnapshot.Reference) throws(SQLError) -> Ref {
+        guard let database = reference.database, database != engine.database else {
+            return sessionBased(reference.ref) ?? .named(branch)
+        }
+        for separator in ["@", "/"] where database.hasPrefix(engine.database + separator) {
+            return reference.ref ?? .named(String(database.dropFirst(engine.database.count + 1)))
+        }
+        let text = [reference.database, reference.schema, reference.name].compactMap { $0 }.joined(separator: ".")
+        throw SQLError(
+            .featureNotSupported, "cross-database references are not implemented: \"\(text)\"",
+            hint: "This database is \"\(engine.database)\"; \"\(engine.database)@branch\" names one of its branches.")
+    }
+
+    /// AT TIMESTAMP without a branch means the session's.
+    private func sessionBased(_ ref: Ref?) -> Ref? {
+        if case .time(let named, let microseconds)? = ref, named.isEmpty {
+            return .time(branch: branch, microseconds: microseconds)
+        }
+        return ref
+    }
+
+    /// Returns the commit of a ref, the same for the whole transaction.
+    func commit(of ref: Ref, _ pinned: inout [Ref: CommitID]) async throws(SQLError) -> CommitID {
+        if let known = pinned[ref] { return known }
+        let commit = try await engine.catalog.commit(of: ref)
+        pinned[ref] = commit
+        return commit
+    }
+}

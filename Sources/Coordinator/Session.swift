@@ -1,0 +1,347 @@
+// One client's session: settings, transaction, prepared statements and portals. What a statement does is in the
+// extensions by topic; queries take the way of QueryLife.
+import Catalogs
+public import Columns
+public import Diagnostics
+import Planner
+import Synchronization
+import Syntax
+
+/// A session. One connection's task calls it; `cancel` may come from elsewhere.
+public actor Session: SQLSession {
+    let engine: Engine
+    let user: String
+    let database: String
+    let processID: Int32
+    var settings: SessionSettings
+    /// nil between statements outside a block.
+    var transaction: Transaction?
+    var statements: [String: PreparedStatement] = [:]
+    var portals: [String: Portal] = [:]
+    var notices: [SQLNotice] = []
+    private var reportedBefore: [String: String] = [:]
+    private let clock: @Sendable () -> Int64
+    private let running = Mutex<(any RunningQuery)?>(nil)
+
+    /// Prepared statements of one session.
+    static let statementsMax = 10_000
+    /// Open portals of one session.
+    static let portalsMax = 10_000
+
+    /// A statement by name.
+    struct PreparedStatement: Sendable {
+        var name: String
+        var text: String
+        /// nil for an empty text.
+        var statement: Statement?
+        var declaredTypes: [SQLType?]
+        var parameterTypes: [SQLType]
+        var columns: [ResultColumn]?
+        /// The plan as bound when the statement was prepared, with the settings it was bound under.
+        var bound: QueryLife.Bound?
+        var generation: Int
+    }
+
+    /// A statement with its parameters.
+    struct Portal: Sendable {
+        var statement: PreparedStatement
+        var parameters: [Scalar]
+    }
+
+    init(engine: Engine, user: String, database: String, settings: SessionSettings, processID: Int32) {
+        self.engine = engine
+        self.user = user
+        self.database = database
+        self.settings = settings
+        self.processID = processID
+        clock = { SystemClock.microseconds() }
+    }
+
+    // MARK: - What planning needs
+
+    /// The branch of this session.
+    var branch: String { settings["branch"] }
+
+    /// Facts for planning and running one statement.
+    func planContext(isProfiled: Bool = false) -> PlanContext {
+        let now = clock()
+        let settings = self.settings
+        let zone = (try? SessionTimeZone.setting(settings["timezone"])) ?? .utc
+        let functions = SessionFacts.functions(
+            now: now, start: transaction?.isExplicit == true ? transactionTime ?? now : now, zone: zone, user: user,
+            database: database, settings: settings)
+        let rules = settings["disabled_rules"].split { $0 == "," || $0 == " " }.map(String.init)
+        return PlanContext(
+            functions: functions, disabledRules: Set(rules), threadsMax: Int(settings["threads"]),
+            memoryMaxBytes: Settings.bytes(settings["memory_limit"]), isProfiled: isProfiled)
+    }
+
+    /// When the open block began.
+    var transactionTime: Int64?
+
+    func life(isProfiled: Bool = false) -> QueryLife {
+        let context = planContext(isProfiled: isProfiled)
+        let resolver = Resolver(
+            engine: engine, branch: branch, searchPath: settings.searchPath, context: context)
+        return QueryLife(engine: engine, resolver: resolver, context: context)
+    }
+
+    /// The open transaction, or a fresh one for a single statement.
+    var currentTransaction: Transaction {
+        transaction
+            ?? Transaction(
+                isExplicit: false, isReadOnly: settings["default_transaction_read_only"] == "on", settings: settings)
+    }
+
+    // MARK: - SQLSession: simple queries
+
+    public func reportedParameters() -> [(name: String, value: String)] {
+        let values = settings.reported
+        for (name, value) in values { reportedBefore[name] = value }
+        return values
+    }
+
+    public func query(_ sql: String) throws(SQLError) -> any StatementSequence {
+        let parsed = try Parser.parse(sql)
+        // Several statements in one message are one transaction, unless they say otherwise.
+        if parsed.count > 1, transaction == nil {
+            transaction = currentTransaction
+            transactionTime = clock()
+        }
+        return SimpleQuery(session: self, statements: parsed)
+    }
+
+    // MARK: - SQLSession: extended queries
+
+    public func parse(_ name: String, sql: String, parameterTypes: [SQLType?]) async throws(SQLError) {
+        guard name.isEmpty || statements[name] == nil else {
+            throw SQLError(.duplicatePreparedStatement, "prepared statement \"\(name)\" already exists")
+        }
+        guard statements.count < Session.statementsMax else {
+            throw SQLError(.programLimitExceeded, "a session holds at most \(Session.statementsMax) prepared statements")
+        }
+        let parsed = try Parser.parse(sql)
+        guard parsed.count <= 1 else {
+            throw SQLError(.syntaxError, "cannot insert multiple commands into a prepared statement")
+        }
+        statements[name] = try await prepare(name, parsed.first?.statement, text: sql, parameterTypes)
+    }
+
+    func prepare(
+        _ name: String, _ statement: Statement?, text: String, _ types: [SQLType?]
+    ) async throws(SQLError) -> PreparedStatement {
+        var prepared = PreparedStatement(
+            name: name, text: text, statement: statement, declaredTypes: types, parameterTypes: [], columns: nil,
+            bound: nil, generation: settings.generation)
+        guard let statement else { return prepared }
+        try refuseIfFailed(statement)
+        switch statement {
+        case .query(let query):
+            let bound = try await life().bind(query, parameterTypes: types, in: currentTransaction)
+            prepared.bound = bound
+            prepared.parameterTypes = bound.query.parameterTypes
+            prepared.columns = bound.columns
+        default:
+            prepared.parameterTypes = types.map { $0 ?? .text }
+            prepared.columns = try await columns(of: statement)
+        }
+        return prepared
+    }
+
+    public func statement(_ name: String) throws(SQLError) -> StatementDescription {
+        guard let prepared = statements[name] else { throw Session.unknownStatement(name) }
+        let context = planContext().functions
+        return StatementDescription(
+            parameters: prepared.parameterTypes, columns: prepared.columns,
+            context: TextParseContext(now: context.transactionTime, timeZone: context.timeZone))
+    }
+
+    static func unknownStatement(_ name: String) -> SQLError {
+        name.isEmpty
+            ? SQLError(.invalidStatementName, "unnamed prepared statement does not exist")
+            : SQLError(.invalidStatementName, "prepared statement \"\(name)\" does not exist")
+    }
+
+    public func bind(_ portal: String, statement: String, parameters: [Scalar]) throws(SQLError) {
+        guard let prepared = statements[statement] else { throw Session.unknownStatement(statement) }
+        guard portal.isEmpty || portals[portal] == nil else {
+            throw SQLError(.duplicateCursor, "cursor \"\(portal)\" already exists")
+        }
+        guard portals.count < Session.portalsMax else {
+            throw SQLError(.programLimitExceeded, "a session holds at most \(Session.portalsMax) portals")
+        }
+        portals[portal] = Portal(statement: prepared, parameters: parameters)
+    }
+
+    public func portal(_ name: String) throws(SQLError) -> [ResultColumn]? {
+        guard let portal = portals[name] else { throw Session.unknownPortal(name) }
+        return portal.statement.columns
+    }
+
+    static func unknownPortal(_ name: String) -> SQLError {
+        SQLError(.invalidCursorName, "portal \"\(name)\" does not exist")
+    }
+
+    public func execute(_ name: String) async throws(SQLError) -> any ResultStream {
+        guard let portal = portals[name] else { throw Session.unknownPortal(name) }
+        return try await execute(portal.statement, portal.parameters)
+    }
+
+    func execute(
+        _ prepared: PreparedStatement, _ parameters: [Scalar]
+    ) async throws(SQLError) -> any ResultStream {
+        guard let statement = prepared.statement else { return FixedStream(StatementOutcome(.empty)) }
+        engine.counters.statements.add(1, ordering: .relaxed)
+        do {
+            guard case .query(let query) = statement else {
+                return try await run(statement, text: prepared.text, position: 0)
+            }
+            try refuseIfFailed(statement)
+            let life = life()
+            var bound = prepared.bound
+            // The plan bound at Parse holds as long as neither settings nor the branches it read have moved.
+            if let known = bound, prepared.generation == settings.generation, try await isCurrent(known) {
+                remember(known)
+            } else {
+                bound = try await life.bind(query, parameterTypes: prepared.parameterTypes, in: currentTransaction)
+                guard bound?.columns == prepared.columns else {
+                    throw SQLError(.featureNotSupported, "cached plan must not change result type")
+                }
+            }
+            guard let bound else { throw SQLError(.internalError, "a query without a plan") }
+            return try await start(bound, parameters, life)
+        } catch let error {
+            engine.counters.errors.add(1, ordering: .relaxed)
+            throw error
+        }
+    }
+
+    /// Whether the refs that a plan was bound at still stand for the same commits.
+    private func isCurrent(_ bound: QueryLife.Bound) async throws(SQLError) -> Bool {
+        // External tables are files that others write: only a plan without tables never ages.
+        guard bound.pinned.isEmpty else { return false }
+        return true
+    }
+
+    public func closeStatement(_ name: String) { statements[name] = nil }
+    public func closePortal(_ name: String) { portals[name] = nil }
+
+    // MARK: - SQLSession: cycles
+
+    public func fail(_ error: SQLError) { transaction?.isFailed = true }
+
+    public func finishCycle() async -> CycleReport {
+        var problem: SQLError?
+        if let open = transaction, !open.isExplicit {
+            do {
+                if open.isFailed { rollback() } else { try await commit() }
+            } catch let error {
+                problem = error
+                rollback()
+            }
+        }
+        let status: TransactionStatus =
+            switch transaction {
+            case nil: .idle
+            case .some(let open): open.isFailed ? .failed : .active
+            }
+        if status == .idle { portals = [:] }
+        return CycleReport(
+            status: status, error: problem, notices: takeNotices(), parameterChanges: parameterChanges())
+    }
+
+    public nonisolated func cancel() {
+        running.withLock { $0 }?.cancel(SQLError(.queryCanceled, "canceling statement due to user request"))
+    }
+
+    public func close() {
+        cancel()
+        rollback()
+        statements = [:]
+        portals = [:]
+    }
+
+    // MARK: - Running
+
+    /// Starts a bound query.
+    func start(
+        _ bound: QueryLife.Bound, _ parameters: [Scalar], _ life: QueryLife
+    ) async throws(SQLError) -> any ResultStream {
+        remember(bound)
+        let plan = try life.optimize(bound, parameters: parameters)
+        let query = try await life.start(plan)
+        setRunning(query)
+        let counters = engine.counters
+        return QueryStream(
+            columns: bound.columns, timeZone: life.context.functions.timeZone, running: query,
+            timeoutMilliseconds: Int(settings["statement_timeout"]) ?? 0
+        ) { [weak self] error in
+            if error != nil { counters.errors.add(1, ordering: .relaxed) }
+            self?.clearRunning()
+        }
+    }
+
+    nonisolated func setRunning(_ query: any RunningQuery) { running.withLock { $0 = query } }
+    nonisolated func clearRunning() { running.withLock { $0 = nil } }
+
+    /// Keeps the commits that a statement saw for the rest of the transaction.
+    func remember(_ bound: QueryLife.Bound) {
+        transaction?.pinned.merge(bound.pinned) { first, _ in first }
+    }
+
+    /// In a failed block only the end of it is taken.
+    func refuseIfFailed(_ statement: Statement) throws(SQLError) {
+        guard transaction?.isFailed == true else { return }
+        switch statement {
+        case .transaction(.commit), .transaction(.rollback), .transaction(.rollbackTo): return
+        default:
+            throw SQLError(
+                .inFailedTransaction,
+                "current transaction is aborted, commands ignored until end of transaction block")
+        }
+    }
+
+    func takeNotices() -> [SQLNotice] {
+        defer { notices = [] }
+        return notices
+    }
+
+    /// Reported settings whose values the client does not know yet.
+    func parameterChanges() -> [(name: String, value: String)] {
+        var changes: [(name: String, value: String)] = []
+        for (name, value) in settings.reported where reportedBefore[name] != value {
+            reportedBefore[name] = value
+            changes.append((name, value))
+        }
+        return changes
+    }
+
+    /// How a statement without rows ends.
+    func done(_ tag: String) -> any ResultStream {
+        FixedStream(
+            StatementOutcome(.done(tag), notices: takeNotices(), parameterChanges: parameterChanges()))
+    }
+}
+
+/// The statements of one Query message.
+private actor SimpleQuery: StatementSequence {
+    private let session: Session
+    private let statements: [ParsedStatement]
+    private var index = 0
+
+    init(session: Session, statements: [ParsedStatement]) {
+        self.session = session
+        self.statements = statements
+    }
+
+    func next() async throws(SQLError) -> (any ResultStream)? {
+        if statements.isEmpty {
+            defer { index = 1 }
+            return index == 0 ? FixedStream(StatementOutcome(.empty)) : nil
+        }
+        guard index < statements.count else { return nil }
+        let statement = statements[index]
+        index += 1
+        return try await session.runSimple(statement)
+    }
+}

@@ -1,0 +1,323 @@
+// What each kind of statement does: queries go their way, the others are done here and in DataDefinition and Branching.
+import Catalogs
+import Columns
+import Diagnostics
+import Functions
+import Planner
+import Syntax
+
+extension Session {
+    /// Runs a statement of a simple query.
+    func runSimple(_ parsed: ParsedStatement) async throws(SQLError) -> any ResultStream {
+        engine.counters.statements.add(1, ordering: .relaxed)
+        do {
+            return try await run(parsed.statement, text: parsed.text, position: parsed.offset)
+        } catch let error {
+            engine.counters.errors.add(1, ordering: .relaxed)
+            throw error
+        }
+    }
+
+    /// Runs a statement. `position` is where its text begins.
+    func run(_ statement: Statement, text: String, position: Int) async throws(SQLError) -> any ResultStream {
+        try refuseIfFailed(statement)
+        switch statement {
+        case .query(let query):
+            let life = life()
+            return try await start(try await life.bind(query, in: currentTransaction), [], life)
+        case .explain(let explain): return try await self.explain(explain)
+        case .createSchema(let create): return try await createSchema(create, text)
+        case .createView(let create): return try await createView(create, text)
+        case .createExternalTable(let create): return try await createExternalTable(create, text)
+        case .drop(let drop): return try await self.drop(drop, text)
+        case .createRef(let create): return try await createRef(create)
+        case .dropRef(let kind, let name, let ifExists): return try await dropRef(kind, name, ifExists)
+        case .useBranch(let name):
+            try await setBranch(name.value, isLocal: false)
+            return done("SET")
+        case .show(let show): return try await self.show(show)
+        case .set(let set):
+            try await self.set(set)
+            return done("SET")
+        case .reset(let name):
+            if let name { try settings.reset(name.value) } else { settings.resetAll() }
+            return done("RESET")
+        case .discard(let what): return try discard(what)
+        case .transaction(let command): return try await transactionCommand(command)
+        case .prepare(let name, let types, let inner, let text):
+            return try await prepareStatement(name, types, inner, text)
+        case .execute(let name, let arguments): return try await executeStatement(name, arguments)
+        case .deallocate(let name):
+            guard let name else {
+                statements = [:]
+                return done("DEALLOCATE ALL")
+            }
+            guard statements.removeValue(forKey: name.value) != nil else { throw Session.unknownStatement(name.value) }
+            return done("DEALLOCATE")
+        case .notification(let word): return done(word)
+        case .describe(let name): return try await describe(name)
+        case .unsupported(let name, let position):
+            throw SQLError(.featureNotSupported, "\(name) is not supported yet", position: position)
+        }
+    }
+
+    /// The columns of a statement that is not a query, for Describe: nil when it returns no rows.
+    func columns(of statement: Statement) async throws(SQLError) -> [ResultColumn]? {
+        switch statement {
+        case .query(let query): return try await life().bind(query, in: currentTransaction).columns
+        case .explain: return Session.explainColumns
+        case .show(let show): return try showColumns(show)
+        case .describe: return Session.describeColumns
+        case .execute(let name, _): return statements[name.value]?.columns
+        default: return nil
+        }
+    }
+
+    // MARK: - Settings
+
+    func set(_ set: Statement.SetVariable) async throws(SQLError) {
+        let isLocal = set.scope == .local
+        if isLocal, transaction?.isExplicit != true {
+            notices.append(
+                SQLNotice(
+                    .warning,
+                    SQLError(SQLState("25P01"), "SET LOCAL can only be used in transaction blocks")))
+            return
+        }
+        do {
+            if set.name.value == "transaction" {
+                guard case .text(let mode)? = set.values.first else { return }
+                transaction?.isReadOnly = mode == "read only"
+                return
+            }
+            var words: [String] = []
+            for value in set.values {
+                switch value {
+                case .text(let text), .number(let text): words.append(text)
+                case .defaultValue:
+                    try settings.reset(set.name.value)
+                    return
+                }
+            }
+            let value = words.joined(separator: ", ")
+            if set.name.value == "branch" {
+                try await setBranch(value, isLocal: isLocal)
+            } else if set.name.value == "search_path" {
+                let quoted = words.map { $0.contains(",") || $0 != $0.lowercased() ? "\"\($0)\"" : $0 }
+                try settings.set("search_path", quoted.joined(separator: ", "), isLocal: isLocal)
+            } else {
+                try settings.set(set.name.value, value, isLocal: isLocal)
+            }
+        } catch let error {
+            throw error.at(set.name.position)
+        }
+    }
+
+    /// Changes the session's branch, which must exist.
+    func setBranch(_ name: String, isLocal: Bool) async throws(SQLError) {
+        _ = try await engine.catalog.commit(of: .named(name))
+        try settings.set("branch", name, isLocal: isLocal)
+    }
+
+    private func discard(_ what: String) throws(SQLError) -> any ResultStream {
+        switch what {
+        case "all":
+            guard transaction?.isExplicit != true else {
+                throw SQLError(.activeTransaction, "DISCARD ALL cannot run inside a transaction block")
+            }
+            settings.resetAll()
+            statements = [:]
+            portals = [:]
+        case "plans", "sequences", "temp", "temporary": break
+        default: throw SQLError(.syntaxError, "syntax error at or near \"\(what)\"")
+        }
+        return done("DISCARD \(what.uppercased())")
+    }
+
+    // MARK: - Transactions
+
+    private func transactionCommand(
+        _ command: Statement.TransactionCommand
+    ) async throws(SQLError) -> any ResultStream {
+        switch command {
+        case .begin(let readOnly):
+            if transaction?.isExplicit == true {
+                notices.append(
+                    SQLNotice(.warning, SQLError(.activeTransaction, "there is already a transaction in progress")))
+                return done("BEGIN")
+            }
+            var begun = currentTransaction
+            begun.isExplicit = true
+            if let readOnly { begun.isReadOnly = readOnly }
+            transaction = begun
+            transactionTime = planContext().functions.statementTime
+            return done("BEGIN")
+        case .commit:
+            guard let open = transaction, open.isExplicit else {
+                warnNoTransaction()
+                return done("COMMIT")
+            }
+            if open.isFailed {
+                rollback()
+                return done("ROLLBACK")
+            }
+            try await commit()
+            return done("COMMIT")
+        case .rollback:
+            if transaction?.isExplicit != true { warnNoTransaction() }
+            rollback()
+            return done("ROLLBACK")
+        case .savepoint(let name):
+            try requireBlock("SAVEPOINT")
+            try transaction?.savepoint(name.value)
+            return done("SAVEPOINT")
+        case .release(let name):
+            try requireBlock("RELEASE SAVEPOINT")
+            try transaction?.release(name.value)
+            return done("RELEASE")
+        case .rollbackTo(let name):
+            try requireBlock("ROLLBACK TO SAVEPOINT")
+            try transaction?.rollback(to: name.value)
+            return done("ROLLBACK")
+        }
+    }
+
+    private func warnNoTransaction() {
+        notices.append(SQLNotice(.warning, SQLError(.noActiveTransaction, "there is no transaction in progress")))
+    }
+
+    private func requireBlock(_ what: String) throws(SQLError) {
+        guard transaction?.isExplicit == true else {
+            throw SQLError(.noActiveTransaction, "\(what) can only be used in transaction blocks")
+        }
+    }
+
+    /// Makes the transaction's changes one commit.
+    func commit() async throws(SQLError) {
+        guard let open = transaction else { return }
+        if let branch = open.branch, !open.changes.isEmpty {
+            let head = open.pinned[.named(branch)] ?? open.pinned[.branch(branch)]
+            do {
+                guard let head else { throw SQLError(.internalError, "a transaction without a commit to stand on") }
+                _ = try await engine.catalog.commit(
+                    open.changes, to: branch, expecting: head,
+                    note: CommitNote(author: user, message: Session.message(open.changes)))
+            } catch let error {
+                rollback()
+                throw error
+            }
+        }
+        settings.endTransaction()
+        transaction = nil
+    }
+
+    /// Forgets the transaction's changes; settings go back to what they were.
+    func rollback() {
+        if let open = transaction, open.isExplicit || open.isFailed { settings = open.settingsBefore }
+        settings.endTransaction()
+        transaction = nil
+    }
+
+    private static func message(_ changes: [Change]) -> String {
+        let names = changes.map { change in
+            switch change {
+            case .putSchema(let schema): "schema \(schema.name)"
+            case .dropSchema(let name): "drop schema \(name)"
+            case .put(let name, _): "\(name)"
+            case .drop(let name): "drop \(name)"
+            }
+        }
+        let shown = names.prefix(5).joined(separator: ", ")
+        return names.count > 5 ? "Change \(shown) and \(names.count - 5) more" : "Change \(shown)"
+    }
+
+    // MARK: - PREPARE and EXECUTE
+
+    private func prepareStatement(
+        _ name: Identifier, _ typeNames: [TypeName], _ inner: Statement, _ text: String
+    ) async throws(SQLError) -> any ResultStream {
+        guard statements[name.value] == nil else {
+            throw SQLError(.duplicatePreparedStatement, "prepared statement \"\(name.value)\" already exists")
+        }
+        var types: [SQLType?] = []
+        for typeName in typeNames { types.append(try TypeNames.type(typeName)) }
+        statements[name.value] = try await prepare(name.value, inner, text: text, types)
+        return done("PREPARE")
+    }
+
+    private func executeStatement(
+        _ name: Identifier, _ arguments: [Expression]
+    ) async throws(SQLError) -> any ResultStream {
+        guard let prepared = statements[name.value] else { throw Session.unknownStatement(name.value) }
+        guard arguments.count == prepared.parameterTypes.count else {
+            throw SQLError(
+                .syntaxError, "wrong number of parameters for prepared statement \"\(name.value)\"",
+                detail: "Expected \(prepared.parameterTypes.count) parameters but got \(arguments.count).",
+                position: name.position)
+        }
+        var values: [Scalar] = []
+        let context = planContext()
+        for (argument, type) in zip(arguments, prepared.parameterTypes) {
+            values.append(try Binder.value(of: argument, as: type, context: context))
+        }
+        return try await execute(prepared, values)
+    }
+
+    // MARK: - SHOW and DESCRIBE
+
+    func showColumns(_ show: Statement.Show) throws(SQLError) -> [ResultColumn] {
+        switch show {
+        case .variable(let name): [ResultColumn(try Settings.find(name.value).name, .text)]
+        case .all: [ResultColumn("name", .text), ResultColumn("setting", .text), ResultColumn("description", .text)]
+        case .branches, .tags:
+            [ResultColumn("name", .text), ResultColumn("commit", .text), ResultColumn("created_at", .timestamptz)]
+        case .schemas: [ResultColumn("schema", .text), ResultColumn("location", .text)]
+        case .tables: [ResultColumn("schema", .text), ResultColumn("name", .text), ResultColumn("kind", .text)]
+        case .log:
+            [
+                ResultColumn("commit", .text), ResultColumn("committed_at", .timestamptz),
+                ResultColumn("author", .text), ResultColumn("message", .text),
+            ]
+        }
+    }
+
+    private func show(_ show: Statement.Show) async throws(SQLError) -> any ResultStream {
+        let columns = try showColumns(show)
+        var rows: [[Scalar]] = []
+        switch show {
+        case .variable(let name):
+            do {
+                rows = [[.text(try settings.value(name.value))]]
+            } catch let error {
+                throw error.at(name.position)
+            }
+        case .all:
+            rows = Settings.all.map { [.text($0.name), .text(settings[$0.name]), .text($0.summary)] }
+        case .branches, .tags, .log: rows = try await refRows(show)
+        case .schemas:
+            for schema in try await engine.catalog.schemas(at: try await head()) {
+                rows.append([.text(schema.name), schema.location.map(Scalar.text) ?? .null(.text)])
+            }
+        case .tables(let schema): rows = try await tableRows(schema)
+        }
+        return FixedStream(columns, rows, tag: .rows("SHOW"), timeZone: planContext().functions.timeZone)
+    }
+
+    static let describeColumns = [
+        ResultColumn("column", .text), ResultColumn("type", .text), ResultColumn("nullable", .boolean),
+    ]
+
+    private func describe(_ name: QualifiedName) async throws(SQLError) -> any ResultStream {
+        let life = life()
+        let star = Expression(.star(Expression.Star()), position: name.position)
+        let table = TableExpression(.table(name, version: nil, alias: nil), position: name.position)
+        let query = Query(
+            body: .select(Select(items: [SelectItem(value: star)], from: [table], position: name.position)),
+            position: name.position)
+        let bound = try await life.bind(query, in: currentTransaction)
+        let rows: [[Scalar]] = bound.query.plan.columns.map {
+            [.text($0.name), .text($0.type.name), .boolean($0.isNullable)]
+        }
+        return FixedStream(Session.describeColumns, rows, tag: .rows("DESCRIBE"))
+    }
+}
