@@ -20,7 +20,7 @@ extension Session {
             notices.append(SQLNotice(.notice, SQLError(.duplicateObject, text)))
             return done(tag)
         }
-        do {
+        do throws(SQLError) {
             let commit = try await engine.catalog.commit(of: try await source(create))
             if exists, create.orReplace { try await engine.catalog.drop(kind, name) }
             try await engine.catalog.create(kind, name, at: commit)
@@ -66,7 +66,7 @@ extension Session {
                 .objectInUse, "cannot drop branch \"\(name.value)\"", detail: "This session is on it.",
                 position: name.position)
         }
-        do {
+        do throws(SQLError) {
             try await engine.catalog.drop(named, name.value)
         } catch let error {
             throw error.at(name.position)

@@ -113,7 +113,7 @@ extension Session {
             format: create.format, location: create.location, columns: try fields(create.columns),
             partitionColumns: try fields(create.partitionColumns), options: create.options)
         // Opened once: a location without files, or with files of another kind, is known now.
-        do {
+        do throws(SQLError) {
             _ = try await engine.format.open(definition, named: name)
         } catch let error {
             throw error.at(create.name.position)

@@ -1,6 +1,6 @@
 // What all sessions share: the catalog, the table format, the runner, the users. Made once by the executable.
 public import Catalogs
-import Diagnostics
+public import Diagnostics
 public import Planner
 import Synchronization
 

@@ -3,6 +3,7 @@
 import Catalogs
 public import Columns
 public import Diagnostics
+import Functions
 import Planner
 import Synchronization
 import Syntax
@@ -192,7 +193,7 @@ public actor Session: SQLSession {
     ) async throws(SQLError) -> any ResultStream {
         guard let statement = prepared.statement else { return FixedStream(StatementOutcome(.empty)) }
         engine.counters.statements.add(1, ordering: .relaxed)
-        do {
+        do throws(SQLError) {
             guard case .query(let query) = statement else {
                 return try await run(statement, text: prepared.text, position: 0)
             }

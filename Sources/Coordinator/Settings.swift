@@ -1,6 +1,6 @@
 // Every setting: name, default, what values it takes, one sentence. SET, SHOW, startup options and docs read this list.
 import Columns
-public import Diagnostics
+import Diagnostics
 
 /// A setting of a session.
 public struct Setting: Sendable {

@@ -4,13 +4,14 @@ import Columns
 import Diagnostics
 import Functions
 import Planner
+import Synchronization
 import Syntax
 
 extension Session {
     /// Runs a statement of a simple query.
     func runSimple(_ parsed: ParsedStatement) async throws(SQLError) -> any ResultStream {
         engine.counters.statements.add(1, ordering: .relaxed)
-        do {
+        do throws(SQLError) {
             return try await run(parsed.statement, text: parsed.text, position: parsed.offset)
         } catch let error {
             engine.counters.errors.add(1, ordering: .relaxed)
@@ -84,7 +85,7 @@ extension Session {
                     SQLError(SQLState("25P01"), "SET LOCAL can only be used in transaction blocks")))
             return
         }
-        do {
+        do throws(SQLError) {
             if set.name.value == "transaction" {
                 guard case .text(let mode)? = set.values.first else { return }
                 transaction?.isReadOnly = mode == "read only"
@@ -197,7 +198,7 @@ extension Session {
         guard let open = transaction else { return }
         if let branch = open.branch, !open.changes.isEmpty {
             let head = open.pinned[.named(branch)] ?? open.pinned[.branch(branch)]
-            do {
+            do throws(SQLError) {
                 guard let head else { throw SQLError(.internalError, "a transaction without a commit to stand on") }
                 _ = try await engine.catalog.commit(
                     open.changes, to: branch, expecting: head,
@@ -286,7 +287,7 @@ extension Session {
         var rows: [[Scalar]] = []
         switch show {
         case .variable(let name):
-            do {
+            do throws(SQLError) {
                 rows = [[.text(try settings.value(name.value))]]
             } catch let error {
                 throw error.at(name.position)
