@@ -188,7 +188,9 @@ public enum TextForm {
         }
     }
 
-    public static func append(int value: Int64, to out: inout [UInt8]) { append(to: &out) { write(int: value, to: $0) } }
+    public static func append(int value: Int64, to out: inout [UInt8]) {
+        append(to: &out) { write(int: value, to: $0) }
+    }
     public static func append(double value: Double, to out: inout [UInt8]) {
         append(to: &out) { write(double: value, to: $0) }
     }
@@ -315,7 +317,8 @@ public enum TextForm {
             }
         }
         if !needsQuotes, out.count - start == 4 {
-            needsQuotes = out[start] | 32 == 110 && out[start + 1] | 32 == 117 && out[start + 2] | 32 == 108
+            needsQuotes =
+                out[start] | 32 == 110 && out[start + 1] | 32 == 117 && out[start + 2] | 32 == 108
                 && out[start + 3] | 32 == 108
         }
         guard needsQuotes else { return }

@@ -107,7 +107,9 @@ private struct Shortest {
     }
 
     /// The fewest digits of those closest to the value that read back as it and lie within the float's bounds.
-    static func exactly<T: BinaryFloatingPoint & LosslessStringConvertible>(_ value: T, _ significand: UInt64) -> Shortest {
+    static func exactly<T: BinaryFloatingPoint & LosslessStringConvertible>(_ value: T, _ significand: UInt64)
+        -> Shortest
+    {
         var found = Shortest("0")
         for count in 1...17 {
             var room = [CChar](repeating: 0, count: 40)

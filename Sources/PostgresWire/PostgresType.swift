@@ -1,0 +1,116 @@
+// SQL types as the wire names them: OIDs, lengths and modifiers of PostgreSQL's pg_type.
+public import Columns
+public import Diagnostics
+
+/// The catalog numbers of types.
+public enum PostgresType {
+    public static let name: UInt32 = 19
+    public static let char: UInt32 = 18
+    public static let oid: UInt32 = 26
+
+    /// OID of every type with an array type; the element's modifiers do not count.
+    private static let table: [(type: SQLType, oid: UInt32, array: UInt32, length: Int16)] = [
+        (.boolean, 16, 1000, 1),
+        (.bytea, 17, 1001, -1),
+        (.int8, 20, 1016, 8),
+        (.int2, 21, 1005, 2),
+        (.int4, 23, 1007, 4),
+        (.text, 25, 1009, -1),
+        (.float4, 700, 1021, 4),
+        (.float8, 701, 1022, 8),
+        (.char(1), 1042, 1014, -1),
+        (.varchar(nil), 1043, 1015, -1),
+        (.date, 1082, 1182, 4),
+        (.time, 1083, 1183, 8),
+        (.timestamp, 1114, 1115, 8),
+        (.timestamptz, 1184, 1185, 8),
+        (.interval, 1186, 1187, 16),
+        (.numeric, 1700, 1231, -1),
+        (.uuid, 2950, 2951, 16),
+    ]
+
+    /// Types that have no type of their own here and travel as another: OID to that type and its byte length.
+    private static let aliases: [UInt32: (type: SQLType, length: Int16)] = [
+        18: (.text, 1),  // "char"
+        19: (.text, 64),  // name
+        24: (.text, 4),  // regproc
+        26: (.int8, 4),  // oid
+        28: (.int8, 4),  // xid
+        114: (.text, -1),  // json
+        142: (.text, -1),  // xml
+        194: (.text, -1),  // pg_node_tree
+        2202: (.text, 4),  // regprocedure
+        2205: (.text, 4),  // regclass
+        2206: (.text, 4),  // regtype
+        2278: (.text, 4),  // void
+        3802: (.text, -1),  // jsonb
+        4089: (.text, 4),  // regnamespace
+        4096: (.text, 4),  // regrole
+        1000: (.array(.boolean), -1),
+        1002: (.array(.text), -1),  // "char"[]
+        1003: (.array(.text), -1),  // name[]
+        1028: (.array(.int8), -1),  // oid[]
+        2210: (.array(.text), -1),  // regclass[]
+        22: (.array(.int2), -1),  // int2vector
+        30: (.array(.int8), -1),  // oidvector
+    ]
+
+    private static func base(_ type: SQLType) -> SQLType {
+        switch type {
+        case .unknown: .text
+        case .decimal: .numeric
+        case .varchar: .varchar(nil)
+        case .char: .char(1)
+        case .array(let element): base(element)
+        case .boolean, .int2, .int4, .int8, .float4, .float8, .numeric, .text, .bytea, .date, .time, .timestamp,
+            .timestamptz, .interval, .uuid:
+            type
+        }
+    }
+
+    /// The OID that announces a type. Arrays of arrays have the OID of the innermost element's array.
+    public static func oid(_ type: SQLType) -> UInt32 {
+        let base = base(type)
+        guard let row = table.first(where: { $0.type == base }) else { return 25 }
+        if case .array = type { return row.array }
+        return row.oid
+    }
+
+    /// The OID of the elements of an array.
+    static func elementOID(_ type: SQLType) -> UInt32 { oid(base(type)) }
+
+    /// typlen: bytes of a value, -1 when they vary.
+    public static func length(_ oid: UInt32) -> Int16 {
+        table.first { $0.oid == oid }?.length ?? aliases[oid]?.length ?? -1
+    }
+
+    /// atttypmod: precision and scale, or length.
+    public static func modifier(_ type: SQLType) -> Int32 {
+        switch type {
+        case .decimal(let precision, let scale): Int32(precision << 16 | scale) + 4
+        case .varchar(.some(let length)), .char(let length): Int32(clamping: length + 4)
+        case .array(let element): modifier(element)
+        case .unknown, .boolean, .int2, .int4, .int8, .float4, .float8, .numeric, .text, .varchar(nil), .bytea, .date,
+            .time, .timestamp, .timestamptz, .interval, .uuid:
+            -1
+        }
+    }
+
+    /// The type of a parameter that a client declares; nil when it leaves it open.
+    public static func type(_ oid: UInt32) throws(SQLError) -> SQLType? {
+        if oid == 0 || oid == 705 { return nil }
+        // A bpchar parameter has no length: text takes every string.
+        if oid == 1042 { return .text }
+        if oid == 1014 { return .array(.text) }
+        if let row = table.first(where: { $0.oid == oid }) { return row.type }
+        if let row = table.first(where: { $0.array == oid }) { return .array(row.type) }
+        if let alias = aliases[oid] { return alias.type }
+        throw SQLError(.undefinedObject, "type with OID \(oid) does not exist")
+    }
+
+    /// Whether a type of integers travels in four bytes in binary format: oid and its kin.
+    static func isFourByteAlias(_ oid: UInt32?) -> Bool {
+        guard let oid, let alias = aliases[oid] else { return false }
+        return alias.length == 4
+    }
+}
