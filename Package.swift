@@ -89,6 +89,7 @@ let package = Package(
         suite("SyntaxTests", ["Syntax", "Diagnostics"]),
         suite("VersionsTests", ["Versions", "Catalogs", "Columns", "Diagnostics"]),
         suite("WireTests", ["PostgresWire", "Columns", "Diagnostics"]),
+        suite("HiveTests", ["Hive", "Catalogs", "Formats", "Storage", "Columns", "Diagnostics"]),
     ],
     swiftLanguageModes: [.v6]
 )

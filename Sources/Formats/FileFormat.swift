@@ -96,6 +96,8 @@ public struct FileScan: Sendable {
     /// Rows wanted at most.
     public var limit: Int?
     public var metrics: ScanMetrics
+    /// Whether this scan counts as an opened file: one of several scans of a file does.
+    public var isFileCounted = true
 
     public init(
         _ footer: FileFooter, in store: any ObjectStore, columns: [FileColumn], rowGroups: [Int]? = nil,

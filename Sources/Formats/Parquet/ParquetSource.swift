@@ -40,7 +40,7 @@ public final class ParquetSource: BatchSource {
     /// Starts the requests of the first row group without waiting for them.
     public func open() throws(SQLError) {
         guard nextGroup == 0, ahead == nil else { return }
-        scan.metrics.add(.filesOpened)
+        if scan.isFileCounted { scan.metrics.add(.filesOpened) }
         if contents.policy.isEager { ahead = try prepare() }
     }
 

@@ -1,0 +1,63 @@
+"""Makes small Hive layouts with what goes wrong in real ones.
+
+Run: python3 Fixtures/hive/make.py (needs PyPI pyarrow). Writes folders beside itself.
+"""
+import pathlib
+import shutil
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+HERE = pathlib.Path(__file__).parent
+
+
+def write(path: str, columns: dict, **options) -> None:
+    place = HERE / path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), place, **options)
+
+
+def text(path: str, content: str) -> None:
+    place = HERE / path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(content)
+
+
+def main() -> None:
+    for folder in HERE.iterdir():
+        if folder.is_dir():
+            shutil.rmtree(folder)
+    # Columns that come, go, widen and change case.
+    write("drift/a.parquet", {"id": pa.array([1, 2], pa.int32()), "name": ["one", "two"]})
+    write("drift/b.parquet", {"id": pa.array([3], pa.int64()), "extra": pa.array([1.5], pa.float64())})
+    write("drift/c.parquet", {"ID": pa.array([4], pa.int16()), "Name": ["four"], "extra": pa.array([None], pa.float32())})
+    # Types that do not go together.
+    write("clash/a.parquet", {"v": pa.array([1], pa.int32())})
+    write("clash/b.parquet", {"v": ["x"]})
+    # Encoded values, NULL, and what writers leave behind.
+    for name, value in [("DE", 1), ("a%2Fb", 2), ("Z%C3%BCrich", 3), ("__HIVE_DEFAULT_PARTITION__", 4), ("50%25", 5)]:
+        write(f"encoded/city={name}/part-0.parquet", {"v": pa.array([value], pa.int64())})
+    text("encoded/_SUCCESS", "")
+    text("encoded/city=DE/.part-0.parquet.crc", "crc")
+    text("encoded/city=DE/_metadata", "metadata")
+    text("encoded/city=DE/empty.parquet", "")
+    text("encoded/city=DE/notes.txt", "not Parquet")
+    write("encoded/_temporary/city=DE/part-1.parquet", {"v": pa.array([99], pa.int64())})
+    # A damaged file, and days as dates.
+    for day in range(1, 4):
+        write(f"damaged/day=2026-01-{day:02}/part-0.parquet", {"v": pa.array([day], pa.int64())})
+    text("damaged/day=2026-01-02/part-0.parquet", "PAR1 this is not a Parquet file PAR1")
+    # Keys at different depths; a key that is in the files too.
+    write("mixed/a=1/x.parquet", {"v": [1]})
+    write("mixed/a=2/b=1/x.parquet", {"v": [2]})
+    write("both/v=7/x.parquet", {"v": pa.array([1], pa.int32()), "w": ["kept"]})
+    # Row groups that are read in parts.
+    write(
+        "groups/big.parquet", {"n": pa.array(range(200_000), pa.int32())}, row_group_size=50_000, use_dictionary=False,
+        column_encoding={"n": "DELTA_BINARY_PACKED"}, compression="zstd")
+    (HERE / "empty").mkdir()
+    text("empty/_SUCCESS", "")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+// Where the files of a table are: one file, or all that match below a folder; and what their paths say.
+
+import Columns
+import Diagnostics
+import Storage
+
+/// One location of a table.
+enum FilePlace: Sendable {
+    /// Exactly this file.
+    case file(ObjectPath)
+    /// All data files below a folder (`isFolder`), or those that match a pattern.
+    case tree(Glob, isFolder: Bool)
+
+    /// All data files below a folder.
+    static func folder(_ path: ObjectPath) throws(SQLError) -> FilePlace {
+        let text = Glob.escaped(path.text)
+        return .tree(try Glob(text.hasSuffix("/") ? text : text + "/"), isFolder: true)
+    }
+
+    /// The folder that holds everything.
+    var root: ObjectPath {
+        switch self {
+        case .file(let path): path.parent
+        case .tree(let glob, _): glob.literalPrefix
+        }
+    }
+
+    /// What a location stands for; asks the store whether a name without wildcards is a file or a folder.
+    static func find(
+        _ text: String, in store: any ObjectStore, _ metrics: StoreMetrics
+    ) async throws(SQLError) -> FilePlace {
+        let glob = try Glob(text)
+        if glob.hasWildcards { return .tree(glob, isFolder: text.hasSuffix("/")) }
+        let path = glob.literalPrefix
+        if text.hasSuffix("/") || (path.scheme == .s3 && path.key.isEmpty) { return try folder(path) }
+        if !PartitionPath.isNamedAsFile(path.name) {
+            let children = try await store.listChildren(path, metrics: metrics)
+            if !children.folders.isEmpty || !children.objects.isEmpty { return try folder(path) }
+        }
+        do throws(SQLError) {
+            return .file(try await store.head(path, metrics: metrics).path)
+        } catch {
+            // A folder is no object, and says so.
+            guard error.state == .undefinedFile else { throw error }
+            return try folder(path)
+        }
+    }
+
+    /// Whether an object below the root belongs to the table.
+    func holds(_ object: ObjectInfo) -> Bool {
+        guard case .tree(let glob, let isFolder) = self else { return true }
+        guard object.sizeBytes > 0, !PartitionPath.isHiddenFile(object.path.name),
+            !isFolder || PartitionPath.isDataFile(object.path.name), glob.matches(object.path),
+            let rest = object.path.relative(to: glob.literalPrefix)
+        else { return false }
+        return !rest.split(separator: "/").dropLast().contains { PartitionPath.isHiddenFolder($0) }
+    }
+
+    /// Whether files of the table can be below a child folder.
+    func leads(to folder: ObjectPath) -> Bool {
+        guard case .tree(let glob, _) = self else { return false }
+        return !PartitionPath.isHiddenFolder(folder.name) && glob.matchesFolderPrefix(folder)
+    }
+}
+
+/// Reads partition values from paths.
+struct KeyReader: Sendable {
+    /// The partition keys with their types.
+    let keys: [Field]
+    /// Whether folders above the location count too, as they do for read_parquet.
+    let isWholePath: Bool
+
+    /// The pairs in a folder's path.
+    func pairs(of folder: ObjectPath, in place: FilePlace) -> [PartitionPair] {
+        KeyReader.pairs(of: folder, below: isWholePath ? nil : place.root)
+    }
+
+    static func pairs(of folder: ObjectPath, below root: ObjectPath?) -> [PartitionPair] {
+        if folder == root { return [] }
+        let path = root.flatMap { folder.relative(to: $0) } ?? folder.key[...]
+        return path.split(separator: "/").compactMap { PartitionPair(folder: $0) }
+    }
+
+    /// One value for each key, from the path of a file's folder.
+    func values(of folder: ObjectPath, in place: FilePlace) throws(SQLError) -> [Scalar] {
+        if keys.isEmpty { return [] }
+        var values: [Scalar?] = Array(repeating: nil, count: keys.count)
+        for pair in pairs(of: folder, in: place) {
+            guard let key = keys.position(of: pair.key) else { continue }
+            values[key] = try PartitionPath.scalar(pair.value, of: keys[key], in: folder)
+        }
+        var result: [Scalar] = []
+        for (key, value) in zip(keys, values) {
+            guard let value else {
+                throw SQLError(
+                    SQLState("42P17"), "files in \"\(folder)\" have no value for the partition key \"\(key.name)\"",
+                    detail: "Other files of the table are below folders named \"\(key.name)=...\".",
+                    hint: "Give a location that holds only such folders, or read with hive_partitioning => false.")
+            }
+            result.append(value)
+        }
+        return result
+    }
+}

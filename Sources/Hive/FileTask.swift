@@ -1,0 +1,237 @@
+// A part of a scan: row groups of a file whose footer is known, or a whole file that is looked into when its turn comes.
+
+import Catalogs
+import Columns
+import Diagnostics
+import Formats
+import Foundation
+import Storage
+import Synchronization
+
+/// What all parts of a scan share.
+final class SharedScan: Sendable {
+    let format: HiveFormat
+    let columns: TableColumns
+    let request: ScanRequest
+    /// What planning asked of storage; counted with the first part that is opened.
+    let planning = StoreMetrics()
+    /// Columns of the table that are read: those asked for, then those that only prune.
+    private let wanted: [Int]
+    private let isPlanningCounted = Atomic<Bool>(false)
+
+    init(_ format: HiveFormat, _ columns: TableColumns, _ request: ScanRequest) {
+        self.format = format
+        self.columns = columns
+        self.request = request
+        wanted = request.columns + request.domains.keys.filter { !request.columns.contains($0) }.sorted()
+    }
+
+    /// Where the columns are in a file: first the output's, then those that only prune.
+    func mapped(_ file: ListedFile, _ footer: FileFooter, _ guess: inout [Int?]) throws(SQLError) -> [FileColumn] {
+        try columns.mapped(wanted, of: file, footer: footer, guess: &guess)
+    }
+
+    /// The row groups that may hold matches.
+    func matching(_ mapped: [FileColumn], _ footer: FileFooter) -> [Int] {
+        footer.rowGroups.indices.filter { group in
+            let rows = footer.rowGroups[group].rows
+            guard rows > 0 else { return false }
+            for (place, column) in wanted.enumerated() {
+                guard let domain = request.domains[column] else { continue }
+                switch mapped[place].origin {
+                case .constant(let value): if !domain.mayMatch(value) { return false }
+                case .rowNumber: continue
+                case .file(let index):
+                    let statistics = footer.statistics(rowGroup: group, column: index)
+                    if !statistics.mayMatch(domain, rows: rows) { return false }
+                }
+            }
+            return true
+        }
+    }
+
+    /// The reader of some row groups.
+    func source(
+        _ footer: FileFooter, _ mapped: [FileColumn], _ groups: [Int], isCounted: Bool, _ context: ScanContext
+    ) throws(SQLError) -> ParquetSource {
+        var domains: [Int: ColumnDomain] = [:]
+        for (output, column) in request.columns.enumerated() {
+            if let domain = request.domains[column] { domains[output] = domain }
+        }
+        var scan = FileScan(
+            footer, in: format.stores, columns: Array(mapped.prefix(request.columns.count)), rowGroups: groups,
+            domains: domains, dynamicDomains: context.dynamicDomains,
+            limit: context.filter == nil ? request.limit : nil, metrics: context.metrics)
+        scan.isFileCounted = isCounted
+        return try ParquetSource(scan, filter: context.filter)
+    }
+
+    /// Adds the requests of planning to the query's, once.
+    func countPlanning(_ metrics: ScanMetrics) {
+        guard !isPlanningCounted.exchange(true, ordering: .relaxed) else { return }
+        SharedScan.add(planning, to: metrics)
+    }
+
+    static func add(_ asked: StoreMetrics, to metrics: ScanMetrics) {
+        let counters = asked.counters
+        if counters.requests > 0 { metrics.add(.requests, counters.requests) }
+        if counters.bytesRead > 0 { metrics.add(.bytesRead, counters.bytesRead) }
+    }
+}
+
+/// One part of a scan.
+struct FileTask: ScanTask {
+    private let shared: SharedScan
+    private let file: ListedFile
+    private let known: Known?
+    let bytes: Int64
+    let rows: Int64?
+
+    private struct Known: Sendable {
+        let footer: FileFooter
+        let mapped: [FileColumn]
+        let groups: [Int]
+        let isFirst: Bool
+    }
+
+    /// A whole file, whose footer is read when it is opened.
+    init(_ shared: SharedScan, _ file: ListedFile) {
+        self.shared = shared
+        self.file = file
+        known = nil
+        bytes = file.info.sizeBytes
+        rows = nil
+    }
+
+    /// Some row groups.
+    init(
+        _ shared: SharedScan, _ file: ListedFile, _ footer: FileFooter, _ mapped: [FileColumn], _ groups: [Int],
+        isFirst: Bool
+    ) {
+        self.shared = shared
+        self.file = file
+        known = Known(footer: footer, mapped: mapped, groups: groups, isFirst: isFirst)
+        let read = mapped.prefix(shared.request.columns.count).compactMap { column -> Int? in
+            if case .file(let index) = column.origin { index } else { nil }
+        }
+        bytes = groups.reduce(0) { $0 &+ footer.bytes(ofRowGroup: $1, columns: read) }
+        rows = groups.reduce(0) { $0 &+ footer.rowGroups[$1].rows }
+    }
+
+    func open(_ context: ScanContext) throws(SQLError) -> any BatchSource {
+        shared.countPlanning(context.metrics)
+        if let known {
+            let source = try shared.source(
+                known.footer, known.mapped, known.groups, isCounted: known.isFirst, context)
+            try source.open()
+            return source
+        }
+        let source = UnreadFile(shared, file, context)
+        if shared.format.stores.fetchPolicy(for: file.info.path).isEager { source.start() }
+        return source
+    }
+}
+
+/// A file whose footer is not known yet. One owner thread; the footer may be read ahead by a task.
+private final class UnreadFile: BatchSource {
+    private let opening: Opening
+    private var source: ParquetSource?
+    private var isDone = false
+
+    init(_ shared: SharedScan, _ file: ListedFile, _ context: ScanContext) {
+        opening = Opening(shared, file, context)
+    }
+
+    /// Reads the footer, and then starts what it asks for, without waiting.
+    func start() { opening.start() }
+
+    deinit { opening.cancel() }
+
+    func next() throws(SQLError) -> Batch? {
+        if isDone { return nil }
+        if source == nil { source = try opening.wait() }
+        guard let batch = try source?.next() else {
+            isDone = true
+            source = nil
+            return nil
+        }
+        return batch
+    }
+}
+
+/// The way from a file to a reader of it, walked by a task or by the thread that waits.
+private final class Opening: @unchecked Sendable {
+    // Sendable: the context and the reader are used by one side at a time, handed over under the lock.
+
+    private let shared: SharedScan
+    private let file: ListedFile
+    private let context: ScanContext
+    private let condition = NSCondition()
+    private var isStarted = false
+    /// Nil inside: no row group matches.
+    private var result: Result<ParquetSource?, SQLError>?
+    private var task: Task<Void, Never>?
+
+    init(_ shared: SharedScan, _ file: ListedFile, _ context: ScanContext) {
+        self.shared = shared
+        self.file = file
+        self.context = context
+    }
+
+    func start() {
+        isStarted = true
+        task = Task.detached { [self] in
+            if Task.isCancelled { return }
+            let asked = StoreMetrics()
+            let result: Result<ParquetSource?, SQLError>
+            do throws(SQLError) {
+                let footer = try await shared.format.footer(file.info, asked)
+                result = Task.isCancelled ? .success(nil) : .success(try self.prepare(footer, asked))
+            } catch {
+                result = .failure(error)
+            }
+            self.finish(result)
+        }
+    }
+
+    func cancel() { task?.cancel() }
+
+    func wait() throws(SQLError) -> ParquetSource? {
+        if !isStarted {
+            let asked = StoreMetrics()
+            let footer = try ParquetFile.footerBlocking(
+                of: file.info.path, in: shared.format.stores, info: file.info, cache: shared.format.footers,
+                metrics: asked)
+            return try prepare(footer, asked)
+        }
+        condition.lock()
+        defer { condition.unlock() }
+        while true {
+            if let result { return try result.get() }
+            condition.wait()
+        }
+    }
+
+    private func finish(_ made: Result<ParquetSource?, SQLError>) {
+        condition.lock()
+        result = made
+        condition.broadcast()
+        condition.unlock()
+    }
+
+    private func prepare(_ footer: FileFooter, _ asked: StoreMetrics) throws(SQLError) -> ParquetSource? {
+        SharedScan.add(asked, to: context.metrics)
+        var guess: [Int?] = Array(repeating: nil, count: shared.columns.columns.count)
+        let mapped = try shared.mapped(file, footer, &guess)
+        let groups = shared.matching(mapped, footer)
+        let pruned = footer.rowGroups.count - groups.count
+        if pruned > 0 { context.metrics.add(.rowGroupsPruned, Int64(pruned)) }
+        guard !groups.isEmpty else {
+            context.metrics.add(.filesPruned)
+            return nil
+        }
+        let source = try shared.source(footer, mapped, groups, isCounted: true, context)
+        try source.open()
+        return source
+    }
+}

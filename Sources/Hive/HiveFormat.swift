@@ -1,0 +1,99 @@
+// Folders of Parquet as tables: external tables, schemas whose sub-folders are tables, and read_parquet.
+
+public import Catalogs
+public import Columns
+public import Diagnostics
+public import Formats
+public import Storage
+
+/// Opens Hive layouts (key=value folders), plain folders and single files of Parquet.
+public final class HiveFormat: TableFormat {
+    let stores: any ObjectStore
+    let footers: FooterCache
+    let facts = FactsCache()
+    let layouts = LayoutCache()
+
+    /// Footers read at one time.
+    static let footersAtOnce = 32
+    /// Footers read to plan one scan or open one table, where a request takes long and where it does not.
+    static let remoteFootersMax = 64
+    static let localFootersMax = 1024
+
+    public init(stores: any ObjectStore, footers: FooterCache = FooterCache()) {
+        self.stores = stores
+        self.footers = footers
+    }
+
+    public func open(_ definition: ExternalDefinition, named name: TableName) async throws(SQLError) -> any Table {
+        guard definition.format.lowercased() == "parquet" else {
+            throw SQLError(.featureNotSupported, "table format \"\(definition.format)\" is not supported")
+        }
+        let options = try ReadOptions(texts: definition.options)
+        let metrics = StoreMetrics()
+        let place = try await FilePlace.find(definition.location, in: stores, metrics)
+        let opening = TableOpening(
+            format: self, name: name.name, places: [place], options: options,
+            declared: definition.columns.map { HiveFormat.readable($0) }, declaredKeys: definition.partitionColumns,
+            isFunction: false, metrics: metrics, location: definition.location)
+        return try await opening.open()
+    }
+
+    public func readParquet(_ paths: [String], options: [String: Scalar]) async throws(SQLError) -> any Table {
+        let options = try ReadOptions(options)
+        guard !paths.isEmpty else { throw SQLError(.invalidParameterValue, "read_parquet requires at least one path") }
+        let metrics = StoreMetrics()
+        var places: [FilePlace] = []
+        for path in paths { places.append(try await FilePlace.find(path, in: stores, metrics)) }
+        let opening = TableOpening(
+            format: self, name: "read_parquet", places: places, options: options, declared: [], declaredKeys: [],
+            isFunction: true, metrics: metrics, location: paths.joined(separator: ", "))
+        return try await opening.open()
+    }
+
+    public func tables(under location: String) async throws(SQLError) -> [String] {
+        let root = try HiveFormat.folder(location)
+        let names = try await stores.listChildren(root).folders.map(\.name)
+        return names.filter { HiveFormat.isTableName($0) }
+    }
+
+    public func definition(of table: String, under location: String) async throws(SQLError) -> ExternalDefinition? {
+        guard HiveFormat.isTableName(table) else { return nil }
+        let folder = try HiveFormat.folder(location).appending(table)
+        let children = try await stores.listChildren(folder)
+        guard !children.folders.isEmpty || !children.objects.isEmpty else { return nil }
+        return ExternalDefinition(format: "parquet", location: Glob.escaped(folder.text) + "/")
+    }
+
+    /// The folder of a schema. Its name is no pattern.
+    private static func folder(_ location: String) throws(SQLError) -> ObjectPath {
+        var text = location
+        while text.count > 1, text.hasSuffix("/"), !text.hasSuffix("://") { text.removeLast() }
+        return try ObjectPath(text)
+    }
+
+    private static func isTableName(_ name: String) -> Bool {
+        !name.isEmpty && name != "." && name != ".." && !name.contains("/") && !PartitionPath.isHiddenFolder(name)
+            && PartitionPair(folder: name) == nil
+    }
+
+    /// Lengths of strings bind writers, not the files that are read: such columns are read without one.
+    private static func readable(_ field: Field) -> Field {
+        switch field.type {
+        case .varchar, .char: Field(field.name, .text, isNullable: field.isNullable)
+        default: field
+        }
+    }
+}
+
+extension Glob {
+    /// A pattern that matches only this text.
+    static func escaped(_ text: String) -> String {
+        guard isPattern(text) else { return text }
+        var result = ""
+        for character in text {
+            if "*?[\\".contains(character) { result.append("\\") }
+            result.append(character)
+        }
+        return result
+    }
+}

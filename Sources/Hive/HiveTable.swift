@@ -1,0 +1,136 @@
+// A table over files, and the planning of its scans: which files and row groups are read, and in which parts.
+
+import Catalogs
+import Columns
+import Diagnostics
+import Formats
+import Storage
+
+/// A table over Parquet files.
+final class HiveTable: Table {
+    let name: String
+    let statistics: TableStatistics
+    let columns: TableColumns
+    private let format: HiveFormat
+    private let places: [FilePlace]
+    private let reader: KeyReader
+    private let location: String
+
+    var schema: Schema { columns.schema }
+
+    init(
+        format: HiveFormat, name: String, places: [FilePlace], columns: TableColumns, reader: KeyReader,
+        location: String, statistics: TableStatistics
+    ) {
+        self.format = format
+        self.name = name
+        self.places = places
+        self.columns = columns
+        self.reader = reader
+        self.location = location
+        self.statistics = statistics
+    }
+
+    func scan(_ request: ScanRequest) async throws(SQLError) -> ScanPlan {
+        var plan = ScanPlan(tasks: [])
+        for (column, domain) in request.domains {
+            guard columns.columns.indices.contains(column) else {
+                throw SQLError(.internalError, "a scan of \"\(name)\" names a column that does not exist")
+            }
+            // Nothing can match: nothing is listed.
+            if domain.isNone { return plan }
+        }
+        let files = try await list(request, &plan.report)
+        if files.isEmpty { return plan }
+        let shared = SharedScan(format, columns, request)
+        let footers = try await footers(files, request, shared)
+        var guess: [Int?] = Array(repeating: nil, count: columns.columns.count)
+        var rows: Int64 = 0
+        for (file, footer) in zip(files, footers) {
+            if let limit = request.limit, rows >= Int64(limit) { break }
+            guard let footer else {
+                plan.tasks.append(FileTask(shared, file))
+                continue
+            }
+            let parts = try split(file, footer, shared, &guess, &plan.report)
+            for part in parts { rows &+= part.rows ?? 0 }
+            plan.tasks += parts
+        }
+        return plan
+    }
+
+    // MARK: - Files
+
+    private func list(_ request: ScanRequest, _ report: inout ScanReport) async throws(SQLError) -> [ListedFile] {
+        var domains: [Int: ColumnDomain] = [:]
+        for (column, domain) in request.domains {
+            guard case .key(let key) = columns.columns[column].origin, !domain.isAll else { continue }
+            domains[key] = domain
+        }
+        let metrics = StoreMetrics()
+        let listing = FileListing(store: format.stores, reader: reader, domains: domains, metrics: metrics)
+        let found = try await listing.files(of: places)
+        report.listRequests = Int(metrics.counters.lists)
+        report.filesPrunedByPartition = found.pruned
+        report.filesConsidered = found.files.count + found.pruned
+        if found.files.isEmpty, found.pruned == 0, request.domains.isEmpty {
+            throw SQLError(.undefinedFile, "no files match \"\(location)\"")
+        }
+        guard let column = columns.columns.firstIndex(where: { $0.origin == .filename }),
+            let domain = request.domains[column]
+        else { return found.files }
+        let kept = found.files.filter { domain.mayMatch(.text($0.info.path.text)) }
+        report.filesPrunedByPartition += found.files.count - kept.count
+        return kept
+    }
+
+    /// Footers that are known or cheap to know; nil for files that their tasks look into.
+    private func footers(
+        _ files: [ListedFile], _ request: ScanRequest, _ shared: SharedScan
+    ) async throws(SQLError) -> [FileFooter?] {
+        let known = files.map { format.footers.footer(for: $0.info) }
+        let missing = files.indices.filter { known[$0] == nil }
+        let isRemote = places.contains { format.stores.fetchPolicy(for: $0.root).isEager }
+        // A limit without conditions is reached by the first files.
+        let footersMax = request.limit != nil ? 1 : isRemote ? HiveFormat.remoteFootersMax : HiveFormat.localFootersMax
+        if missing.isEmpty || missing.count > footersMax { return known }
+        let read = try await format.footers(missing.map { files[$0].info }, shared.planning)
+        var result = known
+        for (index, footer) in zip(missing, read) { result[index] = footer }
+        return result
+    }
+
+    // MARK: - Parts
+
+    /// The parts of a file that may hold matches: one for each row group, small ones together.
+    private func split(
+        _ file: ListedFile, _ footer: FileFooter, _ shared: SharedScan, _ guess: inout [Int?],
+        _ report: inout ScanReport
+    ) throws(SQLError) -> [FileTask] {
+        let mapped = try shared.mapped(file, footer, &guess)
+        let groups = shared.matching(mapped, footer)
+        guard !groups.isEmpty else {
+            if footer.rows > 0 { report.filesPrunedByStatistics += 1 }
+            report.rowGroupsPruned += footer.rowGroups.count
+            return []
+        }
+        report.rowGroupsPruned += footer.rowGroups.count - groups.count
+        var parts: [FileTask] = []
+        var part: [Int] = []
+        var rows: Int64 = 0
+        for group in groups {
+            part.append(group)
+            rows &+= footer.rowGroups[group].rows
+            if rows >= HiveTable.partRowsMin {
+                parts.append(FileTask(shared, file, footer, mapped, part, isFirst: parts.isEmpty))
+                part = []
+                rows = 0
+            }
+        }
+        if !part.isEmpty { parts.append(FileTask(shared, file, footer, mapped, part, isFirst: parts.isEmpty)) }
+        return parts
+    }
+
+    /// Row groups with fewer rows are read together.
+    private static let partRowsMin: Int64 = 60_000
+}

@@ -1,0 +1,38 @@
+// Layouts of remote folders, kept for a moment: queries that follow each other do not walk the same folders again.
+
+import Diagnostics
+import Storage
+import Synchronization
+
+/// Recently probed layouts by location.
+final class LayoutCache: Sendable {
+    struct Key: Hashable, Sendable {
+        let location: String
+        let isFunction: Bool
+    }
+
+    /// Locations kept; when there are more, all are forgotten.
+    static let layoutsMax = 1024
+    /// How long new keys, columns and files of a flat folder may go unnoticed. Scans list anew in any case.
+    static let lifetime = Duration.seconds(5)
+
+    private struct Entry {
+        let layouts: [ProbedLayout]
+        let made: ContinuousClock.Instant
+    }
+    private let entries = Mutex<[Key: Entry]>([:])
+
+    func layouts(_ key: Key) -> [ProbedLayout]? {
+        entries.withLock { entries in
+            guard let entry = entries[key], ContinuousClock.now - entry.made < LayoutCache.lifetime else { return nil }
+            return entry.layouts
+        }
+    }
+
+    func insert(_ key: Key, _ layouts: [ProbedLayout]) {
+        entries.withLock { entries in
+            if entries.count >= LayoutCache.layoutsMax { entries = [:] }
+            entries[key] = Entry(layouts: layouts, made: ContinuousClock.now)
+        }
+    }
+}

@@ -1,0 +1,197 @@
+// The columns of a table over files, and how the columns of each file become them.
+
+import Columns
+import Diagnostics
+import Formats
+import Storage
+
+/// One column of a table.
+struct TableColumn: Sendable {
+    /// Where its values come from.
+    enum Origin: Sendable, Hashable {
+        case file
+        /// A partition key, by index.
+        case key(Int)
+        case filename
+        case rowNumber
+    }
+
+    var field: Field
+    var origin: Origin
+}
+
+/// The columns of a table.
+struct TableColumns: Sendable {
+    var columns: [TableColumn]
+    /// The file that gave the types; nil when they were declared or united.
+    var sample: ObjectPath?
+    /// Whether a file may lack columns: then they are NULL.
+    var mayLack: Bool
+
+    /// Data columns, then the file's name and row numbers, then the keys that are not among the data columns.
+    ///
+    /// The path is the truth for a key that the files hold too.
+    init(
+        data: [Field], keys: [Field], options: ReadOptions, sample: ObjectPath?, mayLack: Bool
+    ) throws(SQLError) {
+        self.sample = sample
+        self.mayLack = mayLack
+        columns = data.map { TableColumn(field: $0, origin: .file) }
+        func isTaken(_ name: String) -> Bool { columns.contains { $0.field.name == name } }
+        var virtual: [TableColumn] = []
+        if let name = options.filename {
+            virtual.append(TableColumn(field: Field(name, .text, isNullable: false), origin: .filename))
+        }
+        if let name = options.fileRowNumber {
+            virtual.append(TableColumn(field: Field(name, .int8, isNullable: false), origin: .rowNumber))
+        }
+        for column in virtual {
+            guard !isTaken(column.field.name) else {
+                throw SQLError(
+                    .duplicateColumn, "the files have a column named \"\(column.field.name)\" already",
+                    hint: "Give the option another name, such as filename => 'source_file'.")
+            }
+            columns.append(column)
+        }
+        for (index, key) in keys.enumerated() {
+            let column = TableColumn(field: key, origin: .key(index))
+            if let place = data.position(of: key.name) {
+                columns[place] = column
+            } else {
+                columns.append(column)
+            }
+        }
+    }
+
+    var schema: Schema { Schema(columns.map(\.field)) }
+
+    /// Where some columns of the table are in a file.
+    ///
+    /// `guess`: where they were in another file, tried first.
+    func mapped(
+        _ wanted: [Int], of file: ListedFile, footer: FileFooter, guess: inout [Int?]
+    ) throws(SQLError) -> [FileColumn] {
+        var result: [FileColumn] = []
+        result.reserveCapacity(wanted.count)
+        for index in wanted {
+            let column = columns[index]
+            switch column.origin {
+            case .key(let key): result.append(.constant(file.keyValues[key]))
+            case .filename: result.append(.constant(.text(file.info.path.text)))
+            case .rowNumber: result.append(FileColumn(.rowNumber, type: .int8))
+            case .file:
+                let at = place(of: column.field.name, in: footer, guess[index])
+                guard let at else {
+                    guard mayLack else { throw missing(column.field, file.info.path) }
+                    result.append(.constant(.null(column.field.type)))
+                    continue
+                }
+                guess[index] = at
+                try check(column.field, footer.fields[at], file.info.path)
+                result.append(FileColumn(.file(at), type: column.field.type))
+            }
+        }
+        return result
+    }
+
+    /// The index of a column in a file: by exact name, else without regard to case.
+    func place(of name: String, in footer: FileFooter, _ guess: Int?) -> Int? {
+        if let guess, footer.fields.indices.contains(guess), footer.fields[guess].name == name { return guess }
+        if let exact = footer.fields.firstIndex(where: { $0.name == name }) { return exact }
+        let lower = name.lowercased()
+        return footer.fields.firstIndex { $0.name.lowercased() == lower }
+    }
+
+    private func check(_ wanted: Field, _ found: FileField, _ path: ObjectPath) throws(SQLError) {
+        // A column that cannot be read is an error of its own when it is read.
+        if found.unsupported != nil || found.type.widens(to: wanted.type) { return }
+        let origin = sample.map { "in \"\($0)\"" } ?? "in the table"
+        throw SQLError(
+            .datatypeMismatch,
+            "column \"\(wanted.name)\" is of type \(found.type.name) in \"\(path)\" but of type "
+                + "\(wanted.type.name) \(origin)",
+            hint: "Declare the column with a type that holds both, or read with union_by_name => true.")
+    }
+
+    private func missing(_ field: Field, _ path: ObjectPath) -> SQLError {
+        SQLError(
+            .undefinedColumn,
+            "column \"\(field.name)\" is not in \"\(path)\"" + (sample.map { " but in \"\($0)\"" } ?? ""),
+            hint: "Read with union_by_name => true to get NULL where a file lacks a column.")
+    }
+}
+
+/// The columns of several files as one.
+struct ColumnUnion {
+    private(set) var fields: [Field] = []
+    private var origins: [ObjectPath] = []
+    private var counts: [Int] = []
+    private var places: [String: Int] = [:]
+    private var files = 0
+
+    /// Adds a file's columns: names without regard to case, types as wide as needed.
+    mutating func add(_ footer: FileFooter, _ options: ReadOptions) throws(SQLError) {
+        files += 1
+        for field in footer.columns(options) {
+            let name = field.name.lowercased()
+            guard let place = places[name] else {
+                places[name] = fields.count
+                fields.append(field)
+                origins.append(footer.info.path)
+                counts.append(1)
+                continue
+            }
+            counts[place] += 1
+            guard let type = ColumnUnion.wider(fields[place].type, field.type) else {
+                throw SQLError(
+                    .datatypeMismatch,
+                    "column \"\(field.name)\" is of type \(field.type.name) in \"\(footer.info.path)\" but of type "
+                        + "\(fields[place].type.name) in \"\(origins[place])\"",
+                    hint: "Declare the columns of the table, or read these files apart.")
+            }
+            if type != fields[place].type { origins[place] = footer.info.path }
+            fields[place].type = type
+            fields[place].isNullable = fields[place].isNullable || field.isNullable
+        }
+    }
+
+    /// The columns; those that some file lacks may be NULL.
+    var united: [Field] {
+        zip(fields, counts).map { field, count in
+            Field(field.name, field.type, isNullable: field.isNullable || count < files)
+        }
+    }
+
+    /// The narrowest type that holds the values of both; nil when there is none.
+    static func wider(_ a: SQLType, _ b: SQLType) -> SQLType? {
+        if a == b { return a }
+        if a == .text || b == .text, a.widens(to: .text), b.widens(to: .text) { return .text }
+        if a.widens(to: b) { return b }
+        if b.widens(to: a) { return a }
+        if a.widens(to: .float8), b.widens(to: .float8) { return .float8 }
+        guard let (left, scaleOfLeft) = digits(a), let (right, scaleOfRight) = digits(b) else { return nil }
+        let scale = max(scaleOfLeft, scaleOfRight)
+        let precision = max(left - scaleOfLeft, right - scaleOfRight) + scale
+        return precision <= SQLType.precisionMax ? .decimal(precision: precision, scale: scale) : .numeric
+    }
+
+    private static func digits(_ type: SQLType) -> (precision: Int, scale: Int)? {
+        switch type {
+        case .int2: (5, 0)
+        case .int4: (10, 0)
+        case .int8: (19, 0)
+        case .decimal(let precision, let scale): (precision, scale)
+        default: nil
+        }
+    }
+}
+
+extension FileFooter {
+    /// The columns as a table shows them.
+    func columns(_ options: ReadOptions) -> [Field] {
+        fields.map { field in
+            let isText = options.binaryAsString && field.type == .bytea
+            return Field(field.name, isText ? .text : field.type, isNullable: field.isNullable)
+        }
+    }
+}

@@ -1,0 +1,165 @@
+// Opening a table: keys and columns from what is declared, from one branch of the folders, or from all files.
+
+import Catalogs
+import Columns
+import Diagnostics
+import Formats
+import Storage
+
+/// One opening.
+struct TableOpening: Sendable {
+    let format: HiveFormat
+    let name: String
+    let places: [FilePlace]
+    let options: ReadOptions
+    let declared: [Field]
+    let declaredKeys: [Field]
+    /// read_parquet: keys above the location count, the first file tells the columns, and no file may lack one.
+    let isFunction: Bool
+    let metrics: StoreMetrics
+    let location: String
+
+    private var store: any ObjectStore { format.stores }
+    private var isRemote: Bool { places.contains { store.fetchPolicy(for: $0.root).isEager } }
+
+    func open() async throws(SQLError) -> HiveTable {
+        if !declared.isEmpty, !declaredKeys.isEmpty || options.hivePartitioning == false {
+            let columns = try TableColumns(
+                data: declared, keys: declaredKeys, options: options, sample: nil, mayLack: true)
+            return table(columns, keys: declaredKeys, TableStatistics())
+        }
+        let layouts = try await probe()
+        guard let first = layouts.first, let last = layouts.last else {
+            throw SQLError(.undefinedFile, "no files match \"\(location)\"")
+        }
+        let keys = try keys(layouts)
+        if options.unionByName, declared.isEmpty { return try await openUnion(keys) }
+        let sample = isFunction ? first : last
+        let footer = try await format.footer(sample.sample)
+        let columns = try TableColumns(
+            data: declared.isEmpty ? footer.columns(options) : declared, keys: keys, options: options,
+            sample: declared.isEmpty ? sample.sample.path : nil, mayLack: !isFunction || options.unionByName)
+        let statistics = try await statistics(layouts, footer, columns)
+        return table(columns, keys: keys, statistics)
+    }
+
+    private func table(_ columns: TableColumns, keys: [Field], _ statistics: TableStatistics) -> HiveTable {
+        HiveTable(
+            format: format, name: name, places: places, columns: columns,
+            reader: KeyReader(keys: keys, isWholePath: isFunction), location: location, statistics: statistics)
+    }
+
+    /// Walks down one branch of each place that has files.
+    private func probe() async throws(SQLError) -> [ProbedLayout] {
+        let key = LayoutCache.Key(location: location, isFunction: isFunction)
+        if isRemote, let kept = format.layouts.layouts(key) { return kept }
+        let (store, isFunction, metrics) = (store, isFunction, metrics)
+        let layouts = try await inParallel(places, atOnce: HiveFormat.footersAtOnce) {
+            (place) throws(SQLError) -> ProbedLayout? in
+            let probe = LayoutProbe(
+                store: store, place: place, isWholePath: isFunction, takesLast: !isFunction, metrics: metrics)
+            return try await probe.run()
+        }
+        let found = layouts.compactMap { $0 }
+        if isRemote, found.count == places.count { format.layouts.insert(key, found) }
+        return found
+    }
+
+    // MARK: - Keys
+
+    private func keys(_ layouts: [ProbedLayout]) throws(SQLError) -> [Field] {
+        if options.hivePartitioning == false { return [] }
+        if !declaredKeys.isEmpty { return declaredKeys }
+        guard let first = layouts.first else { return [] }
+        var names: [String] = []
+        for pair in first.pairs where !names.contains(pair.key) { names.append(pair.key) }
+        for other in layouts.dropFirst() where Set(other.pairs.map(\.key)) != Set(names) {
+            // As DuckDB: keys that not all paths have are no columns, unless they were asked for.
+            guard options.hivePartitioning == true else { return [] }
+            throw SQLError(
+                .invalidParameterValue,
+                "\"\(first.sample.path)\" and \"\(other.sample.path)\" do not have the same partition keys",
+                hint: "Read with hive_partitioning => false, or read these files apart.")
+        }
+        var keys: [Field] = []
+        for name in names {
+            var values: Set<String?> = []
+            for layout in layouts { values.formUnion(layout.values[name] ?? []) }
+            keys.append(Field(name, keyType(name, values)))
+        }
+        for field in options.hiveTypes where keys.position(of: field.name) == nil {
+            throw SQLError(
+                .undefinedColumn, "option \"hive_types\" names \"\(field.name)\", which is no partition key",
+                detail: "Keys are \(names.map { "\"\($0)\"" }.joined(separator: ", ")).")
+        }
+        return keys
+    }
+
+    private func keyType(_ name: String, _ values: Set<String?>) -> SQLType {
+        if let place = options.hiveTypes.position(of: name) { return options.hiveTypes[place].type }
+        if let place = declared.position(of: name) { return declared[place].type }
+        return options.isTypeInferred ? PartitionPath.type(of: values) : .text
+    }
+
+    // MARK: - Columns of all files
+
+    private func openUnion(_ keys: [Field]) async throws(SQLError) -> HiveTable {
+        let reader = KeyReader(keys: keys, isWholePath: isFunction)
+        let listing = FileListing(store: store, reader: reader, domains: [:], metrics: metrics)
+        let files = try await listing.files(of: places).files
+        let footers = try await format.footers(files.map(\.info))
+        var union = ColumnUnion()
+        for footer in footers { try union.add(footer, options) }
+        let columns = try TableColumns(data: union.united, keys: keys, options: options, sample: nil, mayLack: true)
+        let bytes = files.reduce(0) { $0 &+ $1.info.sizeBytes }
+        return table(columns, keys: keys, format.facts.statistics(of: footers, columns, bytes: bytes))
+    }
+
+    // MARK: - Statistics
+
+    /// Exact where all files are known and few, else scaled from the sample.
+    private func statistics(
+        _ layouts: [ProbedLayout], _ sample: FileFooter, _ columns: TableColumns
+    ) async throws(SQLError) -> TableStatistics {
+        var files: [ObjectInfo] = []
+        var bytes = 0.0
+        for layout in layouts {
+            files += layout.siblings
+            bytes += layout.folders * Double(layout.siblings.reduce(0) { $0 &+ $1.sizeBytes })
+        }
+        let filesMax = isRemote ? HiveFormat.remoteFootersMax : HiveFormat.localFootersMax
+        if layouts.allSatisfy(\.isComplete), files.count <= filesMax {
+            let footers = try await format.footers(files)
+            return format.facts.statistics(of: footers, columns, bytes: Int64(clamping: Int(bytes)))
+        }
+        // What is cached counts too, so that the estimate gets better.
+        var known = (bytes: sample.info.sizeBytes, rows: sample.rows)
+        for file in files.prefix(HiveFormat.localFootersMax) where file.path != sample.info.path {
+            guard let footer = format.footers.footer(for: file) else { continue }
+            known.bytes &+= file.sizeBytes
+            known.rows &+= footer.rows
+        }
+        var statistics = TableStatistics(
+            rows: (Double(known.rows) * bytes / Double(max(1, known.bytes))).rounded(), sizeBytes: Int64(bytes))
+        for (index, column) in columns.columns.enumerated() {
+            guard case .key = column.origin else { continue }
+            let values = layouts.reduce(into: Set<String?>()) { $0.formUnion($1.values[column.field.name] ?? []) }
+            statistics.columns[index] = ColumnFacts(distinct: Double(max(1, values.count)))
+        }
+        return statistics
+    }
+}
+
+extension HiveFormat {
+    /// A footer, from the cache if the file did not change.
+    func footer(_ info: ObjectInfo, _ metrics: StoreMetrics? = nil) async throws(SQLError) -> FileFooter {
+        try await ParquetFile.footer(of: info.path, in: stores, info: info, cache: footers, metrics: metrics)
+    }
+
+    /// Footers of files, in their order.
+    func footers(_ files: [ObjectInfo], _ metrics: StoreMetrics? = nil) async throws(SQLError) -> [FileFooter] {
+        try await inParallel(files, atOnce: HiveFormat.footersAtOnce) { (info) throws(SQLError) -> FileFooter in
+            try await self.footer(info, metrics)
+        }
+    }
+}
