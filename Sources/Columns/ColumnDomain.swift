@@ -179,7 +179,8 @@ public struct ColumnDomain: Sendable, Hashable {
         if let a = low, let b = other.low, let order = Scalar.compare(a, b) {
             result.low = order <= 0 ? a : b
             result.isLowInclusive =
-                order == 0 ? isLowInclusive || other.isLowInclusive : (order < 0 ? isLowInclusive : other.isLowInclusive)
+                order == 0
+                ? isLowInclusive || other.isLowInclusive : (order < 0 ? isLowInclusive : other.isLowInclusive)
         }
         if let a = high, let b = other.high, let order = Scalar.compare(a, b) {
             result.high = order >= 0 ? a : b

@@ -17,14 +17,14 @@ final class Decompressor {
 
     deinit { if let zstd { ZSTD_freeDCtx(zstd) } }
 
-    /// Fills exactly `size` bytes of `output`.
+    /// Fills exactly `size` bytes of `output`; up to Buffer.slack bytes behind may be written too.
     func decompress(
         _ codec: Codec, _ input: UnsafeRawPointer, _ count: Int, to output: UnsafeMutableRawPointer, _ size: Int
     ) throws(Damage) {
         let isRight =
             switch codec {
             case .uncompressed: copy(input, count, output, size)
-            case .snappy: snappy(input, count, output, size)
+            case .snappy: Snappy.decompress(input, count, to: output, size)
             case .gzip: gzip(input, count, output, size)
             case .brotli: brotli(input, count, output, size)
             case .zstd: zstd(input, count, output, size)
@@ -43,16 +43,6 @@ final class Decompressor {
         guard count == size else { return false }
         output.copyMemory(from: input, byteCount: count)
         return true
-    }
-
-    private func snappy(
-        _ input: UnsafeRawPointer, _ count: Int, _ output: UnsafeMutableRawPointer, _ size: Int
-    ) -> Bool {
-        let from = input.assumingMemoryBound(to: CChar.self)
-        var length = 0
-        guard snappy_uncompressed_length(from, count, &length) == SNAPPY_OK, length == size else { return false }
-        return snappy_uncompress(from, count, output.assumingMemoryBound(to: CChar.self), &length) == SNAPPY_OK
-            && length == size
     }
 
     private func zstd(

@@ -99,7 +99,8 @@ struct CorpusTests {
         for round in 0..<1500 {
             var bytes = try Fixture.bytes("data/\(files[random.below(files.count)])")
             for _ in 0...random.below(5) {
-                let place = random.below(3) == 0 ? bytes.count - 1 - random.below(bytes.count / 4) : random.below(bytes.count)
+                let isFooter = random.below(3) == 0
+                let place = isFooter ? bytes.count - 1 - random.below(bytes.count / 4) : random.below(bytes.count)
                 switch random.below(3) {
                 case 0: bytes[place] = UInt8(truncatingIfNeeded: random.next())
                 case 1: bytes[place] ^= 1 << UInt8(random.below(8))

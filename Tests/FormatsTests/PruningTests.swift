@@ -119,7 +119,8 @@ struct PruningTests {
         let store = try store()
         let footer = try store.footer()
         func first(_ column: Int, _ type: SQLType) throws -> Scalar? {
-            let source = try ParquetSource(FileScan(footer, in: store, columns: [FileColumn(.file(column), type: type)]))
+            let columns = [FileColumn(.file(column), type: type)]
+            let source = try ParquetSource(FileScan(footer, in: store, columns: columns))
             return try source.next()?.columns[0].scalar(2)
         }
         #expect(try first(1, .int8) == .int8(6))

@@ -82,7 +82,8 @@ extension OneObjectStore {
     func footer() throws(SQLError) -> FileFooter { try ParquetFile.footerBlocking(of: OneObjectStore.path, in: self) }
 
     /// A scan of all columns that can be read, and the row number.
-    func scan(domains: [String: ColumnDomain] = [:], metrics: ScanMetrics = ScanMetrics()) throws(SQLError) -> FileScan {
+    func scan(domains: [String: ColumnDomain] = [:], metrics: ScanMetrics = ScanMetrics()) throws(SQLError) -> FileScan
+    {
         let footer = try footer()
         var columns: [FileColumn] = []
         var byColumn: [Int: ColumnDomain] = [:]

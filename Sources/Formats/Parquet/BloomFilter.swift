@@ -76,7 +76,8 @@ enum BloomFilter {
             guard case .decimal(_, let scale) = scalar.type, case .decimal(_, let own) = leaf.type, scale == own else {
                 return nil
             }
-            return leaf.form == .int64 ? Int64(exactly: number).map { little($0) } : Int32(exactly: number).map { little($0) }
+            if leaf.form == .int64 { return Int64(exactly: number).map { little($0) } }
+            return Int32(exactly: number).map { little($0) }
         default: return nil
         }
     }
@@ -103,7 +104,9 @@ enum BloomFilter {
 
     /// XXH64 with seed 0.
     static func hash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
-        func word(_ at: Int) -> UInt64 { UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self)) }
+        func word(_ at: Int) -> UInt64 {
+            UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self))
+        }
         var at = 0
         var hash: UInt64
         if bytes.count >= 32 {

@@ -43,7 +43,9 @@ final class ChunkReader {
         guard let codec = Decompressor.Codec(rawValue: chunk.codec) else {
             throw Damage.unsupported("compression codec \(chunk.codec)")
         }
-        guard chunk.values == Int64(rows) else { throw Damage("a column chunk has \(chunk.values) values for \(rows) rows") }
+        guard chunk.values == Int64(rows) else {
+            throw Damage("a column chunk has \(chunk.values) values for \(rows) rows")
+        }
         self.leaf = leaf
         self.type = type
         self.rows = rows

@@ -114,7 +114,9 @@ enum Conversion {
     @inline(__always)
     private static func shortBigEndian(_ bytes: UnsafeRawPointer, _ count: Int) -> Int64 {
         var value = Int64(bytes.load(as: Int8.self))
-        for index in 1..<max(count, 1) { value = value &<< 8 | Int64(bytes.load(fromByteOffset: index, as: UInt8.self)) }
+        for index in 1..<max(count, 1) {
+            value = value &<< 8 | Int64(bytes.load(fromByteOffset: index, as: UInt8.self))
+        }
         return value
     }
 

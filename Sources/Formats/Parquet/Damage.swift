@@ -41,7 +41,8 @@ struct Damage: Error {
                 .featureNotSupported, "could not read Parquet file \"\(path)\"\(place): \(reason) is not supported")
         case .text:
             return SQLError(
-                .characterNotInRepertoire, "invalid byte sequence for encoding \"UTF8\" in Parquet file \"\(path)\"\(place)")
+                .characterNotInRepertoire,
+                "invalid byte sequence for encoding \"UTF8\" in Parquet file \"\(path)\"\(place)")
         }
     }
 }

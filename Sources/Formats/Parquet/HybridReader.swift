@@ -51,7 +51,8 @@ struct HybridReader {
                 guard end - at >= bytes else { return false }
                 value = 0
                 for index in 0..<bytes {
-                    value |= UInt32(at.load(fromByteOffset: index, as: UInt8.self))
+                    value |=
+                        UInt32(at.load(fromByteOffset: index, as: UInt8.self))
                         &<< UInt32(truncatingIfNeeded: index &* 8)
                 }
                 at += bytes

@@ -130,8 +130,10 @@ struct Leaf {
             if bits <= 8 { return .success((.int2, .int32ToInt16)) }
             return .success(bits <= 16 ? (.int4, .int32) : (.int8, .uint32ToInt64))
         case .decimal(let scale, let precision):
-            return decimal(scale, precision).map { ($0, $0.physical == .int64 ? .int32ToInt64 : .int64ToInt128) }
-                .flatMap { $0.1 == .int64ToInt128 ? .failure(.unsupported("a decimal wider than its INT32")) : .success($0) }
+            return decimal(scale, precision).flatMap { type in
+                type.physical == .int64
+                    ? .success((type, .int32ToInt64)) : .failure(.unsupported("a decimal wider than its INT32"))
+            }
         case .date: return .success((.date, .int32))
         case .time: return .success((.time, .int32Millis))
         default: return .success((.int4, .int32))

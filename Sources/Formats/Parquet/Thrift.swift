@@ -85,7 +85,9 @@ struct ThriftReader {
     }
 
     mutating func int32(_ field: Field) throws(Damage) -> Int32 {
-        guard let value = Int32(exactly: try integer(field)) else { throw Damage("metadata holds a number out of range") }
+        guard let value = Int32(exactly: try integer(field)) else {
+            throw Damage("metadata holds a number out of range")
+        }
         return value
     }
 
@@ -101,7 +103,8 @@ struct ThriftReader {
 
     mutating func string() throws(Damage) -> String {
         let range = try binary()
-        return String(decoding: UnsafeRawBufferPointer(start: base + range.lowerBound, count: range.count), as: UTF8.self)
+        let bytes = UnsafeRawBufferPointer(start: base + range.lowerBound, count: range.count)
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     /// Goes on to the next field of a structure whose last field had the id `last`; nil at its end.
