@@ -40,9 +40,12 @@ final class FilterProgram: BatchFilter {
                 safe.append(predicate)
             }
         }
+        // Cheap ones first; a stable insertion, for lists are short.
         var ordered: [any RowPredicate] = []
-        for (_, predicate) in safe.enumerated().sorted(by: { ($0.1.cost, $0.0) < ($1.1.cost, $1.0) }) {
-            ordered.append(predicate)
+        for predicate in safe {
+            var place = ordered.count
+            while place > 0, ordered[place - 1].cost > predicate.cost { place -= 1 }
+            ordered.insert(predicate, at: place)
         }
         ordered += failing
         var groups: [[any RowPredicate]] = []

@@ -21,6 +21,7 @@ final class GroupTable {
     private var lastColumns: [Column?]
     private let encoded = Scratch<UInt64>()
     private let numbers = Scratch<Int32>()
+    private let combinations = Scratch<Int32>()
 
     private static let slotsMin = 8192
     /// Combinations of dictionary codes that are mapped directly: 256 KiB.
@@ -69,7 +70,7 @@ final class GroupTable {
     /// Looks groups up by their codes when all keys are codes; rows not yet known go through their values.
     private func findByCodes(_ keys: [Column], _ rows: Int, to out: UnsafeMutablePointer<Int32>) -> Bool {
         guard let map = map(for: keys, rows) else { return false }
-        let index = numbers.room(rows)
+        let index = combinations.room(rows)
         for row in 0..<rows { index[row] = 0 }
         for (key, step) in zip(keys, map.steps) where key.layout == .dictionary {
             let codes = key.codes

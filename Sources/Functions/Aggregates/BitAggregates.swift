@@ -1,4 +1,5 @@
 // bool_and, bool_or, bit_and, bit_or, bit_xor. Hot.
+// A generic class called through a protocol runs unspecialised code unless it lists its specialisations.
 import Columns
 import Diagnostics
 
@@ -27,6 +28,10 @@ final class BitAggregate<T: FixedWidthInteger & BitwiseCopyable>: Aggregate {
         }
     }
 
+    @_specialize(where T == UInt8)
+    @_specialize(where T == Int16)
+    @_specialize(where T == Int32)
+    @_specialize(where T == Int64)
     func update(_ arguments: [Column], groups: GroupNumbers) throws(SQLError) {
         values.grow(to: max(groups.groups, 1))
         seen.grow(to: max(groups.groups, 1))
@@ -39,6 +44,10 @@ final class BitAggregate<T: FixedWidthInteger & BitwiseCopyable>: Aggregate {
         }
     }
 
+    @_specialize(where T == UInt8)
+    @_specialize(where T == Int16)
+    @_specialize(where T == Int32)
+    @_specialize(where T == Int64)
     func merge(_ other: any Aggregate, groups: GroupNumbers) throws(SQLError) {
         guard let other = other as? BitAggregate<T> else { throw AggregateResult.mismatch }
         values.grow(to: max(groups.groups, 1))
@@ -50,6 +59,10 @@ final class BitAggregate<T: FixedWidthInteger & BitwiseCopyable>: Aggregate {
         }
     }
 
+    @_specialize(where T == UInt8)
+    @_specialize(where T == Int16)
+    @_specialize(where T == Int32)
+    @_specialize(where T == Int64)
     func finish(_ range: Range<Int>) throws(SQLError) -> Column {
         try AggregateResult.column(type, range, zero: T(0)) { (group) throws(SQLError) -> T? in
             seen[group] != 0 ? values[group] : nil

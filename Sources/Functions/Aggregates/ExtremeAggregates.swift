@@ -1,4 +1,5 @@
 // min and max over every type. Hot.
+// A generic class called through a protocol runs unspecialised code unless it lists its specialisations.
 import Columns
 import Diagnostics
 import Glibc
@@ -46,6 +47,15 @@ final class ExtremeAggregate<Order: ValueOrder>: Aggregate {
         self.type = type
     }
 
+    @_specialize(where Order == IntegerOrder<Int16>)
+    @_specialize(where Order == IntegerOrder<Int32>)
+    @_specialize(where Order == IntegerOrder<Int64>)
+    @_specialize(where Order == IntegerOrder<Int128>)
+    @_specialize(where Order == FloatOrder<Float>)
+    @_specialize(where Order == FloatOrder<Double>)
+    @_specialize(where Order == NumericOrder)
+    @_specialize(where Order == IntervalOrder)
+    @_specialize(where Order == IntegerOrder<UInt8>)
     func update(_ arguments: [Column], groups: GroupNumbers) throws(SQLError) {
         grow(groups.groups)
         let column = entries(arguments[0], groups)
@@ -103,6 +113,15 @@ final class ExtremeAggregate<Order: ValueOrder>: Aggregate {
         seen.grow(to: max(groups, 1))
     }
 
+    @_specialize(where Order == IntegerOrder<Int16>)
+    @_specialize(where Order == IntegerOrder<Int32>)
+    @_specialize(where Order == IntegerOrder<Int64>)
+    @_specialize(where Order == IntegerOrder<Int128>)
+    @_specialize(where Order == FloatOrder<Float>)
+    @_specialize(where Order == FloatOrder<Double>)
+    @_specialize(where Order == NumericOrder)
+    @_specialize(where Order == IntervalOrder)
+    @_specialize(where Order == IntegerOrder<UInt8>)
     func merge(_ other: any Aggregate, groups: GroupNumbers) throws(SQLError) {
         guard let other = other as? ExtremeAggregate<Order> else { throw AggregateResult.mismatch }
         grow(groups.groups)
@@ -111,6 +130,15 @@ final class ExtremeAggregate<Order: ValueOrder>: Aggregate {
         }
     }
 
+    @_specialize(where Order == IntegerOrder<Int16>)
+    @_specialize(where Order == IntegerOrder<Int32>)
+    @_specialize(where Order == IntegerOrder<Int64>)
+    @_specialize(where Order == IntegerOrder<Int128>)
+    @_specialize(where Order == FloatOrder<Float>)
+    @_specialize(where Order == FloatOrder<Double>)
+    @_specialize(where Order == NumericOrder)
+    @_specialize(where Order == IntervalOrder)
+    @_specialize(where Order == IntegerOrder<UInt8>)
     func finish(_ range: Range<Int>) throws(SQLError) -> Column {
         try AggregateResult.column(type, range, zero: Order.zero) { (group) throws(SQLError) -> Value? in
             seen[group] != 0 ? values[group] : nil

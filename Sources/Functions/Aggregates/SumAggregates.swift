@@ -1,4 +1,5 @@
 // sum and avg over integers, decimals, floats, numerics and intervals. Hot.
+// A generic class called through a protocol runs unspecialised code unless it lists its specialisations.
 import Columns
 import Diagnostics
 
@@ -24,6 +25,10 @@ where V: FixedWidthInteger & SignedInteger & BitwiseCopyable, S: FixedWidthInteg
         isChecked = V.bitWidth == S.bitWidth
     }
 
+    @_specialize(where V == Int16, S == Int64)
+    @_specialize(where V == Int32, S == Int64)
+    @_specialize(where V == Int64, S == Int128)
+    @_specialize(where V == Int128, S == Int128)
     func update(_ arguments: [Column], groups: GroupNumbers) throws(SQLError) {
         sums.grow(to: max(groups.groups, 1))
         counts.grow(to: max(groups.groups, 1))
@@ -94,6 +99,10 @@ where V: FixedWidthInteger & SignedInteger & BitwiseCopyable, S: FixedWidthInteg
         sums.base[0] &+= S(truncatingIfNeeded: Int128(high) << 32 + Int128(low))
     }
 
+    @_specialize(where V == Int16, S == Int64)
+    @_specialize(where V == Int32, S == Int64)
+    @_specialize(where V == Int64, S == Int128)
+    @_specialize(where V == Int128, S == Int128)
     func merge(_ other: any Aggregate, groups: GroupNumbers) throws(SQLError) {
         guard let other = other as? IntegerSum<V, S> else { throw AggregateResult.mismatch }
         sums.grow(to: max(groups.groups, 1))
@@ -109,6 +118,10 @@ where V: FixedWidthInteger & SignedInteger & BitwiseCopyable, S: FixedWidthInteg
         }
     }
 
+    @_specialize(where V == Int16, S == Int64)
+    @_specialize(where V == Int32, S == Int64)
+    @_specialize(where V == Int64, S == Int128)
+    @_specialize(where V == Int128, S == Int128)
     func finish(_ range: Range<Int>) throws(SQLError) -> Column {
         switch result {
         case .average:
@@ -150,6 +163,8 @@ final class FloatSum<V: BinaryFloatingPoint & BitwiseCopyable>: Aggregate {
         self.type = type
     }
 
+    @_specialize(where V == Float)
+    @_specialize(where V == Double)
     func update(_ arguments: [Column], groups: GroupNumbers) throws(SQLError) {
         sums.grow(to: max(groups.groups, 1))
         counts.grow(to: max(groups.groups, 1))
@@ -193,6 +208,8 @@ final class FloatSum<V: BinaryFloatingPoint & BitwiseCopyable>: Aggregate {
         return total
     }
 
+    @_specialize(where V == Float)
+    @_specialize(where V == Double)
     func merge(_ other: any Aggregate, groups: GroupNumbers) throws(SQLError) {
         guard let other = other as? FloatSum<V> else { throw AggregateResult.mismatch }
         sums.grow(to: max(groups.groups, 1))
@@ -206,6 +223,8 @@ final class FloatSum<V: BinaryFloatingPoint & BitwiseCopyable>: Aggregate {
         }
     }
 
+    @_specialize(where V == Float)
+    @_specialize(where V == Double)
     func finish(_ range: Range<Int>) throws(SQLError) -> Column {
         func value(_ group: Int) throws(SQLError) -> Double? {
             let count = counts[group]
