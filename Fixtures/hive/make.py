@@ -30,7 +30,8 @@ def main() -> None:
     # Columns that come, go, widen and change case.
     write("drift/a.parquet", {"id": pa.array([1, 2], pa.int32()), "name": ["one", "two"]})
     write("drift/b.parquet", {"id": pa.array([3], pa.int64()), "extra": pa.array([1.5], pa.float64())})
-    write("drift/c.parquet", {"ID": pa.array([4], pa.int16()), "Name": ["four"], "extra": pa.array([None], pa.float32())})
+    lacking = pa.array([None], pa.float32())
+    write("drift/c.parquet", {"ID": pa.array([4], pa.int16()), "Name": ["four"], "extra": lacking})
     # Types that do not go together.
     write("clash/a.parquet", {"v": pa.array([1], pa.int32())})
     write("clash/b.parquet", {"v": ["x"]})

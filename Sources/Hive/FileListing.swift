@@ -91,7 +91,7 @@ struct FileListing: Sendable {
             for pair in reader.pairs(of: place.root, in: place) {
                 guard let key = reader.keys.position(of: pair.key), let domain = domains[key] else { continue }
                 waiting.remove(key)
-                if !domain.mayMatch(try PartitionPath.scalar(pair.value, of: reader.keys[key], in: place.root)) {
+                if !domain.mayMatch(try reader.value(pair, of: key, in: place.root)) {
                     pruned += 1
                     return []
                 }
@@ -144,7 +144,7 @@ struct FileListing: Sendable {
                 if let pair = PartitionPair(folder: folder.name), let key = reader.keys.position(of: pair.key),
                     let domain = domains[key], waiting.contains(key)
                 {
-                    guard domain.mayMatch(try PartitionPath.scalar(pair.value, of: reader.keys[key], in: folder)) else {
+                    guard domain.mayMatch(try reader.value(pair, of: key, in: folder)) else {
                         found.pruned += 1
                         continue
                     }

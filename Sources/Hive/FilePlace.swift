@@ -25,24 +25,28 @@ enum FilePlace: Sendable {
         }
     }
 
-    /// What a location stands for; asks the store whether a name without wildcards is a file or a folder.
+    /// What is directly in a folder.
+    typealias Children = (folders: [ObjectPath], objects: [ObjectInfo])
+
+    /// What a location stands for; asks the store whether a name without wildcards is a file or a folder, and returns
+    /// what it listed for that.
     static func find(
         _ text: String, in store: any ObjectStore, _ metrics: StoreMetrics
-    ) async throws(SQLError) -> FilePlace {
+    ) async throws(SQLError) -> (place: FilePlace, children: Children?) {
         let glob = try Glob(text)
-        if glob.hasWildcards { return .tree(glob, isFolder: text.hasSuffix("/")) }
+        if glob.hasWildcards { return (.tree(glob, isFolder: text.hasSuffix("/")), nil) }
         let path = glob.literalPrefix
-        if text.hasSuffix("/") || (path.scheme == .s3 && path.key.isEmpty) { return try folder(path) }
+        if text.hasSuffix("/") || (path.scheme == .s3 && path.key.isEmpty) { return (try folder(path), nil) }
         if !PartitionPath.isNamedAsFile(path.name) {
             let children = try await store.listChildren(path, metrics: metrics)
-            if !children.folders.isEmpty || !children.objects.isEmpty { return try folder(path) }
+            if !children.folders.isEmpty || !children.objects.isEmpty { return (try folder(path), children) }
         }
         do throws(SQLError) {
-            return .file(try await store.head(path, metrics: metrics).path)
+            return (.file(try await store.head(path, metrics: metrics).path), nil)
         } catch {
             // A folder is no object, and says so.
             guard error.state == .undefinedFile else { throw error }
-            return try folder(path)
+            return (try folder(path), nil)
         }
     }
 
@@ -67,6 +71,8 @@ enum FilePlace: Sendable {
 struct KeyReader: Sendable {
     /// The partition keys with their types.
     let keys: [Field]
+    /// Names of keys whose type was taken from the values of one branch: others must fit it as well.
+    var inferred: Set<String> = []
     /// Whether folders above the location count too, as they do for read_parquet.
     let isWholePath: Bool
 
@@ -81,13 +87,24 @@ struct KeyReader: Sendable {
         return path.split(separator: "/").compactMap { PartitionPair(folder: $0) }
     }
 
+    /// The value of a pair as its key's type.
+    func value(_ pair: PartitionPair, of key: Int, in path: ObjectPath) throws(SQLError) -> Scalar {
+        let field = keys[key]
+        if inferred.contains(field.name), let text = pair.value, PartitionPath.type(of: [text]) != field.type,
+            field.type != .text
+        {
+            throw PartitionPath.mistyped(text, field, path, .invalidTextRepresentation)
+        }
+        return try PartitionPath.scalar(pair.value, of: field, in: path)
+    }
+
     /// One value for each key, from the path of a file's folder.
     func values(of folder: ObjectPath, in place: FilePlace) throws(SQLError) -> [Scalar] {
         if keys.isEmpty { return [] }
         var values: [Scalar?] = Array(repeating: nil, count: keys.count)
         for pair in pairs(of: folder, in: place) {
             guard let key = keys.position(of: pair.key) else { continue }
-            values[key] = try PartitionPath.scalar(pair.value, of: keys[key], in: folder)
+            values[key] = try value(pair, of: key, in: folder)
         }
         var result: [Scalar] = []
         for (key, value) in zip(keys, values) {

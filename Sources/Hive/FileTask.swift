@@ -1,4 +1,5 @@
-// A part of a scan: row groups of a file whose footer is known, or a whole file that is looked into when its turn comes.
+// A part of a scan: row groups of a file whose footer is known, or a whole file that is looked into when its turn
+// comes.
 
 import Catalogs
 import Columns
@@ -48,6 +49,16 @@ final class SharedScan: Sendable {
             }
             return true
         }
+    }
+
+    /// Whether what was found at run time rules out a file by the values of its path.
+    func isRuledOut(_ file: ListedFile, _ context: ScanContext) -> Bool {
+        guard let domains = context.dynamicDomains?() else { return false }
+        for (output, domain) in domains where request.columns.indices.contains(output) {
+            guard case .key(let key) = columns.columns[request.columns[output]].origin else { continue }
+            if !domain.mayMatch(file.keyValues[key]) { return true }
+        }
+        return false
     }
 
     /// The reader of some row groups.
@@ -185,6 +196,7 @@ private final class Opening: @unchecked Sendable {
             let asked = StoreMetrics()
             let result: Result<ParquetSource?, SQLError>
             do throws(SQLError) {
+                if self.isRuledOut() { return self.finish(.success(nil)) }
                 let footer = try await shared.format.footer(file.info, asked)
                 result = Task.isCancelled ? .success(nil) : .success(try self.prepare(footer, asked))
             } catch {
@@ -198,6 +210,7 @@ private final class Opening: @unchecked Sendable {
 
     func wait() throws(SQLError) -> ParquetSource? {
         if !isStarted {
+            if isRuledOut() { return nil }
             let asked = StoreMetrics()
             let footer = try ParquetFile.footerBlocking(
                 of: file.info.path, in: shared.format.stores, info: file.info, cache: shared.format.footers,
@@ -210,6 +223,12 @@ private final class Opening: @unchecked Sendable {
             if let result { return try result.get() }
             condition.wait()
         }
+    }
+
+    private func isRuledOut() -> Bool {
+        guard shared.isRuledOut(file, context) else { return false }
+        context.metrics.add(.filesPruned)
+        return true
     }
 
     private func finish(_ made: Result<ParquetSource?, SQLError>) {

@@ -30,11 +30,12 @@ public final class HiveFormat: TableFormat {
         }
         let options = try ReadOptions(texts: definition.options)
         let metrics = StoreMetrics()
-        let place = try await FilePlace.find(definition.location, in: stores, metrics)
+        let (place, children) = try await FilePlace.find(definition.location, in: stores, metrics)
         let opening = TableOpening(
-            format: self, name: name.name, places: [place], options: options,
-            declared: definition.columns.map { HiveFormat.readable($0) }, declaredKeys: definition.partitionColumns,
-            isFunction: false, metrics: metrics, location: definition.location)
+            format: self, name: name.name, places: [place], children: children, options: options,
+            declared: definition.columns.map { HiveFormat.readable($0) },
+            declaredKeys: definition.partitionColumns.map { HiveFormat.readable($0) }, isFunction: false,
+            metrics: metrics, location: definition.location)
         return try await opening.open()
     }
 
@@ -43,10 +44,10 @@ public final class HiveFormat: TableFormat {
         guard !paths.isEmpty else { throw SQLError(.invalidParameterValue, "read_parquet requires at least one path") }
         let metrics = StoreMetrics()
         var places: [FilePlace] = []
-        for path in paths { places.append(try await FilePlace.find(path, in: stores, metrics)) }
+        for path in paths { places.append(try await FilePlace.find(path, in: stores, metrics).place) }
         let opening = TableOpening(
-            format: self, name: "read_parquet", places: places, options: options, declared: [], declaredKeys: [],
-            isFunction: true, metrics: metrics, location: paths.joined(separator: ", "))
+            format: self, name: "read_parquet", places: places, children: nil, options: options, declared: [],
+            declaredKeys: [], isFunction: true, metrics: metrics, location: paths.joined(separator: ", "))
         return try await opening.open()
     }
 
@@ -76,11 +77,11 @@ public final class HiveFormat: TableFormat {
             && PartitionPair(folder: name) == nil
     }
 
-    /// Lengths of strings bind writers, not the files that are read: such columns are read without one.
+    /// A declared column as it is read. Lengths of strings and NOT NULL bind writers; nobody enforces them here.
     private static func readable(_ field: Field) -> Field {
         switch field.type {
-        case .varchar, .char: Field(field.name, .text, isNullable: field.isNullable)
-        default: field
+        case .varchar, .char: Field(field.name, .text)
+        default: Field(field.name, field.type)
         }
     }
 }

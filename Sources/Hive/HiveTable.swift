@@ -73,7 +73,7 @@ final class HiveTable: Table {
         report.listRequests = Int(metrics.counters.lists)
         report.filesPrunedByPartition = found.pruned
         report.filesConsidered = found.files.count + found.pruned
-        if found.files.isEmpty, found.pruned == 0, request.domains.isEmpty {
+        if found.files.isEmpty, found.pruned == 0 {
             throw SQLError(.undefinedFile, "no files match \"\(location)\"")
         }
         guard let column = columns.columns.firstIndex(where: { $0.origin == .filename }),

@@ -13,7 +13,7 @@ final class LayoutCache: Sendable {
 
     /// Locations kept; when there are more, all are forgotten.
     static let layoutsMax = 1024
-    /// How long new keys, columns and files of a flat folder may go unnoticed. Scans list anew in any case.
+    /// How long new keys and columns may go unnoticed. Scans list anew in any case.
     static let lifetime = Duration.seconds(5)
 
     private struct Entry {

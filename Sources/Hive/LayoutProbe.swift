@@ -28,6 +28,8 @@ struct LayoutProbe: Sendable {
     /// Whether the last branch and file by name tell the columns (the newest days, usually) or the first.
     let takesLast: Bool
     let metrics: StoreMetrics
+    /// What is directly in the root, if that is known.
+    var children: FilePlace.Children?
 
     /// Folders looked at before the walk gives up and everything is listed.
     private static let foldersMax = 64
@@ -59,7 +61,12 @@ struct LayoutProbe: Sendable {
     ) async throws(SQLError) -> ProbedLayout? {
         guard state.looked < LayoutProbe.foldersMax, depth < LayoutProbe.depthMax else { return nil }
         state.looked += 1
-        let children = try await store.listChildren(folder, metrics: metrics)
+        let children: FilePlace.Children
+        if depth == 0, let known = self.children {
+            children = known
+        } else {
+            children = try await store.listChildren(folder, metrics: metrics)
+        }
         let files = children.objects.filter { place.holds($0) }
         let folders = children.folders.filter { place.leads(to: $0) }
         let keyed = folders.filter { PartitionPair(folder: $0.name) != nil }

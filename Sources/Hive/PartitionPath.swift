@@ -124,11 +124,15 @@ enum PartitionPath {
         do throws(SQLError) {
             return try TextParse.scalar(value, as: key.type)
         } catch {
-            throw SQLError(
-                error.state,
-                "partition value \"\(value)\" of key \"\(key.name)\" is not of type \(key.type.name)",
-                detail: "It is in the path \"\(path)\".", hint: "Declare the key with a type that holds all its values.")
+            throw mistyped(value, key, path, error.state)
         }
+    }
+
+    /// The error of a value that is not of its key's type.
+    static func mistyped(_ value: String, _ key: Field, _ path: ObjectPath, _ state: SQLState) -> SQLError {
+        SQLError(
+            state, "partition value \"\(value)\" of key \"\(key.name)\" is not of type \(key.type.name)",
+            detail: "It is in the path \"\(path)\".", hint: "Declare the key with a type that holds all its values.")
     }
 }
 

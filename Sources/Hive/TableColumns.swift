@@ -125,23 +125,18 @@ struct TableColumns: Sendable {
 struct ColumnUnion {
     private(set) var fields: [Field] = []
     private var origins: [ObjectPath] = []
-    private var counts: [Int] = []
     private var places: [String: Int] = [:]
-    private var files = 0
 
     /// Adds a file's columns: names without regard to case, types as wide as needed.
     mutating func add(_ footer: FileFooter, _ options: ReadOptions) throws(SQLError) {
-        files += 1
         for field in footer.columns(options) {
             let name = field.name.lowercased()
             guard let place = places[name] else {
                 places[name] = fields.count
                 fields.append(field)
                 origins.append(footer.info.path)
-                counts.append(1)
                 continue
             }
-            counts[place] += 1
             guard let type = ColumnUnion.wider(fields[place].type, field.type) else {
                 throw SQLError(
                     .datatypeMismatch,
@@ -151,20 +146,14 @@ struct ColumnUnion {
             }
             if type != fields[place].type { origins[place] = footer.info.path }
             fields[place].type = type
-            fields[place].isNullable = fields[place].isNullable || field.isNullable
-        }
-    }
-
-    /// The columns; those that some file lacks may be NULL.
-    var united: [Field] {
-        zip(fields, counts).map { field, count in
-            Field(field.name, field.type, isNullable: field.isNullable || count < files)
         }
     }
 
     /// The narrowest type that holds the values of both; nil when there is none.
     static func wider(_ a: SQLType, _ b: SQLType) -> SQLType? {
         if a == b { return a }
+        // Selecting what one of them cannot read is an error then, and no sooner.
+        if a == .unknown || b == .unknown { return .unknown }
         if a == .text || b == .text, a.widens(to: .text), b.widens(to: .text) { return .text }
         if a.widens(to: b) { return b }
         if b.widens(to: a) { return a }
@@ -187,11 +176,11 @@ struct ColumnUnion {
 }
 
 extension FileFooter {
-    /// The columns as a table shows them.
+    /// The columns as a table shows them. Other files, now or later, may hold NULL where this one must not.
     func columns(_ options: ReadOptions) -> [Field] {
         fields.map { field in
             let isText = options.binaryAsString && field.type == .bytea
-            return Field(field.name, isText ? .text : field.type, isNullable: field.isNullable)
+            return Field(field.name, isText ? .text : field.type)
         }
     }
 }

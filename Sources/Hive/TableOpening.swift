@@ -11,6 +11,8 @@ struct TableOpening: Sendable {
     let format: HiveFormat
     let name: String
     let places: [FilePlace]
+    /// What is directly in the root of the only place, if that is known.
+    let children: FilePlace.Children?
     let options: ReadOptions
     let declared: [Field]
     let declaredKeys: [Field]
@@ -46,22 +48,33 @@ struct TableOpening: Sendable {
     private func table(_ columns: TableColumns, keys: [Field], _ statistics: TableStatistics) -> HiveTable {
         HiveTable(
             format: format, name: name, places: places, columns: columns,
-            reader: KeyReader(keys: keys, isWholePath: isFunction), location: location, statistics: statistics)
+            reader: reader(keys), location: location, statistics: statistics)
+    }
+
+    private func reader(_ keys: [Field]) -> KeyReader {
+        let names = keys.map(\.name).filter { name in
+            declaredKeys.isEmpty && declared.position(of: name) == nil && options.hiveTypes.position(of: name) == nil
+        }
+        return KeyReader(keys: keys, inferred: Set(names), isWholePath: isFunction)
     }
 
     /// Walks down one branch of each place that has files.
     private func probe() async throws(SQLError) -> [ProbedLayout] {
         let key = LayoutCache.Key(location: location, isFunction: isFunction)
         if isRemote, let kept = format.layouts.layouts(key) { return kept }
-        let (store, isFunction, metrics) = (store, isFunction, metrics)
+        let (store, isFunction, metrics, children) = (store, isFunction, metrics, children)
         let layouts = try await inParallel(places, atOnce: HiveFormat.footersAtOnce) {
             (place) throws(SQLError) -> ProbedLayout? in
             let probe = LayoutProbe(
-                store: store, place: place, isWholePath: isFunction, takesLast: !isFunction, metrics: metrics)
+                store: store, place: place, isWholePath: isFunction, takesLast: !isFunction, metrics: metrics,
+                children: children)
             return try await probe.run()
         }
         let found = layouts.compactMap { $0 }
-        if isRemote, found.count == places.count { format.layouts.insert(key, found) }
+        // The files of a flat folder give exact answers, so they are listed anew each time.
+        if isRemote, found.count == places.count, !found.contains(where: \.isComplete) {
+            format.layouts.insert(key, found)
+        }
         return found
     }
 
@@ -104,13 +117,12 @@ struct TableOpening: Sendable {
     // MARK: - Columns of all files
 
     private func openUnion(_ keys: [Field]) async throws(SQLError) -> HiveTable {
-        let reader = KeyReader(keys: keys, isWholePath: isFunction)
-        let listing = FileListing(store: store, reader: reader, domains: [:], metrics: metrics)
+        let listing = FileListing(store: store, reader: reader(keys), domains: [:], metrics: metrics)
         let files = try await listing.files(of: places).files
         let footers = try await format.footers(files.map(\.info))
         var union = ColumnUnion()
         for footer in footers { try union.add(footer, options) }
-        let columns = try TableColumns(data: union.united, keys: keys, options: options, sample: nil, mayLack: true)
+        let columns = try TableColumns(data: union.fields, keys: keys, options: options, sample: nil, mayLack: true)
         let bytes = files.reduce(0) { $0 &+ $1.info.sizeBytes }
         return table(columns, keys: keys, format.facts.statistics(of: footers, columns, bytes: bytes))
     }

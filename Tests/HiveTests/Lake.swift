@@ -109,7 +109,7 @@ extension Table {
     /// Scans columns by name.
     func rows(
         _ names: [String], where domains: [String: ColumnDomain] = [:], limit: Int? = nil,
-        filter: (name: String, value: Scalar)? = nil
+        filter: (name: String, value: Scalar)? = nil, found: (@Sendable () -> [Int: ColumnDomain])? = nil
     ) async throws -> Scanned {
         let columns = try names.map { name in try #require(schema.index(of: name), "\(name)") }
         var byIndex: [Int: ColumnDomain] = [:]
@@ -122,7 +122,7 @@ extension Table {
                 continuation.resume(returning: Result {
                     var rows: [[String]] = []
                     for task in plan.tasks {
-                        var context = ScanContext(metrics: metrics)
+                        var context = ScanContext(dynamicDomains: found, metrics: metrics)
                         if let filter, let place { context.filter = EqualFilter(place, filter.value) }
                         let source = try task.open(context)
                         while let batch = try source.next() {

@@ -39,6 +39,13 @@ struct LayoutTests {
             "a": "bigint", "b": "bigint", "c": "text", "d": "date", "e": "text", "f": "timestamp without time zone",
             "g": "text", "h": "text", "i": "text", "j": "text", "k": "text",
         ])
+        // The last branch has a number, another one a code that must not become the same number.
+        try scratch.copy(file, to: "l/a=1/key=007/x.parquet")
+        try scratch.copy(file, to: "l/a=2/key=7/x.parquet")
+        let inferred = try await format.open(scratch.path + "/l")
+        #expect(await errorOf { try await inferred.rows(["key"]) }?.state == .invalidTextRepresentation)
+        let declared = try await format.open(scratch.path + "/l", keys: [Field("a", .int4), Field("key", .varchar(3))])
+        #expect(try await declared.rows(["a", "key"]).lines == ["1|007", "2|7"])
         let mistyped = try await format.open(scratch.path + "/c", keys: [Field("key", .date)])
         let error = await errorOf { try await mistyped.rows(["key"]) }
         #expect(error?.state == .invalidDatetimeFormat && error?.message.contains("\"key\"") == true)
@@ -86,7 +93,9 @@ struct LayoutTests {
         #expect(try await plain.rows(["v"]).lines == ["1", "2"])
         let paths = [location + "/a=1/x.parquet", location + "/a=2/b=1/x.parquet"]
         #expect(try await format.readParquet(paths, options: [:]).types == ["v bigint"])
-        let forced = await errorOf { try await format.readParquet(paths, options: ["hive_partitioning": .boolean(true)]) }
+        let forced = await errorOf {
+            try await format.readParquet(paths, options: ["hive_partitioning": .boolean(true)])
+        }
         #expect(forced?.state == .invalidParameterValue)
     }
 
@@ -100,7 +109,9 @@ struct LayoutTests {
         let location = fixture("hive/encoded")
         let table = try await format.readParquet(
             [location + "/*/*.parquet"],
-            options: ["filename": .boolean(true), "file_row_number": .boolean(true), "hive_types": .text("city varchar")])
+            options: [
+                "filename": .boolean(true), "file_row_number": .boolean(true), "hive_types": .text("city varchar"),
+            ])
         #expect(table.types == ["v bigint", "filename text", "file_row_number bigint", "city text"])
         let file = location + "/city=DE/part-0.parquet"
         let scanned = try await table.rows(
@@ -117,8 +128,19 @@ struct LayoutTests {
         #expect(await errorOf { try await format.open("/nowhere/at/all") }?.state == .undefinedFile)
         let option = await errorOf { try await format.readParquet(["x"], options: ["colour": .text("red")]) }
         #expect(option?.state == .invalidParameterValue && option?.message.contains("colour") == true)
-        let scratch = try Scratch()
-        #expect(await errorOf { try await format.open(scratch.path) }?.state == .undefinedFile)
+        let empty = fixture("hive/empty")
+        #expect(await errorOf { try await format.open(empty) }?.message == "no files match \"\(empty)\"")
+        let declared = try await format.open(empty, columns: [Field("a", .int4)], keys: [Field("k", .int4)])
+        #expect(declared.types == ["a integer", "k integer"])
+        for domains in [[:], ["k": ColumnDomain.equal(.int4(1))]] {
+            #expect(await errorOf { try await declared.rows(["a"], where: domains) }?.state == .undefinedFile)
+        }
+        let json = ExternalDefinition(format: "json", location: empty)
+        let unsupported = await errorOf { try await format.open(json, named: TableName(schema: "s", name: "t")) }
+        #expect(unsupported?.state == .featureNotSupported)
+        let notNull = Field("v", .int8, isNullable: false)
+        let table = try await format.open(fixture("hive/both"), columns: [notNull], keys: [Field("v", .int8)])
+        #expect(table.schema.fields.allSatisfy { $0.isNullable })
     }
 
     @Test func listsTablesOfASchema() async throws {
