@@ -128,15 +128,17 @@ private struct Shortest {
         }
     }
 
-    /// Whether the decimal lies exactly between two floats, where PostgreSQL takes one more digit. `significand` is that
-    /// of the float with its hidden bit.
+    /// Whether the decimal lies exactly between two floats, where PostgreSQL takes one more digit. `significand` is
+    /// that of the float with its hidden bit.
     func isHalfway(of significand: UInt64) -> Bool {
         // 5^27 is the last power within 64 bits; more has too many bits to be a bound of a float.
         guard exponent >= 0, exponent <= 27, digits != 0 else { return false }
         var odd = UInt128(digits >> UInt64(digits.trailingZeroBitCount))
         for _ in 0..<exponent { odd *= 5 }
         let doubled = UInt128(significand) * 2
-        return odd == doubled + 1 || odd == doubled - 1 || odd == doubled * 2 - 1
+        // Below a power of two floats are twice as dense, and the bound is half as far away.
+        let isPower = significand & (significand - 1) == 0
+        return odd == doubled + 1 || (isPower ? odd == doubled * 2 - 1 : odd == doubled - 1)
     }
 
     func write(plainBelow plainMax: Int, to start: UnsafeMutablePointer<UInt8>) -> Int {

@@ -109,7 +109,7 @@ extension WireBuffer {
         message(84) {
             $0.append(UInt16(truncatingIfNeeded: fields.count))
             for (index, field) in fields.enumerated() {
-                let format = formats.count > 1 ? formats[index] : formats.first ?? .text
+                let format = formats.count > index ? formats[index] : formats.first ?? .text
                 let oid = field.announcedOID ?? PostgresType.oid(field.type)
                 $0.append(field.name)
                 $0.append(UInt32(0))

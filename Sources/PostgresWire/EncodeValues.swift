@@ -38,7 +38,8 @@ enum BinaryForm {
     static func write(numeric value: Numeric, to at: UnsafeMutablePointer<UInt8>) -> Int {
         guard value.isFinite else {
             return header(
-                at, digits: 0, weight: 0, sign: value.isNaN ? 0xC000 : value.mantissa > 0 ? 0xD000 : 0xF000, scale: 0)
+                at, digits: 0, weight: 0, sign: value.isNaN ? 0xC000 : value.mantissa > 0 ? 0xD000 : 0xF000,
+                scale: value.isNaN ? 0 : 32)
         }
         return write(decimal: value.mantissa, scale: Int(value.scale), to: at)
     }

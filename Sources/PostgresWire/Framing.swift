@@ -149,7 +149,7 @@ public struct StartupMessage: Sendable {
     /// The value of a parameter; the last one counts.
     public subscript(_ name: String) -> String? { parameters.last { $0.name == name }?.value }
 
-    /// Whether the client asks for a newer minor version or protocol extensions, which NegotiateProtocolVersion declines.
+    /// Whether the client asks for a newer minor version or extensions, which NegotiateProtocolVersion declines.
     public var needsNegotiation: Bool { version > StartupMessage.versionSupported || !extensions.isEmpty }
 
     /// The names of protocol extensions.
