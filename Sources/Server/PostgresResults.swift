@@ -1,0 +1,98 @@
+// Results on their way out: batches to rows, piece by piece as the client reads them.
+import Columns
+import Coordinator
+import Diagnostics
+import NIOCore
+import PostgresWire
+
+extension PostgresConnection {
+    /// Runs the statements of a simple Query.
+    func query(_ sql: String, _ session: any SQLSession) async throws {
+        let statements = try await session.query(sql)
+        while let stream = try await statements.next() {
+            var portal = Portal(formats: [], sql: sql, stream: stream)
+            do {
+                if let columns = stream.columns { out.rowDescription(columns.map(RowField.init)) }
+                _ = try await send(stream, &portal, rowsMax: nil)
+            } catch {
+                stream.cancel()
+                throw error
+            }
+        }
+    }
+
+    /// Runs a portal up to a number of rows.
+    func execute(_ name: String, rowsMax: Int?, _ session: any SQLSession) async throws {
+        var portal = portals[name] ?? Portal(formats: [])
+        if portal.isDone {
+            // A finished query has no more rows; what changed something must not run twice.
+            guard portal.encoder != nil else {
+                throw SQLError(SQLState("55000"), "portal \"\(name)\" cannot be run")
+            }
+            return out.commandComplete("SELECT 0")
+        }
+        let stream: any ResultStream
+        if let suspended = portal.stream {
+            stream = suspended
+        } else {
+            stream = try await session.execute(name)
+        }
+        portal.stream = stream
+        do {
+            let isDone = try await send(stream, &portal, rowsMax: rowsMax)
+            portal.isDone = isDone
+            if isDone { portal.stream = nil }
+            portals[name] = portal
+        } catch {
+            stream.cancel()
+            portals[name]?.stream = nil
+            throw error
+        }
+    }
+
+    /// Sends rows and CommandComplete, or PortalSuspended when the limit comes first; returns whether the stream ended.
+    private func send(_ stream: any ResultStream, _ portal: inout Portal, rowsMax: Int?) async throws -> Bool {
+        var rows = 0
+        if let columns = stream.columns {
+            let encoder: RowEncoder
+            if let suspended = portal.encoder {
+                encoder = suspended
+            } else {
+                encoder = try RowEncoder(columns.map(RowField.init), formats: portal.formats, zone: stream.timeZone)
+                portal.encoder = encoder
+            }
+            while true {
+                while encoder.rowsLeft > 0 {
+                    let limit = rowsMax.map { $0 - rows } ?? Int.max
+                    guard limit > 0 else { break }
+                    rows += try encoder.encode(into: out, rowsMax: limit, bytesMax: PostgresConnection.flushBytes)
+                    if out.count >= PostgresConnection.flushBytes { try await flush() }
+                }
+                if let rowsMax, rows >= rowsMax {
+                    shared.metrics.rowsSent.increase(by: rows)
+                    out.portalSuspended()
+                    return false
+                }
+                guard let batch = try await stream.next() else { break }
+                if batch.rows > 0 { try encoder.begin(batch) }
+            }
+        } else {
+            // Nothing to send, but a statement may do its work while it is asked for rows.
+            while try await stream.next() != nil {}
+        }
+        shared.metrics.rowsSent.increase(by: rows)
+        complete(try await stream.finish(), rows: rows)
+        return true
+    }
+
+    private func complete(_ outcome: StatementOutcome, rows: Int) {
+        shared.metrics.statements.increase()
+        for notice in outcome.notices { out.noticeResponse(notice.content, severity: notice.severity.rawValue) }
+        switch outcome.tag {
+        case .rows(let word): out.commandComplete("\(word) \(rows)")
+        case .done(let tag): out.commandComplete(tag)
+        case .empty: out.emptyQueryResponse()
+        }
+        for (name, value) in outcome.parameterChanges { out.parameterStatus(name, value) }
+    }
+}

@@ -1,0 +1,131 @@
+// From the first byte of a connection to its session: TLS, CancelRequest, startup packet, authentication.
+import Coordinator
+import Diagnostics
+import Logging
+import NIOCore
+import NIOSSL
+import PostgresWire
+
+extension PostgresConnection {
+    /// Reads up to the startup packet; nil when the connection was for something else or ended.
+    func start() async throws -> StartupMessage? {
+        while true {
+            guard let request = try framing.nextStartup() else {
+                guard try await receive() else { return nil }
+                continue
+            }
+            switch request {
+            case .ssl: try await negotiateTLS()
+            case .gssEncryption: try await answer(78)
+            case .cancel(let processID, let secret):
+                shared.metrics.cancelRequests.increase()
+                shared.registry.cancel(processID: processID, secret: secret)
+                return nil
+            case .startup(let message): return message
+            }
+        }
+    }
+
+    private func answer(_ byte: UInt8) async throws {
+        try await channel.writeAndFlush(channel.allocator.buffer(bytes: [byte])).get()
+    }
+
+    private func negotiateTLS() async throws {
+        guard let context = shared.tls, !isEncrypted else { return try await answer(78) }
+        // Bytes behind the request came in the clear: somebody in between may have put them there.
+        guard framing.pendingBytes == 0 else {
+            throw SQLError(.protocolViolation, "received unencrypted data after SSL request")
+        }
+        let channel = self.channel
+        // In one turn of the event loop, so that no byte of the client slips past the new handler.
+        try await channel.eventLoop.submit {
+            channel.writeAndFlush(channel.allocator.buffer(bytes: [83]), promise: nil)
+            try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context), position: .first)
+        }.get()
+        isEncrypted = true
+    }
+
+    /// Authenticates the user and opens the session. Every error is fatal.
+    func open(_ startup: StartupMessage, processID: Int32) async throws -> any SQLSession {
+        guard let user = startup["user"], !user.isEmpty else {
+            throw SQLError(.invalidAuthorization, "no PostgreSQL user name specified in startup packet")
+        }
+        guard !isOverLimit else {
+            shared.metrics.connectionsRefused.increase()
+            throw SQLError(.tooManyConnections, "sorry, too many clients already")
+        }
+        if let replication = startup["replication"], !["false", "off", "no", "0"].contains(replication) {
+            throw SQLError(.featureNotSupported, "replication connections are not supported")
+        }
+        if startup.needsNegotiation { out.negotiateProtocolVersion(unknown: startup.extensions) }
+        let database = startup["database"].flatMap { $0.isEmpty ? nil : $0 } ?? user
+        let peer = peerAddress()
+        try await authenticate(user, peer)
+        let request = SessionRequest(
+            user: user, database: database, settings: try startup.settings(), peer: peer, processID: processID)
+        let session = try await shared.engine.openSession(request)
+        framing.isAuthenticated = true
+        return session
+    }
+
+    private func peerAddress() -> PeerAddress {
+        guard let address = channel.remoteAddress, let host = address.ipAddress else {
+            return PeerAddress(host: nil, isLoopback: true, isEncrypted: isEncrypted)
+        }
+        let isLoopback = host == "::1" || host.hasPrefix("127.") || host.hasPrefix("::ffff:127.")
+        return PeerAddress(host: host, isLoopback: isLoopback, isEncrypted: isEncrypted)
+    }
+
+    private func authenticate(_ user: String, _ peer: PeerAddress) async throws {
+        switch await shared.engine.authentication(of: user, from: peer) {
+        case .trust: break
+        case .reject:
+            shared.metrics.authenticationFailures.increase()
+            let encryption = peer.isEncrypted ? "SSL encryption" : "no encryption"
+            throw SQLError(
+                .invalidAuthorization,
+                "connection rejected for host \"\(peer.host ?? "[local]")\", user \"\(user)\", \(encryption)")
+        case .scram(let text):
+            let verifier = text.flatMap(ScramVerifier.init)
+            if text != nil, verifier == nil {
+                shared.logger.warning("a password verifier cannot be read", metadata: ["user": "\(user)"])
+            }
+            try await scram(user, verifier)
+        }
+        out.authenticationOK()
+    }
+
+    private func scram(_ user: String, _ verifier: ScramVerifier?) async throws {
+        var random = SystemRandomNumberGenerator()
+        var exchange = ScramExchange(
+            verifier: verifier, user: user, mockSecret: shared.mockSecret,
+            nonce: (0..<ScramExchange.nonceBytes).map { _ in UInt8.random(in: 0...255, using: &random) })
+        out.authenticationSASL([ScramExchange.mechanism])
+        try await flush()
+        let initial = try SASLInitialResponse(try await passwordMessage())
+        guard initial.mechanism == ScramExchange.mechanism, let data = initial.data else {
+            throw SQLError(.protocolViolation, "client selected an invalid SASL authentication mechanism")
+        }
+        out.authenticationSASLContinue(try exchange.first(data))
+        try await flush()
+        guard let last = try exchange.final(try await passwordMessage()) else {
+            shared.metrics.authenticationFailures.increase()
+            throw SQLError(.invalidPassword, "password authentication failed for user \"\(user)\"")
+        }
+        out.authenticationSASLFinal(last)
+    }
+
+    private func passwordMessage() async throws -> ArraySlice<UInt8> {
+        while true {
+            if let frame = try framing.nextFrame() {
+                guard frame.kind == 112 else {
+                    throw SQLError(.protocolViolation, "expected SASL response, got message type \(frame.kind)")
+                }
+                return frame.body
+            }
+            guard try await receive() else {
+                throw SQLError(.connectionFailure, "the client left during authentication")
+            }
+        }
+    }
+}
