@@ -55,7 +55,9 @@ enum Snappy {
                     ip += 5
                 }
                 let offset = next
-                guard UInt(bitPattern: offset &- 1) < UInt(bitPattern: op - output), length <= opEnd - op else { return false }
+                guard UInt(bitPattern: offset &- 1) < UInt(bitPattern: op - output), length <= opEnd - op else {
+                    return false
+                }
                 let from = UnsafeRawPointer(op) - offset
                 if offset >= 16 {
                     copy(from, to: op)
@@ -147,7 +149,9 @@ enum Snappy {
             let extra = tag & 3 == 3 ? 4 : tag & 3
             guard extra < ipEnd - ip else { return false }
             var offset = 0
-            for index in 0..<extra { offset |= Int(ip.load(fromByteOffset: index &+ 1, as: UInt8.self)) &<< (index &* 8) }
+            for index in 0..<extra {
+                offset |= Int(ip.load(fromByteOffset: index &+ 1, as: UInt8.self)) &<< (index &* 8)
+            }
             var length = (tag &>> 2) &+ 1
             if tag & 3 == 1 {
                 length = ((tag &>> 2) & 7) &+ 4

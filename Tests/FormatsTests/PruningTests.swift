@@ -69,6 +69,18 @@ struct PruningTests {
         #expect(calls.withLock { $0 } >= 4)
     }
 
+    @Test("skips pages by bounds that are found while it runs", arguments: [false, true])
+    func dynamicPages(isRemote: Bool) throws {
+        let metrics = ScanMetrics()
+        var scan = try store(isRemote: isRemote).scan(metrics: metrics)
+        scan.dynamicDomains = { [0: ColumnDomain(low: .int8(7000), high: .int8(7010))] }
+        let found = Set(try rows(scan).map { $0[0] })
+        for value in 7000...7010 { #expect(found.contains("\(value)")) }
+        #expect(metrics[.rowGroupsPruned] == 3)
+        // Remote row groups this small are read whole.
+        #expect(isRemote || metrics[.pagesPruned] > 5)
+    }
+
     @Test("keeps NULL rows for a domain that allows them")
     func nulls() throws {
         let found = try rows(try store().scan(domains: ["price": .onlyNull]))

@@ -137,9 +137,9 @@ final class ChunkReader {
                 isLoaded = false
             case .data, .dataV2:
                 if parsed.values == 0 { continue }
-                guard parsed.values <= rows - first, parsed.rows ?? parsed.values == parsed.values else {
-                    throw Damage("a page has \(parsed.values) values for \(rows - first) rows", at: at)
-                }
+                guard parsed.values <= rows - first, parsed.rows ?? parsed.values == parsed.values,
+                    isIndexed(at, parsed.values, first)
+                else { throw Damage("a page has \(parsed.values) values for \(rows - first) rows", at: at) }
                 header = parsed
                 self.payload = payload
                 pageOffset = at
@@ -156,16 +156,27 @@ final class ChunkReader {
     /// The bytes that a page's header and payload lie in.
     private func area(of offset: Int64) throws(Damage) -> Range<Int64> {
         guard let locations else { return offset..<range.upperBound }
+        guard let page = location(of: offset, locations) else {
+            throw Damage("the offset index does not know a page", at: offset)
+        }
+        return offset..<offset + Int64(locations[page].bytes)
+    }
+
+    /// Whether the offset index, if it is used, gives a page the same rows as its header.
+    private func isIndexed(_ offset: Int64, _ values: Int, _ first: Int) -> Bool {
+        guard let locations else { return true }
+        guard let page = location(of: offset, locations), locations[page].firstRow == first else { return false }
+        return (page + 1 < locations.count ? locations[page + 1].firstRow : rows) == first + values
+    }
+
+    private func location(of offset: Int64, _ locations: [PageLocation]) -> Int? {
         var low = 0
         var high = locations.count
         while low < high {
             let middle = (low + high) / 2
             if locations[middle].offset < offset { low = middle + 1 } else { high = middle }
         }
-        guard low < locations.count, locations[low].offset == offset else {
-            throw Damage("the offset index does not know a page", at: offset)
-        }
-        return offset..<offset + Int64(locations[low].bytes)
+        return low < locations.count && locations[low].offset == offset ? low : nil
     }
 
     private func load() throws(Damage) {

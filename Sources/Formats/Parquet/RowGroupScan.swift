@@ -63,6 +63,9 @@ final class RowGroupScan {
     private var readers: [ChunkReader?]
     private var chunks: [ChunkMeta?]
     private var indexFetch: RangeFetch?
+    /// Output columns whose column index, or Bloom filter, was asked for.
+    private var indexed: Set<Int> = []
+    private var bloomed: Set<Int> = []
     /// The columns of the filter, or all.
     private var early: RangeFetch?
     /// The other columns, when they wait for the filter.
@@ -86,15 +89,12 @@ final class RowGroupScan {
             guard case .file(let index) = column.origin else { return nil }
             return footer.chunk(group, index)
         }
-        guard rows > 0, mayMatch(contents.domains()) else { return nil }
-        if footer.contents == nil, usesIndex(contents.scan.domains) {
-            let fetch = RangeFetch(
-                contents.scan.store, path: contents.path, ranges: indexRanges(), metrics: contents.storeMetrics)
-            fetch.start()
-            indexFetch = fetch
-        } else if contents.policy.isEager {
-            try fetch()
-        }
+        guard rows > 0 else { return nil }
+        let domains = contents.domains()
+        guard mayMatch(domains) else { return nil }
+        // Where requests do not run ahead, nothing is planned before the row group's turn.
+        guard contents.policy.isEager, footer.contents == nil else { return }
+        if usesIndex(domains) { planIndex(domains) } else { try fetch() }
     }
 
     /// Whether the statistics of the row group allow a match.
@@ -135,20 +135,26 @@ final class RowGroupScan {
             && isInside(chunk.offsetIndexOffset, chunk.offsetIndexBytes)
     }
 
-    private func indexRanges() -> [Range<Int64>] {
+    /// Asks for the indexes of the columns in domains, and for where the pages of all columns are.
+    private func planIndex(_ domains: [Int: ColumnDomain]) {
         var ranges: [Range<Int64>] = []
         for (output, chunk) in chunks.enumerated() {
             guard let chunk else { continue }
-            if let domain = contents.scan.domains[output], let bloom = bloom(output, chunk, domain) {
+            if let domain = domains[output], let bloom = bloom(output, chunk, domain) {
                 ranges.append(bloom.range)
+                bloomed.insert(output)
             }
             guard hasIndex(chunk) else { continue }
             ranges.append(chunk.offsetIndexOffset..<chunk.offsetIndexOffset + Int64(chunk.offsetIndexBytes))
-            if contents.scan.domains[output] != nil {
+            if domains[output] != nil {
                 ranges.append(chunk.columnIndexOffset..<chunk.columnIndexOffset + Int64(chunk.columnIndexBytes))
+                indexed.insert(output)
             }
         }
-        return ranges
+        let fetch = RangeFetch(
+            contents.scan.store, path: contents.path, ranges: ranges, metrics: contents.storeMetrics)
+        fetch.start()
+        indexFetch = fetch
     }
 
     /// The place of a Bloom filter and what to look up in it; nil when it does not help.
@@ -165,8 +171,8 @@ final class RowGroupScan {
     }
 
     /// Whether the Bloom filters let all equalities be true.
-    private func mayMatchBloom(_ source: FileBytes) throws(Damage) -> Bool {
-        for (output, domain) in contents.scan.domains where chunks.indices.contains(output) {
+    private func mayMatchBloom(_ source: FileBytes, _ domains: [Int: ColumnDomain]) throws(Damage) -> Bool {
+        for (output, domain) in domains where bloomed.contains(output) {
             guard let chunk = chunks[output], let bloom = bloom(output, chunk, domain) else { continue }
             let (bytes, offset) = try source.bytes(bloom.range)
             defer { withExtendedLifetime(bytes) {} }
@@ -181,13 +187,15 @@ final class RowGroupScan {
         if let whole = contents.scan.footer.contents {
             guard usesIndex(domains) else { return }
             source = .whole(whole)
+            indexed = Set(chunks.indices)
+            bloomed = indexed
         } else if let indexFetch {
             source = .fetched(indexFetch)
         } else {
             return
         }
         do throws(Damage) {
-            guard try mayMatchBloom(source) else {
+            guard try mayMatchBloom(source, domains) else {
                 ranges = RowRanges([])
                 return
             }
@@ -219,7 +227,7 @@ final class RowGroupScan {
             bytes.base + offset, place.count, range: try contents.scan.footer.range(of: chunk), rows: rows)
         guard !pages.isEmpty else { return }
         locations[output] = pages
-        guard let domain, contents.scan.domains[output] != nil else { return }
+        guard let domain, indexed.contains(output) else { return }
         let indexPlace = chunk.columnIndexOffset..<chunk.columnIndexOffset + Int64(chunk.columnIndexBytes)
         let (index, start) = try source.bytes(indexPlace)
         defer { withExtendedLifetime(index) {} }
@@ -247,6 +255,7 @@ final class RowGroupScan {
     func begin() throws(SQLError) -> Bool {
         let domains = contents.domains()
         guard mayMatch(domains) else { return false }
+        if !contents.policy.isEager, contents.scan.footer.contents == nil, usesIndex(domains) { planIndex(domains) }
         try pruneByIndex(domains)
         if ranges.isEmpty { return false }
         if !isFetching { try fetch() }
