@@ -28,6 +28,8 @@ struct DateFields {
     private var second = 0
     private var micros: Int64 = 0
     private var isAfternoon: Bool?
+    /// Set by a lone number as the hour: only AM or PM makes it a time.
+    private var needsMeridian = false
 
     static let months = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
     static let monthNames = [
@@ -91,6 +93,7 @@ struct DateFields {
     /// Microseconds of the day, nil when no time was written.
     func timeOfDay() throws(SQLError) -> Int64? {
         guard var hour else { return nil }
+        if needsMeridian, isAfternoon == nil { throw invalid }
         if let isAfternoon {
             guard hour >= 1, hour <= 12 else { throw fieldError(hint: false) }
             hour = hour % 12 + (isAfternoon ? 12 : 0)
@@ -154,6 +157,7 @@ struct DateFields {
             // "10 PM"
             guard number.length <= 2 else { throw invalid }
             hour = number.value
+            needsMeridian = true
             return
         }
         if hasTextMonth {

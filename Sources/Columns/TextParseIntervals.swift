@@ -167,6 +167,7 @@ private struct IntervalFields {
             at += 1
             let part = try self.number()
             guard part.value < 12, part.billionths == 0 else { throw outOfRange }
+            guard next != 45 else { throw invalid }
             months += number.value * 12 + (number.isNegative ? -part.value : part.value)
             return
         }

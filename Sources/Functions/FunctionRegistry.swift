@@ -6,10 +6,11 @@ public import Diagnostics
 public enum FunctionRegistry {
     private static let operators = table(
         Arithmetic.all + Comparisons.all + DateOperators.all + LikeOperators.all + RegexOperators.all
-            + MathFunctions.operators + StringSearch.operators)
+            + MathFunctions.operators + StringSearch.operators + ArrayFunctions.operators)
     private static let functions = table(
         Comparisons.distinct + LikeOperators.functions + ZoneFunctions.all + MathFunctions.all + ExtremeFunctions.all
-            + StringFunctions.all + StringSearch.all + EncodingFunctions.all)
+            + StringFunctions.all + StringSearch.all + EncodingFunctions.all + RegexFunctions.all
+            + DatePartFunctions.all + DateTrunc.all + DateFunctions.all + SystemFunctions.all + ArrayFunctions.all)
 
     private static func table(_ overloads: [Overload]) -> [String: [Overload]] {
         Dictionary(grouping: overloads, by: \.name)
@@ -24,6 +25,11 @@ public enum FunctionRegistry {
         switch OverloadChoice.choose(functions[name] ?? [], types, isOperator: false) {
         case .chosen(let overload): return try OverloadChoice.bind(overload, types, literals, position)
         case .none:
+            if types.count == 1, let target = typeNames[name],
+                let cast = Casts.bound(from: types[0], to: target, context: .explicit, isTry: false)
+            {
+                return cast
+            }
             throw SQLError(
                 .undefinedFunction, "\(call) does not exist",
                 hint: "No function matches the given name and argument types. You might need to add explicit type casts.",
@@ -36,8 +42,15 @@ public enum FunctionRegistry {
         }
     }
 
+    /// Types whose names work as functions of one argument: casts.
+    private static let typeNames: [String: SQLType] = [
+        "bool": .boolean, "bytea": .bytea, "date": .date, "float4": .float4, "float8": .float8, "int2": .int2,
+        "int4": .int4, "int8": .int8, "interval": .interval, "numeric": .numeric, "text": .text, "time": .time,
+        "timestamp": .timestamp, "timestamptz": .timestamptz, "uuid": .uuid, "varchar": .varchar(nil),
+    ]
+
     /// Whether any scalar function has this name.
-    public static func isFunction(_ name: String) -> Bool { functions[name] != nil }
+    public static func isFunction(_ name: String) -> Bool { functions[name] != nil || typeNames[name] != nil }
 
     /// Chooses the overload of an operator; `left` is nil for prefix operators. `literals` holds constant arguments
     /// where known (of the right side only, for prefix operators): they tighten the results of decimals.

@@ -73,8 +73,7 @@ struct FunctionCase {
         let column = Column.constant(scalar, count: 1)
         guard scalar.type != type else { return column }
         guard
-            let cast = FunctionRegistry.cast(
-                from: scalar.type, to: type, context: scalar.type == .unknown ? .explicit : .implicit)
+            let cast = FunctionRegistry.cast(from: scalar.type, to: type, context: .explicit)
         else { throw SQLError(.cannotCoerce, "no cast from \(scalar.type.name) to \(type.name)") }
         return try cast.kernel(FunctionCase.context, [column], 1)
     }
@@ -119,7 +118,8 @@ struct FunctionCase {
             flat.append(builder.finish())
             coded.append(value.isNull ? flat[flat.count - 1] : FunctionCase.dictionary(value))
         }
-        if bound.volatility != .volatile {
+        // Functions that take NULLs may fail for the NULL row.
+        if bound.volatility != .volatile, bound.isStrict {
             for (name, columns) in [("flat", flat), ("dictionary", coded)] where !inputs.isEmpty {
                 let other = try run(bound, columns, 3, row: 2)
                 if other != expected { return "\(name) differs: \(other) instead of \(expected)" }

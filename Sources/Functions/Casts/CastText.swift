@@ -75,7 +75,8 @@ enum CastText {
     // MARK: To text
 
     static func toText(_ from: SQLType, _ to: SQLType, isExplicit: Bool) -> Kernel? {
-        let make = from.isText ? nil : print(from)
+        var make = from.isText ? nil : print(from)
+        if case .char = from, case .varchar = to { make = withoutBlanks(.text) }
         switch to {
         case .varchar(.some(let limit)):
             return chained(make, cut(to, limit, isPadded: false, isExplicit: isExplicit))
@@ -83,7 +84,7 @@ enum CastText {
             return chained(make, cut(to, limit, isPadded: true, isExplicit: isExplicit))
         default:
             if let make {
-                return { (context, a, rows) throws(SQLError) in
+                return { [make] (context, a, rows) throws(SQLError) in
                     let made = try make(context, a, rows)
                     return made.type == to ? made : made.retyped(to)
                 }

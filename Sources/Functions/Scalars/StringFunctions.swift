@@ -24,6 +24,7 @@ enum StringFunctions {
         } + [
             Overload("length", [.bytea], .int4, canFail: false, count { $0.count }),
             Overload("octet_length", [.text], .int4, canFail: false, count { $0.count }),
+            Overload("octet_length", [.char(1)], .int4, canFail: false, count { $0.count }),
             Overload("octet_length", [.bytea], .int4, canFail: false, count { $0.count }),
             Overload("bit_length", [.text], .int4, canFail: false, count { $0.count * 8 }),
             Overload("bit_length", [.bytea], .int4, canFail: false, count { $0.count * 8 }),
@@ -284,10 +285,10 @@ enum StringFunctions {
         },
         Overload("chr", [.int4], .text, TextKernels.from { (code: Int32, out) throws(SQLError) in
             if code == 0 { throw SQLError(.programLimitExceeded, "null character not permitted") }
-            guard code > 0, code <= 0x10ffff, Unicode.Scalar(UInt32(code)) != nil else {
-                throw SQLError(
-                    .programLimitExceeded,
-                    code < 0 ? "character number must be positive" : "requested character not valid for encoding: \(code)")
+            if code < 0 { throw SQLError(.invalidParameterValue, "character number must be positive") }
+            guard Unicode.Scalar(UInt32(code)) != nil else {
+                let what = code > 0x10ffff ? "too large" : "not valid"
+                throw SQLError(.programLimitExceeded, "requested character \(what) for encoding: \(code)")
             }
             TextOps.append(UInt32(code), to: &out)
         }),

@@ -17,8 +17,8 @@ enum StringSearch {
         ["strpos", "instr"].map { name in
             Overload(name, [.text, .text], .int4, canFail: false, position(needle: 1))
         } + [
-            // position(needle IN text) as the parser passes it.
-            Overload("position", [.text, .text], .int4, canFail: false, position(needle: 1)),
+            // position(needle IN text): the grammar passes the needle first.
+            Overload("position", [.text, .text], .int4, canFail: false, position(needle: 0)),
             predicate("contains") { (text, other) in TextOps.find(other, in: text) != nil },
             predicate("prefix") { (text, other) in TextOps.hasPrefix(text, other) },
             predicate("suffix") { (text, other) in
@@ -214,26 +214,43 @@ enum StringSearch {
     }
 
     private static let joining: [Overload] = [
-        // A call without casts would lose the text of NULLs, so the arguments are cast to text by the binder.
         Overload("concat", [.any], isVariadic: true, isStrict: false) { (call) throws(SQLError) in
-            let arguments = call.types.map { _ in SQLType.text }
-            return Binding(arguments: arguments, result: .text) { (_, a, rows) throws(SQLError) in
-                try join(a, rows, separator: nil, first: 0)
+            Binding(arguments: outputs(call), result: .text) { (_, a, rows) throws(SQLError) in
+                try join(printed(a, rows), rows, separator: nil, first: 0)
             }
         },
         Overload("concat_ws", [.type(.text), .any], optional: 1, isVariadic: true, isStrict: false) {
             (call) throws(SQLError) in
-            let arguments = call.types.map { _ in SQLType.text }
-            return Binding(arguments: arguments, result: .text) { (_, a, rows) throws(SQLError) in
-                try join(a, rows, separator: a[0], first: 1)
+            Binding(arguments: outputs(call), result: .text) { (_, a, rows) throws(SQLError) in
+                try join(printed(a, rows), rows, separator: a[0], first: 1)
             }
         },
         Overload("format", [.type(.text), .any], optional: 1, isVariadic: true, isStrict: false) {
             (call) throws(SQLError) in
-            let arguments = call.types.map { _ in SQLType.text }
-            return Binding(arguments: arguments, result: .text, kernel: FormatFunction.kernel)
+            Binding(arguments: outputs(call), result: .text) { (context, a, rows) throws(SQLError) in
+                try FormatFunction.kernel(context, printed(a, rows), rows)
+            }
         },
     ]
+
+    /// Arguments as text, but as output functions print them, which differs from casts for boolean and char(n).
+    private static func outputs(_ call: Call) -> [SQLType] {
+        call.types.map { type in
+            switch type {
+            case .boolean, .char, .varchar: type
+            default: .text
+            }
+        }
+    }
+
+    private static func printed(_ a: [Column], _ rows: Int) -> [Column] {
+        let letters: (StaticString, StaticString) = ("t", "f")
+        let (yes, no) = (StringView(letters.0.utf8Start, 1), StringView(letters.1.utf8Start, 1))
+        return a.map { column in
+            guard column.physical == .bool else { return column }
+            return Loops.unary(column, rows, .text) { (x: UInt8) -> StringView in x != 0 ? yes : no }
+        }
+    }
 
     private static func join(
         _ a: [Column], _ rows: Int, separator: Column?, first: Int

@@ -1,0 +1,342 @@
+// regexp_replace, regexp_match and their relatives, substring by pattern, SIMILAR TO.
+import Columns
+import Diagnostics
+
+enum RegexFunctions {
+    static let all: [Overload] = replacing + matching + counting + splitting + [
+        Overload("substring", [.text, .text], .text, substring),
+        Overload("similar_to_escape", [.text], .text, similar(hasEscape: false)),
+        Overload("similar_to_escape", [.text, .text], .text, similar(hasEscape: true)),
+    ]
+
+    /// Reads PostgreSQL's flags.
+    static func options(_ flags: String, allowsGlobal: Bool, _ name: String) throws(SQLError) -> CompiledRegex.Options {
+        var options = CompiledRegex.Options()
+        for flag in flags.utf8 {
+            switch flag {
+            case UInt8(ascii: "g"):
+                guard allowsGlobal else {
+                    throw SQLError(
+                        .invalidParameterValue, "\(name) does not support the \"global\" option",
+                        hint: name == "regexp_match()" ? "Use the regexp_matches function instead." : nil)
+                }
+                options.isGlobal = true
+            case UInt8(ascii: "i"): options.ignoresCase = true
+            case UInt8(ascii: "c"): options.ignoresCase = false
+            case UInt8(ascii: "n"), UInt8(ascii: "m"), UInt8(ascii: "w"), UInt8(ascii: "p"): options.isMultiline = true
+            case UInt8(ascii: "s"): options.isMultiline = false
+            case UInt8(ascii: "x"): options.isExtended = true
+            case UInt8(ascii: "t"), UInt8(ascii: "e"), UInt8(ascii: "b"): break
+            case UInt8(ascii: "q"): options.isLiteral = true
+            default:
+                throw SQLError(
+                    .invalidParameterValue,
+                    "invalid regular expression option: \"\(String(decoding: [flag], as: UTF8.self))\"")
+            }
+        }
+        return options
+    }
+
+    /// Arguments by role; the same kernel serves all arities.
+    private struct Inputs {
+        let text: Lane<StringView>
+        let pattern: Lane<StringView>
+        let flags: Lane<StringView>?
+
+        init(_ a: [Column], flags index: Int) {
+            text = Lane(a[0])
+            pattern = Lane(a[1])
+            flags = index < a.count ? Lane(a[index]) : nil
+        }
+
+        func options(_ row: Int, allowsGlobal: Bool, _ name: String) throws(SQLError) -> CompiledRegex.Options {
+            guard let flags else { return CompiledRegex.Options() }
+            return try RegexFunctions.options(flags[row].string, allowsGlobal: allowsGlobal, name)
+        }
+    }
+
+    /// Calls the body with every match from an offset; the body says whether to go on.
+    private static func eachMatch(
+        _ regex: CompiledRegex, _ text: UnsafeRawBufferPointer, from start: Int = 0,
+        _ body: (Range<Int>) throws(SQLError) -> Bool
+    ) throws(SQLError) {
+        var at = start
+        while at <= text.count, try regex.match(text, from: at), let range = regex.range(0) {
+            guard try body(range) else { return }
+            // After an empty match the search goes on behind the next character.
+            if range.isEmpty {
+                at = range.upperBound < text.count ? TextOps.next(text, range.upperBound) : text.count + 1
+            } else {
+                at = range.upperBound
+            }
+        }
+    }
+
+    // MARK: Replacing
+
+    private static let replacing: [Overload] = [
+        Overload("regexp_replace", [.text, .text, .text], .text, replace),
+        Overload("regexp_replace", [.text, .text, .text, .text], .text, replace),
+    ]
+
+    private static let replace: Kernel = { (_, a, rows) throws(SQLError) in
+        let inputs = Inputs(a, flags: 3)
+        let news = Lane(a[2], StringView.self)
+        var cache = RegexCache()
+        return try TextKernels.rows(a, rows) { (row, out) throws(SQLError) in
+            let options = try inputs.options(row, allowsGlobal: true, "regexp_replace()")
+            let regex = try cache.get(inputs.pattern[row], options)
+            let new = TextKernels.bytes(news[row])
+            try inputs.text[row].read { (text) throws(SQLError) in
+                var copied = 0
+                try eachMatch(regex, text) { (range) throws(SQLError) in
+                    out.append(contentsOf: UnsafeRawBufferPointer(rebasing: text[copied..<range.lowerBound]))
+                    append(new, regex, text, &out)
+                    copied = range.upperBound
+                    try StringFunctions.checkLength(out.count)
+                    return options.isGlobal
+                }
+                out.append(contentsOf: UnsafeRawBufferPointer(rebasing: text[copied...]))
+            }
+            return true
+        }
+    }
+
+    /// A replacement with \1 to \9, \& and \\.
+    private static func append(
+        _ new: [UInt8], _ regex: CompiledRegex, _ text: UnsafeRawBufferPointer, _ out: inout [UInt8]
+    ) {
+        var at = 0
+        while at < new.count {
+            guard new[at] == 92, at + 1 < new.count else {
+                out.append(new[at])
+                at += 1
+                continue
+            }
+            let next = new[at + 1]
+            if next &- 49 < 9 || next == 38 {
+                if let range = regex.range(next == 38 ? 0 : Int(next - 48)) {
+                    out.append(contentsOf: UnsafeRawBufferPointer(rebasing: text[range]))
+                }
+            } else if next == 92 {
+                out.append(92)
+            } else {
+                out.append(contentsOf: [92, next])
+            }
+            at += 2
+        }
+    }
+
+    // MARK: Matching
+
+    private static let matching: [Overload] = [
+        Overload("regexp_match", [.text, .text], .array(.text), match),
+        Overload("regexp_match", [.text, .text, .text], .array(.text), match),
+        Overload("regexp_like", [.text, .text], .boolean, like),
+        Overload("regexp_like", [.text, .text, .text], .boolean, like),
+        Overload("regexp_substr", [.text, .text], .text, substring),
+        // DuckDB's names.
+        Overload("regexp_matches", [.text, .text], .boolean, like),
+        Overload("regexp_extract", [.text, .text], .text, extract(group: false)),
+        Overload("regexp_extract", [.text, .text, .int4], .text, extract(group: true)),
+    ]
+
+    private static let match: Kernel = { (_, a, rows) throws(SQLError) in
+        let inputs = Inputs(a, flags: 2)
+        var cache = RegexCache()
+        let builder = ColumnBuilder(.array(.text), capacity: rows)
+        let validity = Loops.validity(a, rows)
+        for row in 0..<rows {
+            if let validity, !Bitmap.get(validity.pointer(UInt64.self), row) {
+                builder.appendNull()
+                continue
+            }
+            let regex = try cache.get(
+                inputs.pattern[row], try inputs.options(row, allowsGlobal: false, "regexp_match()"))
+            let groups = try inputs.text[row].read { (text) throws(SQLError) -> [Scalar]? in
+                guard try regex.match(text) else { return nil }
+                return (regex.groups == 0 ? 0...0 : 1...regex.groups).map { group in
+                    guard let range = regex.range(group) else { return .null(.text) }
+                    return .text(String(decoding: UnsafeRawBufferPointer(rebasing: text[range]), as: UTF8.self))
+                }
+            }
+            if let groups { builder.append(Scalar(.array(.text), .array(groups))) } else { builder.appendNull() }
+        }
+        return builder.finish()
+    }
+
+    private static let like: Kernel = { (_, a, rows) throws(SQLError) in
+        let inputs = Inputs(a, flags: 2)
+        var cache = RegexCache()
+        let out = Buffer(count: max(1, rows), of: UInt8.self)
+        let validity = Loops.validity(a, rows)
+        if validity != nil { out.fill(0) }
+        let o = out.pointer(UInt8.self)
+        try Loops.eachRow(validity, rows) { (row) throws(SQLError) in
+            let regex = try cache.get(
+                inputs.pattern[row], try inputs.options(row, allowsGlobal: false, "regexp_like()"))
+            o[row] = try inputs.text[row].read { (text) throws(SQLError) in try regex.match(text) } ? 1 : 0
+        }
+        return Column(.boolean, count: rows, values: out, validity: validity)
+    }
+
+    /// The first group when there is one, else the whole match; NULL when there is no match.
+    private static let substring: Kernel = { (_, a, rows) throws(SQLError) in
+        let inputs = Inputs(a, flags: 2)
+        var cache = RegexCache()
+        return try TextKernels.rows(a, rows) { (row, out) throws(SQLError) in
+            let regex = try cache.get(inputs.pattern[row], CompiledRegex.Options())
+            return try inputs.text[row].read { (text) throws(SQLError) -> Bool in
+                guard try regex.match(text), let range = regex.range(regex.groups > 0 ? 1 : 0) else { return false }
+                out.append(contentsOf: UnsafeRawBufferPointer(rebasing: text[range]))
+                return true
+            }
+        }
+    }
+
+    private static func extract(group: Bool) -> Kernel {
+        { (_, a, rows) throws(SQLError) in
+            let inputs = Inputs(a, flags: a.count)
+            let groups = group ? Lane(a[2], Int32.self) : nil
+            var cache = RegexCache()
+            return try TextKernels.rows(a, rows) { (row, out) throws(SQLError) in
+                let regex = try cache.get(inputs.pattern[row], CompiledRegex.Options())
+                let wanted = groups.map { Int($0[row]) } ?? 0
+                try inputs.text[row].read { (text) throws(SQLError) in
+                    guard wanted >= 0, wanted <= regex.groups, try regex.match(text), let range = regex.range(wanted)
+                    else { return }
+                    out.append(contentsOf: UnsafeRawBufferPointer(rebasing: text[range]))
+                }
+                return true
+            }
+        }
+    }
+
+    // MARK: Counting
+
+    private static let counting: [Overload] = [
+        Overload("regexp_count", [.text, .text], .int4, count),
+        Overload("regexp_count", [.text, .text, .int4], .int4, count),
+        Overload("regexp_count", [.text, .text, .int4, .text], .int4, count),
+    ]
+
+    private static let count: Kernel = { (_, a, rows) throws(SQLError) in
+        let inputs = Inputs(a, flags: 3)
+        let starts = a.count > 2 ? Lane(a[2], Int32.self) : nil
+        var cache = RegexCache()
+        let out = Buffer(count: max(1, rows), of: Int32.self)
+        let validity = Loops.validity(a, rows)
+        if validity != nil { out.fill(0) }
+        let o = out.pointer(Int32.self)
+        try Loops.eachRow(validity, rows) { (row) throws(SQLError) in
+            let start = starts.map { Int($0[row]) } ?? 1
+            guard start > 0 else {
+                throw SQLError(.invalidParameterValue, "invalid value for parameter \"start\": \(start)")
+            }
+            let regex = try cache.get(
+                inputs.pattern[row], try inputs.options(row, allowsGlobal: false, "regexp_count()"))
+            var total: Int32 = 0
+            try inputs.text[row].read { (text) throws(SQLError) in
+                try eachMatch(regex, text, from: TextOps.offset(text, ofCharacter: start - 1)) {
+                    (_) throws(SQLError) in
+                    total += 1
+                    return true
+                }
+            }
+            o[row] = total
+        }
+        return Column(.int4, count: rows, values: out, validity: validity)
+    }
+
+    // MARK: Splitting
+
+    private static let splitting: [Overload] = [
+        Overload("regexp_split_to_array", [.text, .text], .array(.text), split),
+        Overload("regexp_split_to_array", [.text, .text, .text], .array(.text), split),
+    ]
+
+    private static let split: Kernel = { (_, a, rows) throws(SQLError) in
+        let inputs = Inputs(a, flags: 2)
+        var cache = RegexCache()
+        let builder = ColumnBuilder(.array(.text), capacity: rows)
+        let validity = Loops.validity(a, rows)
+        for row in 0..<rows {
+            if let validity, !Bitmap.get(validity.pointer(UInt64.self), row) {
+                builder.appendNull()
+                continue
+            }
+            let regex = try cache.get(
+                inputs.pattern[row], try inputs.options(row, allowsGlobal: false, "regexp_split_to_array()"))
+            var parts: [Scalar] = []
+            try inputs.text[row].read { (text) throws(SQLError) in
+                var start = 0
+                try eachMatch(regex, text) { (range) throws(SQLError) in
+                    // Empty matches at the ends and right after a match do not split.
+                    if range.isEmpty, range.lowerBound == start || range.lowerBound == text.count { return true }
+                    let part = UnsafeRawBufferPointer(rebasing: text[start..<range.lowerBound])
+                    parts.append(.text(String(decoding: part, as: UTF8.self)))
+                    start = range.upperBound
+                    return true
+                }
+                let rest = UnsafeRawBufferPointer(rebasing: text[start...])
+                parts.append(.text(String(decoding: rest, as: UTF8.self)))
+            }
+            builder.append(Scalar(.array(.text), .array(parts)))
+        }
+        return builder.finish()
+    }
+
+    // MARK: SIMILAR TO
+
+    private static func similar(hasEscape: Bool) -> Kernel {
+        { (_, a, rows) throws(SQLError) in
+            let patterns = Lane(a[0], StringView.self)
+            let escapes = hasEscape ? Lane(a[1], StringView.self) : patterns
+            return try TextKernels.rows(a, rows) { (row, out) throws(SQLError) in
+                let escape = hasEscape ? TextKernels.bytes(escapes[row]) : [92]
+                guard escape.count <= 1 else {
+                    throw SQLError(
+                        .invalidEscapeSequence, "invalid escape string",
+                        hint: "Escape string must be empty or one character.")
+                }
+                out = similarPattern(TextKernels.bytes(patterns[row]), escape.first)
+                return true
+            }
+        }
+    }
+
+    /// Turns a SIMILAR TO pattern into an anchored regular expression.
+    private static func similarPattern(_ pattern: [UInt8], _ escape: UInt8?) -> [UInt8] {
+        var out = Array("^(?:".utf8)
+        var inClass = false
+        var at = 0
+        while at < pattern.count {
+            let byte = pattern[at]
+            if byte == escape, at + 1 < pattern.count {
+                out.append(contentsOf: [92, pattern[at + 1]])
+                at += 2
+                continue
+            }
+            if inClass {
+                if byte == 92 { out.append(92) }
+                if byte == 93 { inClass = false }
+                out.append(byte)
+            } else {
+                switch byte {
+                case UInt8(ascii: "["):
+                    inClass = true
+                    out.append(byte)
+                case UInt8(ascii: "%"): out.append(contentsOf: ".*".utf8)
+                case UInt8(ascii: "_"): out.append(UInt8(ascii: "."))
+                case UInt8(ascii: "("): out.append(contentsOf: "(?:".utf8)
+                case UInt8(ascii: "\\"), UInt8(ascii: "."), UInt8(ascii: "^"), UInt8(ascii: "$"):
+                    out.append(contentsOf: [92, byte])
+                default: out.append(byte)
+                }
+            }
+            at += 1
+        }
+        out.append(contentsOf: ")$".utf8)
+        return out
+    }
+}

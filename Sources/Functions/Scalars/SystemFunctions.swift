@@ -1,0 +1,90 @@
+// What a session knows about itself, and the type of a value.
+import Columns
+import Diagnostics
+import Glibc
+
+/// The wall clock.
+enum SystemClock {
+    /// Microseconds since 1970 UTC.
+    static func microseconds() -> Int64 {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        return Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1000
+    }
+}
+
+enum SystemFunctions {
+    /// The version that clients are told: some refuse to work with what they do not know.
+    static let version = "PostgreSQL 17.0 (Apus)"
+
+    static let all: [Overload] = [
+        text("current_user") { $0.user }, text("session_user") { $0.user }, text("user") { $0.user },
+        text("current_database") { $0.database }, text("current_catalog") { $0.database },
+        text("current_schema") { $0.searchPath.first ?? "public" },
+        text("current_branch") { $0.branch },
+        text("version") { _ in version },
+        Overload("current_schemas", [.boolean], .array(.text), volatility: .stable, canFail: false) {
+            (context, _, rows) throws(SQLError) in
+            let names = context.searchPath.map { Scalar.text($0) }
+            return Column.constant(Scalar(.array(.text), .array(names)), count: rows)
+        },
+        Overload("pg_backend_pid", [SQLType](), .int4, volatility: .stable, canFail: false) {
+            (_, _, rows) throws(SQLError) in Column.constant(Scalar.int4(getpid()), count: rows)
+        },
+        Overload("current_setting", [.text], .text, volatility: .stable, setting(isLenient: false)),
+        Overload("current_setting", [.text, .boolean], .text, volatility: .stable, setting(isLenient: true)),
+        Overload("pg_typeof", [.any], isStrict: false, canFail: false) { (call) throws(SQLError) in
+            let name = call.types[0].baseName
+            return Binding(arguments: call.types, result: .text) { (_, _, rows) throws(SQLError) in
+                Column.constant(Scalar.text(name), count: rows)
+            }
+        },
+        Overload("num_nulls", [.any], isVariadic: true, isStrict: false, canFail: false) { (call) throws(SQLError) in
+            nulls(call, counted: true)
+        },
+        Overload("num_nonnulls", [.any], isVariadic: true, isStrict: false, canFail: false) { (call) throws(SQLError) in
+            nulls(call, counted: false)
+        },
+        Overload("booland_statefunc", [.boolean, .boolean], .boolean, canFail: false) { (_, a, rows) throws(SQLError) in
+            Logic.boolAnd(a[0], a[1], rows: rows)
+        },
+        Overload("boolor_statefunc", [.boolean, .boolean], .boolean, canFail: false) { (_, a, rows) throws(SQLError) in
+            Logic.boolOr(a[0], a[1], rows: rows)
+        },
+    ]
+
+    private static func text(_ name: String, _ body: @escaping @Sendable (FunctionContext) -> String) -> Overload {
+        Overload(name, [SQLType](), .text, volatility: .stable, canFail: false) { (context, _, rows) throws(SQLError) in
+            Column.constant(Scalar.text(body(context)), count: rows)
+        }
+    }
+
+    private static func setting(isLenient: Bool) -> Kernel {
+        { (context, a, rows) throws(SQLError) in
+            let names = Lane(a[0], StringView.self)
+            let missing = isLenient ? Lane(a[1], UInt8.self) : nil
+            return try TextKernels.rows(a, rows) { (row, out) throws(SQLError) in
+                let name = names[row].string
+                guard let value = context.setting(name.lowercased()) else {
+                    if let missing, missing[row] != 0 { return false }
+                    throw SQLError(.undefinedObject, "unrecognized configuration parameter \"\(name)\"")
+                }
+                out.append(contentsOf: value.utf8)
+                return true
+            }
+        }
+    }
+
+    private static func nulls(_ call: Call, counted: Bool) -> Binding {
+        Binding(arguments: call.types, result: .int4) { (_, a, rows) throws(SQLError) in
+            let out = Buffer(count: max(1, rows), of: Int32.self)
+            let o = out.pointer(Int32.self)
+            for row in 0..<rows {
+                var total: Int32 = 0
+                for column in a where column.isValid(row) != counted { total += 1 }
+                o[row] = total
+            }
+            return Column(.int4, count: rows, values: out)
+        }
+    }
+}
