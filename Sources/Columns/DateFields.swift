@@ -129,7 +129,7 @@ struct DateFields {
             try clock(first.value)
         case 45, 47, 46:
             let separator = next
-            if separator == 46, hour == nil, dateIsComplete || isTimeOnly {
+            if separator == 46, hour == nil, dateIsComplete {
                 throw invalid
             }
             // A digit run followed by '-' after a compact time is a zone: 20240105T101112-05.
@@ -207,7 +207,7 @@ struct DateFields {
 
     /// The rest of a date with separators; names may stand for the month.
     private mutating func separated(_ first: (value: Int, length: Int), _ separator: UInt8) throws(SQLError) {
-        guard !dateIsComplete, !isTimeOnly else { throw invalid }
+        guard !dateIsComplete else { throw invalid }
         if next | 32 >= 97, next | 32 <= 122 {
             guard let named = monthNumber(word()) else { throw invalid }
             month = named

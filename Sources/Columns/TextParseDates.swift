@@ -23,6 +23,7 @@ extension TextParse {
         case .none: break
         }
         let days = try fields.days()
+        _ = try fields.timeOfDay()
         guard days >= Calendar.firstDay, days < Calendar.endDay else { throw dateRange("date", bytes) }
         return Int32(truncatingIfNeeded: days)
     }

@@ -54,7 +54,7 @@ struct AggregateOverload: Sendable {
 
 enum AggregateRegistry {
     private static let table: [String: [AggregateOverload]] = Dictionary(
-        grouping: CoreAggregates.all, by: \.name)
+        grouping: CoreAggregates.all + StatisticalAggregates.all + CollectingAggregates.all, by: \.name)
 
     static func isAggregate(_ name: String) -> Bool { table[name] != nil }
 

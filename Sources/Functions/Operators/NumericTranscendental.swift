@@ -89,7 +89,12 @@ enum NumericTranscendental {
         let exponent = max(DecimalMath.digits(a.mantissa.magnitude), 1) - 1 - Int(a.scale)
         let weight = exponent >= 0 ? exponent / 4 : -((3 - exponent) / 4)
         let sweight = (weight + 1) * 2 - 1
-        var scale = min(max(significant - sweight, Int(a.scale), 0), DecimalMath.digitsMax)
+        return try sqrt(a, scale: max(significant - sweight, Int(a.scale), 0))
+    }
+
+    /// The root of a number that is not negative, at a scale.
+    static func sqrt(_ a: Numeric, scale wanted: Int) throws(SQLError) -> Numeric {
+        var scale = min(wanted, DecimalMath.digitsMax)
         // The root at one digit more than wanted, then rounded.
         while true {
             let shift = 2 * (scale + 1) - Int(a.scale)

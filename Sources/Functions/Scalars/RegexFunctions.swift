@@ -134,7 +134,7 @@ enum RegexFunctions {
         Overload("regexp_match", [.text, .text, .text], .array(.text), match),
         Overload("regexp_like", [.text, .text], .boolean, like),
         Overload("regexp_like", [.text, .text, .text], .boolean, like),
-        Overload("regexp_substr", [.text, .text], .text, substring),
+        Overload("regexp_substr", [.text, .text], .text, extract(group: false, missingIsNull: true)),
         // DuckDB's names.
         Overload("regexp_matches", [.text, .text], .boolean, like),
         Overload("regexp_extract", [.text, .text], .text, extract(group: false)),
@@ -194,7 +194,7 @@ enum RegexFunctions {
         }
     }
 
-    private static func extract(group: Bool) -> Kernel {
+    private static func extract(group: Bool, missingIsNull: Bool = false) -> Kernel {
         { (_, a, rows) throws(SQLError) in
             let inputs = Inputs(a, flags: a.count)
             let groups = group ? Lane(a[2], Int32.self) : nil
@@ -202,12 +202,12 @@ enum RegexFunctions {
             return try TextKernels.rows(a, rows) { (row, out) throws(SQLError) in
                 let regex = try cache.get(inputs.pattern[row], CompiledRegex.Options())
                 let wanted = groups.map { Int($0[row]) } ?? 0
-                try inputs.text[row].read { (text) throws(SQLError) in
+                return try inputs.text[row].read { (text) throws(SQLError) -> Bool in
                     guard wanted >= 0, wanted <= regex.groups, try regex.match(text), let range = regex.range(wanted)
-                    else { return }
+                    else { return !missingIsNull }
                     out.append(contentsOf: UnsafeRawBufferPointer(rebasing: text[range]))
+                    return true
                 }
-                return true
             }
         }
     }
