@@ -33,13 +33,12 @@ extension QueryBinder {
     }
 
     private func unnested(_ plan: LogicalPlan, _ calls: [SelectBlock.SetReturningCall]) -> LogicalPlan {
-        var plan = plan
-        for call in calls {
-            plan = .unnest(
-                LogicalPlan.Unnest(
-                    input: plan, function: call.function, arguments: call.arguments, columns: [call.column]))
-        }
-        return plan
+        // Several calls run in step, as unnest of several arrays does: the binder lets no others through.
+        guard let first = calls.first else { return plan }
+        return .unnest(
+            LogicalPlan.Unnest(
+                input: plan, function: first.function, arguments: calls.flatMap(\.arguments),
+                columns: calls.map(\.column)))
     }
 
     /// Rewrites everything that stands above the aggregate.

@@ -125,9 +125,9 @@ extension QueryBinder {
             throw SQLError(
                 .featureNotSupported, "\(name) of several arrays is supported in FROM only", position: at)
         }
-        guard block.setReturning.isEmpty else {
+        guard block.setReturning.allSatisfy({ $0.function.isUnnest && function.isUnnest }) else {
             throw SQLError(
-                .featureNotSupported, "more than one set-returning function in a select list is not supported",
+                .featureNotSupported, "a select list can have several set-returning functions only if all are unnest",
                 hint: "Call them in FROM instead.", position: at)
         }
         let result = column(name, type)
@@ -195,4 +195,5 @@ extension QueryBinder {
 
 extension LogicalPlan.Unnest.Function {
     fileprivate var isMatches: Bool { if case .regexpMatches = self { true } else { false } }
+    fileprivate var isUnnest: Bool { if case .unnest = self { true } else { false } }
 }

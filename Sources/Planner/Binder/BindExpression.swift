@@ -151,7 +151,8 @@ extension QueryBinder {
                     .undefinedTable, "invalid reference to FROM-clause entry for table \"\(name)\"",
                     detail: "There is an entry for table \"\(name)\", but it cannot be referenced from this part of "
                         + "the query.",
-                    hint: "To reference that table, you must mark this subquery with LATERAL.", position: at)
+                    hint: here.isLateralAdvised
+                        ? "To reference that table, you must mark this subquery with LATERAL." : nil, position: at)
             }
             current = here.outer
         }

@@ -31,7 +31,7 @@ extension QueryBinder {
             merged.append(try mergedOutput(name.value, join.kind, a, b))
         }
         if case .on(let condition) = join.condition {
-            conditions += try joinCondition(condition, left.items + right.items, scope).conjuncts
+            conditions += try joinCondition(condition, left.items + right.items, outerLeft, scope).conjuncts
         }
         let plan = joinPlan(join.kind, left, right, conditions)
         let items = joinedItems(join, left.items, right.items, names.map(\.value), merged)
@@ -59,10 +59,12 @@ extension QueryBinder {
     }
 
     private func joinCondition(
-        _ condition: Expression, _ items: [Scope.Item], _ scope: Scope
+        _ condition: Expression, _ items: [Scope.Item], _ hidden: [Scope.Item], _ scope: Scope
     ) throws(SQLError) -> Expr {
         let inner = Scope(outer: scope.outer, ctes: scope.ctes)
         inner.items = items
+        inner.unreachable = Set(hidden.compactMap { $0.isNameVisible ? $0.name : nil })
+        inner.isLateralAdvised = false
         inner.refused = "JOIN conditions"
         return try self.condition(try bind(condition, inner), of: "JOIN/ON")
     }

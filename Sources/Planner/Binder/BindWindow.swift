@@ -286,9 +286,10 @@ extension QueryBinder {
     /// Puts one node a distinct window over a plan.
     func windowNodes(_ entries: [SelectBlock.WindowEntry], over input: LogicalPlan) -> LogicalPlan {
         var plan = input
-        var left = entries
-        while let first = left.first {
-            let same = left.filter { $0.hasSameWindow(as: first) }
+        var left = entries[...]
+        while let first = left.popFirst() {
+            // A window with a subquery is not even the same as itself.
+            let same = [first] + left.filter { $0.hasSameWindow(as: first) }
             left.removeAll { $0.hasSameWindow(as: first) }
             plan = .window(
                 LogicalPlan.WindowNode(

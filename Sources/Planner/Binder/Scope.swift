@@ -37,6 +37,8 @@ final class Scope {
     var windowsRefused: String?
     /// Names of items beside this one that cannot be referred to from here.
     var unreachable: Set<String> = []
+    /// Whether LATERAL would help to refer to them.
+    var isLateralAdvised = true
     /// Whether we are inside an aggregate's arguments of this very scope.
     var isInsideAggregate = false
     /// Common table expressions in view, innermost last.

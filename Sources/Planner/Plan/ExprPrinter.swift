@@ -39,27 +39,29 @@ public struct PlanNaming: Sendable {
     }
 
     /// An aggregate with DISTINCT, ORDER BY and FILTER.
-    public func sql(_ call: AggregateCall) -> String {
-        var inner = call.arguments.map { sql($0) }.joined(separator: ", ")
+    public func sql(_ call: AggregateCall, subplan: (LogicalPlan) -> String = { _ in "(subquery)" }) -> String {
+        func text(_ expr: Expr) -> String { sql(expr, subplan: subplan) }
+        var inner = call.arguments.map(text).joined(separator: ", ")
         if call.arguments.isEmpty { inner = call.function.name == "count" ? "*" : "" }
         if call.isDistinct { inner = "DISTINCT " + inner }
         if !call.order.isEmpty { inner += " ORDER BY " + call.order.map { sql($0) }.joined(separator: ", ") }
-        return "\(call.function.name)(\(inner))" + (call.filter.map { " FILTER (WHERE \(sql($0)))" } ?? "")
+        return "\(call.function.name)(\(inner))" + (call.filter.map { " FILTER (WHERE \(text($0)))" } ?? "")
     }
 
     /// A window call without its OVER clause.
-    public func sql(_ call: WindowCall) -> String {
+    public func sql(_ call: WindowCall, subplan: (LogicalPlan) -> String = { _ in "(subquery)" }) -> String {
+        func text(_ expr: Expr) -> String { sql(expr, subplan: subplan) }
         let name: String
         switch call.function {
         case .window(let kind, _): name = kind.rawValue
         case .aggregate(let aggregate): name = aggregate.name
         }
-        var inner = call.arguments.map { sql($0) }.joined(separator: ", ")
+        var inner = call.arguments.map(text).joined(separator: ", ")
         if call.arguments.isEmpty, name == "count" { inner = "*" }
-        var text = "\(name)(\(inner))"
-        if call.ignoresNulls { text += " IGNORE NULLS" }
-        if let filter = call.filter { text += " FILTER (WHERE \(sql(filter)))" }
-        return text + frame(call.frame)
+        var result = "\(name)(\(inner))"
+        if call.ignoresNulls { result += " IGNORE NULLS" }
+        if let filter = call.filter { result += " FILTER (WHERE \(text(filter)))" }
+        return result + frame(call.frame)
     }
 
     /// An expression. `subplan` numbers the plans of subqueries.

@@ -248,7 +248,8 @@ private struct NodePrinter {
         }
         if let column = node.setColumn { details.append(("Set Number", naming.name(column))) }
         if !node.calls.isEmpty {
-            let calls = node.calls.map { named(naming.sql($0.call), $0.column) }
+            var calls: [String] = []
+            for (column, call) in node.calls { calls.append(named(numbered { naming.sql(call, subplan: $0) }, column)) }
             details.append(("Calls", calls.joined(separator: ", ")))
         }
         return details
@@ -258,7 +259,8 @@ private struct NodePrinter {
         var details: [(name: String, value: String)] = []
         if !node.partition.isEmpty { details.append(("Partition By", list(node.partition))) }
         if !node.order.isEmpty { details.append(("Order By", list(node.order))) }
-        let calls = node.calls.map { named(naming.sql($0.call), $0.column) }
+        var calls: [String] = []
+        for (column, call) in node.calls { calls.append(named(numbered { naming.sql(call, subplan: $0) }, column)) }
         details.append(("Calls", calls.joined(separator: ", ")))
         return details
     }
@@ -278,10 +280,13 @@ private struct NodePrinter {
         return details
     }
 
-    private mutating func sql(_ expr: Expr) -> String {
+    private mutating func sql(_ expr: Expr) -> String { numbered { naming.sql(expr, subplan: $0) } }
+
+    /// Makes text in which the plans of subqueries are numbered; they are printed below the node.
+    private mutating func numbered(_ make: ((LogicalPlan) -> String) -> String) -> String {
         var found: [(number: Int, plan: LogicalPlan)] = []
         var number = subplans
-        let text = naming.sql(expr) { plan in
+        let text = make { plan in
             number += 1
             found.append((number, plan))
             return "(SubPlan \(number))"
