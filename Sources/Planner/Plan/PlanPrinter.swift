@@ -249,7 +249,7 @@ private struct NodePrinter {
         if let column = node.setColumn { details.append(("Set Number", naming.name(column))) }
         if !node.calls.isEmpty {
             var calls: [String] = []
-            for (column, call) in node.calls { calls.append(named(numbered { naming.sql(call, subplan: $0) }, column)) }
+            for (column, call) in node.calls { calls.append(named(numbered { $0.sql(call, subplan: $1) }, column)) }
             details.append(("Calls", calls.joined(separator: ", ")))
         }
         return details
@@ -260,7 +260,7 @@ private struct NodePrinter {
         if !node.partition.isEmpty { details.append(("Partition By", list(node.partition))) }
         if !node.order.isEmpty { details.append(("Order By", list(node.order))) }
         var calls: [String] = []
-        for (column, call) in node.calls { calls.append(named(numbered { naming.sql(call, subplan: $0) }, column)) }
+        for (column, call) in node.calls { calls.append(named(numbered { $0.sql(call, subplan: $1) }, column)) }
         details.append(("Calls", calls.joined(separator: ", ")))
         return details
     }
@@ -280,13 +280,13 @@ private struct NodePrinter {
         return details
     }
 
-    private mutating func sql(_ expr: Expr) -> String { numbered { naming.sql(expr, subplan: $0) } }
+    private mutating func sql(_ expr: Expr) -> String { numbered { $0.sql(expr, subplan: $1) } }
 
     /// Makes text in which the plans of subqueries are numbered; they are printed below the node.
-    private mutating func numbered(_ make: ((LogicalPlan) -> String) -> String) -> String {
+    private mutating func numbered(_ make: (PlanNaming, (LogicalPlan) -> String) -> String) -> String {
         var found: [(number: Int, plan: LogicalPlan)] = []
         var number = subplans
-        let text = make { plan in
+        let text = make(naming) { plan in
             number += 1
             found.append((number, plan))
             return "(SubPlan \(number))"
