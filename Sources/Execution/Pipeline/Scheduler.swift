@@ -28,6 +28,7 @@ public final class Scheduler: Sendable {
     public init(threads: Int? = nil) {
         let cores = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         self.threads = max(1, min(threads ?? cores, Scheduler.threadsMax))
+        Allocator.keepFreedMemory()
         shared = Shared()
         for _ in 0..<self.threads { Scheduler.spawn(shared) }
     }
