@@ -49,14 +49,17 @@ struct FileListing: Sendable {
 
     /// The files of all places, in the order given, those of each sorted by path.
     func files(of places: [FilePlace]) async throws(SQLError) -> Found {
-        var found = Found()
-        for place in places {
-            let objects: [ObjectInfo]
+        let looks = try await inParallel(places, atOnce: FileListing.foldersAtOnce) {
+            (place) throws(SQLError) -> Look in
             switch place {
-            case .file(let path): objects = [try await store.head(path, metrics: metrics)]
-            case .tree: objects = try await walk(place, &found.pruned)
+            case .file(let path): Look(objects: [try await store.head(path, metrics: metrics)])
+            case .tree: try await walk(place)
             }
-            try add(objects, place, to: &found)
+        }
+        var found = Found()
+        for (place, look) in zip(places, looks) {
+            found.pruned += look.pruned
+            try add(look.objects, place, to: &found)
             guard found.files.count <= FileListing.filesMax else {
                 throw SQLError(.programLimitExceeded, "\"\(place.root)\" has more than \(FileListing.filesMax) files")
             }
@@ -84,7 +87,7 @@ struct FileListing: Sendable {
         }
     }
 
-    private func walk(_ place: FilePlace, _ pruned: inout Int) async throws(SQLError) -> [ObjectInfo] {
+    private func walk(_ place: FilePlace) async throws(SQLError) -> Look {
         // Keys above the root are decided already; `add` drops the files if they do not match.
         var waiting = Set(domains.keys)
         if reader.isWholePath {
@@ -92,12 +95,13 @@ struct FileListing: Sendable {
                 guard let key = reader.keys.position(of: pair.key), let domain = domains[key] else { continue }
                 waiting.remove(key)
                 if !domain.mayMatch(try reader.value(pair, of: key, in: place.root)) {
-                    pruned += 1
-                    return []
+                    return Look(pruned: 1)
                 }
             }
         }
-        guard case .tree(let glob, _) = place, !waiting.isEmpty else { return try await all(place, place.root) }
+        guard case .tree(let glob, _) = place, !waiting.isEmpty else {
+            return Look(objects: try await all(place, place.root))
+        }
         let first = Step(folder: glob.literalPrefix, waiting: waiting, depth: 0)
         let outcome = await withTaskGroup(of: Result<Look, SQLError>.self) { group -> Result<Look, SQLError> in
             var total = Look()
@@ -121,9 +125,9 @@ struct FileListing: Sendable {
                 }
             }
         }
-        let total = try outcome.get()
-        pruned += total.pruned
-        return total.objects.sorted { $0.path.key.utf8.lexicographicallyPrecedes($1.path.key.utf8) }
+        var total = try outcome.get()
+        total.objects.sort { $0.path.key.utf8.lexicographicallyPrecedes($1.path.key.utf8) }
+        return total
     }
 
     /// Looks into one folder.

@@ -28,25 +28,34 @@ enum FilePlace: Sendable {
     /// What is directly in a folder.
     typealias Children = (folders: [ObjectPath], objects: [ObjectInfo])
 
-    /// What a location stands for; asks the store whether a name without wildcards is a file or a folder, and returns
-    /// what it listed for that.
+    /// A place, with what finding it told about it.
+    struct Found: Sendable {
+        let place: FilePlace
+        var children: Children?
+        var info: ObjectInfo?
+    }
+
+    /// What a location stands for; asks the store whether a name without wildcards is a file or a folder.
     static func find(
         _ text: String, in store: any ObjectStore, _ metrics: StoreMetrics
-    ) async throws(SQLError) -> (place: FilePlace, children: Children?) {
+    ) async throws(SQLError) -> Found {
         let glob = try Glob(text)
-        if glob.hasWildcards { return (.tree(glob, isFolder: text.hasSuffix("/")), nil) }
+        if glob.hasWildcards { return Found(place: .tree(glob, isFolder: text.hasSuffix("/"))) }
         let path = glob.literalPrefix
-        if text.hasSuffix("/") || (path.scheme == .s3 && path.key.isEmpty) { return (try folder(path), nil) }
+        if text.hasSuffix("/") || (path.scheme == .s3 && path.key.isEmpty) { return Found(place: try folder(path)) }
         if !PartitionPath.isNamedAsFile(path.name) {
             let children = try await store.listChildren(path, metrics: metrics)
-            if !children.folders.isEmpty || !children.objects.isEmpty { return (try folder(path), children) }
+            if !children.folders.isEmpty || !children.objects.isEmpty {
+                return Found(place: try folder(path), children: children)
+            }
         }
         do throws(SQLError) {
-            return (.file(try await store.head(path, metrics: metrics).path), nil)
+            let info = try await store.head(path, metrics: metrics)
+            return Found(place: .file(info.path), info: info)
         } catch {
             // A folder is no object, and says so.
             guard error.state == .undefinedFile else { throw error }
-            return (try folder(path), nil)
+            return Found(place: try folder(path))
         }
     }
 

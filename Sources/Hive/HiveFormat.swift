@@ -30,9 +30,9 @@ public final class HiveFormat: TableFormat {
         }
         let options = try ReadOptions(texts: definition.options)
         let metrics = StoreMetrics()
-        let (place, children) = try await FilePlace.find(definition.location, in: stores, metrics)
+        let found = try await FilePlace.find(definition.location, in: stores, metrics)
         let opening = TableOpening(
-            format: self, name: name.name, places: [place], children: children, options: options,
+            format: self, name: name.name, found: [found], options: options,
             declared: definition.columns.map { HiveFormat.readable($0) },
             declaredKeys: definition.partitionColumns.map { HiveFormat.readable($0) }, isFunction: false,
             metrics: metrics, location: definition.location)
@@ -43,11 +43,13 @@ public final class HiveFormat: TableFormat {
         let options = try ReadOptions(options)
         guard !paths.isEmpty else { throw SQLError(.invalidParameterValue, "read_parquet requires at least one path") }
         let metrics = StoreMetrics()
-        var places: [FilePlace] = []
-        for path in paths { places.append(try await FilePlace.find(path, in: stores, metrics).place) }
+        let found = try await inParallel(paths, atOnce: HiveFormat.footersAtOnce) {
+            [stores] (path) throws(SQLError) -> FilePlace.Found in
+            try await FilePlace.find(path, in: stores, metrics)
+        }
         let opening = TableOpening(
-            format: self, name: "read_parquet", places: places, children: nil, options: options, declared: [],
-            declaredKeys: [], isFunction: true, metrics: metrics, location: paths.joined(separator: ", "))
+            format: self, name: "read_parquet", found: found, options: options, declared: [], declaredKeys: [],
+            isFunction: true, metrics: metrics, location: paths.joined(separator: ", "))
         return try await opening.open()
     }
 

@@ -14,20 +14,20 @@ final class HiveTable: Table {
     private let format: HiveFormat
     private let places: [FilePlace]
     private let reader: KeyReader
-    private let location: String
+    private let cacheKey: LayoutCache.Key
 
     var schema: Schema { columns.schema }
 
     init(
         format: HiveFormat, name: String, places: [FilePlace], columns: TableColumns, reader: KeyReader,
-        location: String, statistics: TableStatistics
+        cacheKey: LayoutCache.Key, statistics: TableStatistics
     ) {
         self.format = format
         self.name = name
         self.places = places
         self.columns = columns
         self.reader = reader
-        self.location = location
+        self.cacheKey = cacheKey
         self.statistics = statistics
     }
 
@@ -44,6 +44,7 @@ final class HiveTable: Table {
         if files.isEmpty { return plan }
         let shared = SharedScan(format, columns, request)
         let footers = try await footers(files, request, shared)
+        if plan.report.filesPrunedByPartition == 0 { remember(files, footers) }
         var guess: [Int?] = Array(repeating: nil, count: columns.columns.count)
         var rows: Int64 = 0
         for (file, footer) in zip(files, footers) {
@@ -74,7 +75,7 @@ final class HiveTable: Table {
         report.filesPrunedByPartition = found.pruned
         report.filesConsidered = found.files.count + found.pruned
         if found.files.isEmpty, found.pruned == 0 {
-            throw SQLError(.undefinedFile, "no files match \"\(location)\"")
+            throw SQLError(.undefinedFile, "no files match \"\(cacheKey.location)\"")
         }
         guard let column = columns.columns.firstIndex(where: { $0.origin == .filename }),
             let domain = request.domains[column]
@@ -98,6 +99,20 @@ final class HiveTable: Table {
         var result = known
         for (index, footer) in zip(missing, read) { result[index] = footer }
         return result
+    }
+
+    /// Keeps the size of the whole table for the estimates of queries to come.
+    private func remember(_ files: [ListedFile], _ footers: [FileFooter?]) {
+        var known = (bytes: 0.0, rows: 0.0)
+        var bytes = 0.0
+        for (file, footer) in zip(files, footers) {
+            bytes += Double(file.info.sizeBytes)
+            guard let footer else { continue }
+            known.bytes += Double(file.info.sizeBytes)
+            known.rows += Double(footer.rows)
+        }
+        let rows = known.bytes > 0 ? (known.rows * bytes / known.bytes).rounded() : nil
+        format.layouts.remember(cacheKey, LayoutCache.Size(bytes: bytes, rows: rows))
     }
 
     // MARK: - Parts

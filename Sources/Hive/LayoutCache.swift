@@ -22,6 +22,23 @@ final class LayoutCache: Sendable {
     }
     private let entries = Mutex<[Key: Entry]>([:])
 
+    /// How large a table was when all its files were listed.
+    struct Size: Sendable {
+        var bytes: Double
+        var rows: Double?
+    }
+    private let sizes = Mutex<[Key: Size]>([:])
+
+    /// For estimates only: it may be old.
+    func size(_ key: Key) -> Size? { sizes.withLock { $0[key] } }
+
+    func remember(_ key: Key, _ size: Size) {
+        sizes.withLock { sizes in
+            if sizes.count >= LayoutCache.layoutsMax { sizes = [:] }
+            sizes[key] = Size(bytes: size.bytes, rows: size.rows ?? sizes[key]?.rows)
+        }
+    }
+
     func layouts(_ key: Key) -> [ProbedLayout]? {
         entries.withLock { entries in
             guard let entry = entries[key], ContinuousClock.now - entry.made < LayoutCache.lifetime else { return nil }

@@ -28,8 +28,10 @@ struct LayoutProbe: Sendable {
     /// Whether the last branch and file by name tell the columns (the newest days, usually) or the first.
     let takesLast: Bool
     let metrics: StoreMetrics
-    /// What is directly in the root, if that is known.
-    var children: FilePlace.Children?
+    /// What is known of the place already.
+    var known: FilePlace.Found?
+    /// Whether to look at the root only.
+    var isShallow = false
 
     /// Folders looked at before the walk gives up and everything is listed.
     private static let foldersMax = 64
@@ -43,7 +45,9 @@ struct LayoutProbe: Sendable {
     func run() async throws(SQLError) -> ProbedLayout? {
         switch place {
         case .file(let path):
-            let info = try await store.head(path, metrics: metrics)
+            var info = known?.info
+            if info == nil { info = try await store.head(path, metrics: metrics) }
+            guard let info else { return nil }
             return layout([info], info, values: [:], isComplete: true, folders: 1)
         case .tree:
             var state = State()
@@ -62,7 +66,7 @@ struct LayoutProbe: Sendable {
         guard state.looked < LayoutProbe.foldersMax, depth < LayoutProbe.depthMax else { return nil }
         state.looked += 1
         let children: FilePlace.Children
-        if depth == 0, let known = self.children {
+        if depth == 0, let known = known?.children {
             children = known
         } else {
             children = try await store.listChildren(folder, metrics: metrics)
@@ -70,6 +74,7 @@ struct LayoutProbe: Sendable {
         let files = children.objects.filter { place.holds($0) }
         let folders = children.folders.filter { place.leads(to: $0) }
         let keyed = folders.filter { PartitionPair(folder: $0.name) != nil }
+        if isShallow, !folders.isEmpty { return nil }
         if var found = try await first(of: keyed, depth, &state) {
             for name in keyed {
                 guard let pair = PartitionPair(folder: name.name) else { continue }

@@ -10,9 +10,7 @@ import Storage
 struct TableOpening: Sendable {
     let format: HiveFormat
     let name: String
-    let places: [FilePlace]
-    /// What is directly in the root of the only place, if that is known.
-    let children: FilePlace.Children?
+    let found: [FilePlace.Found]
     let options: ReadOptions
     let declared: [Field]
     let declaredKeys: [Field]
@@ -21,6 +19,8 @@ struct TableOpening: Sendable {
     let metrics: StoreMetrics
     let location: String
 
+    private var places: [FilePlace] { found.map(\.place) }
+    private var key: LayoutCache.Key { LayoutCache.Key(location: location, isFunction: isFunction) }
     private var store: any ObjectStore { format.stores }
     private var isRemote: Bool { places.contains { store.fetchPolicy(for: $0.root).isEager } }
 
@@ -28,7 +28,7 @@ struct TableOpening: Sendable {
         if !declared.isEmpty, !declaredKeys.isEmpty || options.hivePartitioning == false {
             let columns = try TableColumns(
                 data: declared, keys: declaredKeys, options: options, sample: nil, mayLack: true)
-            return table(columns, keys: declaredKeys, TableStatistics())
+            return table(columns, keys: declaredKeys, await statistics(declared: columns))
         }
         let layouts = try await probe()
         guard let first = layouts.first, let last = layouts.last else {
@@ -48,7 +48,7 @@ struct TableOpening: Sendable {
     private func table(_ columns: TableColumns, keys: [Field], _ statistics: TableStatistics) -> HiveTable {
         HiveTable(
             format: format, name: name, places: places, columns: columns,
-            reader: reader(keys), location: location, statistics: statistics)
+            reader: reader(keys), cacheKey: key, statistics: statistics)
     }
 
     private func reader(_ keys: [Field]) -> KeyReader {
@@ -59,20 +59,19 @@ struct TableOpening: Sendable {
     }
 
     /// Walks down one branch of each place that has files.
-    private func probe() async throws(SQLError) -> [ProbedLayout] {
-        let key = LayoutCache.Key(location: location, isFunction: isFunction)
-        if isRemote, let kept = format.layouts.layouts(key) { return kept }
-        let (store, isFunction, metrics, children) = (store, isFunction, metrics, children)
-        let layouts = try await inParallel(places, atOnce: HiveFormat.footersAtOnce) {
-            (place) throws(SQLError) -> ProbedLayout? in
+    private func probe(isShallow: Bool = false) async throws(SQLError) -> [ProbedLayout] {
+        if isRemote, !isShallow, let kept = format.layouts.layouts(key) { return kept }
+        let (store, isFunction, metrics) = (store, isFunction, metrics)
+        let layouts = try await inParallel(self.found, atOnce: HiveFormat.footersAtOnce) {
+            (known) throws(SQLError) -> ProbedLayout? in
             let probe = LayoutProbe(
-                store: store, place: place, isWholePath: isFunction, takesLast: !isFunction, metrics: metrics,
-                children: children)
+                store: store, place: known.place, isWholePath: isFunction, takesLast: !isFunction, metrics: metrics,
+                known: known, isShallow: isShallow)
             return try await probe.run()
         }
         let found = layouts.compactMap { $0 }
         // The files of a flat folder give exact answers, so they are listed anew each time.
-        if isRemote, found.count == places.count, !found.contains(where: \.isComplete) {
+        if isRemote, !isShallow, found.count == places.count, !found.contains(where: \.isComplete) {
             format.layouts.insert(key, found)
         }
         return found
@@ -129,6 +128,20 @@ struct TableOpening: Sendable {
 
     // MARK: - Statistics
 
+    /// Statistics of a table that needs none of its files to be opened: what is cheap to learn, and no error.
+    private func statistics(declared columns: TableColumns) async -> TableStatistics {
+        do throws(SQLError) {
+            let layouts = try await probe(isShallow: isRemote)
+            if let last = layouts.last, layouts.count == places.count {
+                return try await statistics(layouts, try await format.footer(last.sample), columns)
+            }
+        } catch {
+            // A damaged or missing file is an error of the scan that reads it.
+        }
+        let size = format.layouts.size(key)
+        return TableStatistics(rows: size?.rows, sizeBytes: size.map { Int64($0.bytes) })
+    }
+
     /// Exact where all files are known and few, else scaled from the sample.
     private func statistics(
         _ layouts: [ProbedLayout], _ sample: FileFooter, _ columns: TableColumns
@@ -144,8 +157,10 @@ struct TableOpening: Sendable {
             let footers = try await format.footers(files)
             return format.facts.statistics(of: footers, columns, bytes: Int64(clamping: Int(bytes)))
         }
-        // What is cached counts too, so that the estimate gets better.
+        // The size when all was listed last is better than the size of one branch times the number of branches.
+        if let size = format.layouts.size(key) { bytes = size.bytes }
         var known = (bytes: sample.info.sizeBytes, rows: sample.rows)
+        // What is cached counts too, so that the estimate gets better.
         for file in files.prefix(HiveFormat.localFootersMax) where file.path != sample.info.path {
             guard let footer = format.footers.footer(for: file) else { continue }
             known.bytes &+= file.sizeBytes

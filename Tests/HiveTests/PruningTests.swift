@@ -43,6 +43,39 @@ struct PruningTests {
         #expect(scanned.rows.allSatisfy { Array($0[1...]) == ["2026", "1", "7"] })
     }
 
+    @Test func declaredTablesNeedNoLookBeforeTheScan() async throws {
+        let store = CountingStore(isEager: true)
+        let format = HiveFormat(stores: store)
+        let keys = [Field("year", .int4), Field("month", .int4), Field("day", .int4)]
+        let columns = [Field("id", .int8), Field("product", .varchar(20)), Field("new", .date)]
+        let table = try await format.open(orders + "/", columns: columns, keys: keys)
+        #expect(store.seen.lists == [orders] && store.seen.reads.isEmpty && table.statistics.rows == nil)
+        let scanned = try await table.rows(["id", "new", "day"], where: day(2026, 1, 7))
+        #expect(store.seen.lists.count == 5 && store.seen.reads.count == 1)
+        #expect(!scanned.rows.isEmpty && scanned.rows.allSatisfy { $0[1] == "NULL" && $0[2] == "7" })
+        // A scan of all tells the size for the next opening.
+        let all = try await table.rows(["id"])
+        let again = try await format.open(orders + "/", columns: columns, keys: keys)
+        #expect(again.statistics.rows == Double(all.rows.count) && !again.statistics.isExact)
+        let local = try await HiveFormat(stores: LocalStore()).open(
+            fixture("hive/groups/big.parquet"), columns: [Field("n", .int8)],
+            options: ["hive_partitioning": "false"])
+        #expect(local.statistics.isExact && local.statistics.columns[0]?.max == .int8(199_999))
+    }
+
+    @Test func readsManyFiles() async throws {
+        let days = try await LocalStore().list(ObjectPath(file: orders)).map(\.path.text)
+        let format = HiveFormat(stores: CountingStore(isEager: true))
+        let table = try await format.readParquet(days.reversed() + [days[0]], options: [:])
+        let whole = try await HiveFormat(stores: LocalStore()).open(orders)
+        let first = try await whole.rows(["id"], where: [
+            "year": .equal(.int8(2025)), "month": .equal(.int8(12)), "day": .equal(.int8(18)),
+        ])
+        let all = try await table.rows(["id", "year", "month", "day"])
+        #expect(all.rows.count == (try await whole.rows(["id"])).rows.count + first.rows.count)
+        #expect(table.statistics.isExact && table.statistics.rows == Double(all.rows.count))
+    }
+
     @Test func listsAllBelowTheLastConstrainedKey() async throws {
         let store = CountingStore()
         let table = try await HiveFormat(stores: store).open(orders)
