@@ -9,6 +9,7 @@ final class Lowering {
     let run: QueryRun
     /// Closed so far; a pipeline's number is its index.
     private(set) var pipelines: [Pipeline] = []
+    private var accounts: [MemoryAccount] = []
     /// Scans in the order of lowering; their tables are asked for tasks before anything runs.
     private(set) var slots: [ScanSlot] = []
     /// Slots of an earlier lowering of the same plan, to be used instead of new ones.
@@ -16,6 +17,11 @@ final class Lowering {
     private let naming: PlanNaming
     /// Filters of joins under construction, by ``LogicalPlan/Join/runtimeFilterID``.
     var runtimeFilters: [Int: any RuntimeFilterSource] = [:]
+    /// Rows of WITH queries and of recursive terms, by ``LogicalPlan/CTEScan/id``.
+    var sharedRows: [Int: SharedRows] = [:]
+    /// Columns that the node being lowered must give, nil for all; read it before lowering inputs.
+    private(set) var needed: Set<ColumnID>?
+    private var neededOfInputs: Set<ColumnID>?
 
     /// `replaying` the slots of an earlier lowering of the same plan makes its pipelines anew over the same tasks, as
     /// each step of a recursive query needs.
@@ -23,6 +29,34 @@ final class Lowering {
         self.run = run
         naming = PlanNaming(plan)
         replayed = replaying[...]
+    }
+
+    /// Opens the account of an operator.
+    func newAccount(_ title: String) -> MemoryAccount {
+        let account = run.memory.account(title)
+        accounts.append(account)
+        return account
+    }
+
+    /// Gives back what the operators held, once their pipelines are gone.
+    func giveBack() throws(SQLError) {
+        pipelines = []
+        for account in accounts { try account.add(-account.bytes) }
+        run.memory.forget(accounts)
+        accounts = []
+    }
+
+    /// Takes over the scans of a plan that is lowered again and again, a term of a recursive query.
+    func adopt(_ others: [ScanSlot]) {
+        slots += others
+        replayed = replayed.dropFirst(others.count)
+    }
+
+    /// A lowering of a part of the plan into pipelines of its own, over the same scans if this one replays.
+    func separate(_ plan: LogicalPlan) -> Lowering {
+        let other = Lowering(plan, run, replaying: Array(replayed))
+        other.sharedRows = sharedRows
+        return other
     }
 
     /// A pipeline without its end.
@@ -82,6 +116,14 @@ final class Lowering {
 
     /// Lowers a plan to a flow that is still open.
     func lower(_ plan: LogicalPlan) throws(SQLError) -> Flow {
+        let outer = (needed, neededOfInputs)
+        needed = neededOfInputs
+        neededOfInputs = plan.neededOfInputs(for: needed)
+        defer { (needed, neededOfInputs) = outer }
+        return try lowerNode(plan)
+    }
+
+    private func lowerNode(_ plan: LogicalPlan) throws(SQLError) -> Flow {
         switch plan {
         case .scan(let scan): return try lowerScan(scan, plan)
         case .values(let values):
@@ -153,7 +195,7 @@ final class Lowering {
         let aggregation = AggregatePlan(
             groups: node.groups, sets: node.sets, calls: node.calls.map(\.call), hasSetColumn: node.setColumn != nil,
             layout: input.layout)
-        let account = run.memory.account("aggregate")
+        let account = newAccount("aggregate")
         profile.account(account)
         let stage = AggregateStage(aggregation, account: account)
         let feeding = close(input, into: stage, profile: profile)

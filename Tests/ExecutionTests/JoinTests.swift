@@ -31,7 +31,7 @@ struct JoinTests {
         }
         let width = test.keyTypes.count
         let condition = Expr.call(
-            TestFunctions.less, [.column(test.leftColumns[width]), .column(test.rightColumns[width])])
+            PairFunctions.less, [.column(test.leftColumns[width]), .column(test.rightColumns[width])])
         return JoinShape(
             kind: test.kind, left: test.leftColumns, right: test.rightColumns, keys: keys,
             residual: test.hasResidual ? [condition] : [],
@@ -48,7 +48,7 @@ struct JoinTests {
                 [
                     Pipeline(source: BatchesSource(test.right), sink: build),
                     Pipeline(
-                        source: BatchesSource(test.left), steps: [Step(NestedLoopProbe(build))], sink: sink,
+                        source: BatchesSource(test.left), steps: [Step(NestedLoopProbe(build, shape))], sink: sink,
                         dependencies: [0]),
                 ], run)
         } else {
@@ -57,7 +57,7 @@ struct JoinTests {
                 [
                     Pipeline(source: BatchesSource(test.right), sink: build),
                     Pipeline(
-                        source: BatchesSource(test.left), steps: [Step(HashJoinProbe(build))], sink: sink,
+                        source: BatchesSource(test.left), steps: [Step(HashJoinProbe(build, shape))], sink: sink,
                         dependencies: [0]),
                 ], run)
         }

@@ -175,7 +175,7 @@ func rowKey(_ row: [Scalar]) -> String { row.map { "\($0.equalityKey)" }.joined(
 /// Rows as a sorted list, to compare without order.
 func bag(_ rows: [[Scalar]]) -> [String] { rows.map(rowKey).sorted() }
 
-enum TestFunctions {
+enum PairFunctions {
     /// a < b over int8, for residual conditions.
     static let less = BoundFunction(
         name: "<", argumentTypes: [.int8, .int8], resultType: .boolean, canFail: false

@@ -23,14 +23,16 @@ final class ExistenceProbe: Transform {
     private let links = Scratch<Int32>()
     private let flags = Scratch<UInt8>()
 
-    init(_ build: HashJoinBuild, _ run: QueryRun) throws(SQLError) {
+    init(
+        _ shape: JoinShape, _ table: JoinTable, _ lookup: ProbeLookup, _ tableKeys: [Int], _ run: QueryRun
+    ) throws(SQLError) {
         self.run = run
-        shape = build.shape
-        table = try build.table()
-        lookup = try ProbeLookup(build, table, run)
+        self.shape = shape
+        self.table = table
+        self.lookup = lookup
         condition = try PairCondition(shape, run)
         emitter = try ExistenceOutput(shape)
-        splitKeys = shape.keys.indices.filter { !build.tableKeys.contains($0) }
+        splitKeys = shape.keys.indices.filter { !tableKeys.contains($0) }
         isDirect = table.isExact && condition == nil && splitKeys.isEmpty
     }
 

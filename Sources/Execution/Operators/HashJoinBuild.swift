@@ -94,6 +94,12 @@ final class HashJoinBuild: SinkStage {
         state.withLock { $0.filters.indices.contains(key) ? $0.filters[key] : nil }
     }
 
+    /// Facts for EXPLAIN ANALYZE.
+    var details: [(name: String, value: String)] {
+        guard let table = state.withLock({ $0.table }) else { return [] }
+        return [("Build", "\(table.rows) rows, \(table.formName)")]
+    }
+
     /// One worker's rows.
     private final class Worker: Sink {
         private let stage: HashJoinBuild

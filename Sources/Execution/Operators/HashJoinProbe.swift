@@ -5,15 +5,22 @@ import Planner
 
 /// Joins batches of the left side with the kept right side.
 final class HashJoinProbe: TransformStage {
-    let build: HashJoinBuild
+    private let build: HashJoinBuild
+    private let shape: JoinShape
 
-    init(_ build: HashJoinBuild) { self.build = build }
+    /// `shape` is the build's, with the columns of the left side.
+    init(_ build: HashJoinBuild, _ shape: JoinShape) {
+        self.build = build
+        self.shape = shape
+    }
 
     func worker(_ run: QueryRun) throws(SQLError) -> any Transform {
         let table = try build.table()
-        if build.shape.isExistence { return try ExistenceProbe(build, run) }
+        let lookup = try ProbeLookup(shape, table, build.tableKeys, run)
+        if shape.isExistence { return try ExistenceProbe(shape, table, lookup, build.tableKeys, run) }
         return try PairProbe(
-            build.shape, HashPairs(build, table, run), right: table.columns, rightRows: table.rows, build.matched, run)
+            shape, HashPairs(shape, table, lookup, run), right: table.columns, rightRows: table.rows, build.matched,
+            run)
     }
 }
 
@@ -30,10 +37,10 @@ final class ProbeLookup {
     /// By row of the current batch: first candidate plus one, 0 for none.
     private(set) var heads: UnsafePointer<Int32>
 
-    init(_ build: HashJoinBuild, _ table: JoinTable, _ run: QueryRun) throws(SQLError) {
+    init(_ shape: JoinShape, _ table: JoinTable, _ tableKeys: [Int], _ run: QueryRun) throws(SQLError) {
         self.table = table
-        tableKeys = build.tableKeys
-        evaluators = try compile(build.shape.keys.map(\.left), ColumnLayout(build.shape.left), run)
+        self.tableKeys = tableKeys
+        evaluators = try compile(shape.keys.map(\.left), ColumnLayout(shape.left), run)
         heads = UnsafePointer(candidates.room(1))
     }
 
@@ -90,11 +97,11 @@ private final class HashPairs: PairFinder {
     private var link: Int32 = 0
     private var rows = 0
 
-    init(_ build: HashJoinBuild, _ table: JoinTable, _ run: QueryRun) throws(SQLError) {
+    init(_ shape: JoinShape, _ table: JoinTable, _ lookup: ProbeLookup, _ run: QueryRun) throws(SQLError) {
         self.table = table
-        lookup = try ProbeLookup(build, table, run)
-        condition = try PairCondition(build.shape, run)
-        givesMissing = build.shape.keepsLeft && table.isExact && condition == nil
+        self.lookup = lookup
+        condition = try PairCondition(shape, run)
+        givesMissing = shape.keepsLeft && table.isExact && condition == nil
     }
 
     var isUnique: Bool { table.isUnique }

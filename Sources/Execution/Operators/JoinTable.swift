@@ -38,6 +38,15 @@ final class JoinTable: @unchecked Sendable {
         case hashed(TableMemory, shift: UInt64, mask: Int)
     }
 
+    /// How rows are found, for reports.
+    var formName: String {
+        switch form {
+        case .empty: "empty"
+        case .direct: "direct addressing"
+        case .hashed: isExact ? "hashed integers" : "hashed"
+        }
+    }
+
     /// Direct addressing may use this many entries per row: as much memory as slots would take.
     private static let directPerRow: UInt64 = 8
     private static let directMin: UInt64 = 1 << 14

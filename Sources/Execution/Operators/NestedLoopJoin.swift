@@ -63,15 +63,20 @@ final class NestedLoopBuild: SinkStage {
 
 /// Joins batches of the left side with the kept rows.
 final class NestedLoopProbe: TransformStage {
-    let build: NestedLoopBuild
+    private let build: NestedLoopBuild
+    private let shape: JoinShape
 
-    init(_ build: NestedLoopBuild) { self.build = build }
+    /// `shape` is the build's, with the columns of the left side.
+    init(_ build: NestedLoopBuild, _ shape: JoinShape) {
+        self.build = build
+        self.shape = shape
+    }
 
     func worker(_ run: QueryRun) throws(SQLError) -> any Transform {
         let rows = try build.rows()
-        if build.shape.isExistence { return try ExistenceLoop(build.shape, rows, run) }
+        if shape.isExistence { return try ExistenceLoop(shape, rows, run) }
         return try PairProbe(
-            build.shape, LoopPairs(build.shape, rows, run), right: rows.columns, rightRows: rows.rows, build.matched,
+            shape, LoopPairs(shape, rows, run), right: rows.columns, rightRows: rows.rows, build.matched,
             run)
     }
 }

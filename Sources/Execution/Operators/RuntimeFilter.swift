@@ -148,7 +148,7 @@ final class RuntimeFilterProbe {
     private var isOff = false
     /// The last dictionary, with a byte an entry: 1 when it may match.
     private var dictionary: (column: Column, flags: Buffer)?
-    private let flags = Scratch<UInt8>()
+    private let scratch = Scratch<UInt8>()
     private let hashes = Scratch<UInt64>()
 
     /// A filter that drops less than one row in ten is not worth its time; decided after these rows.
@@ -158,9 +158,7 @@ final class RuntimeFilterProbe {
 
     /// Returns the rows that may match: nil when all may.
     func select(_ column: Column, rows: Int) -> Selection? {
-        guard !isOff, rows > 0 else { return nil }
-        let pass = flags.room(rows)
-        mark(column, rows, pass)
+        guard let pass = flags(column, rows: rows) else { return nil }
         let buffer = Buffer(count: rows, of: Int32.self)
         let out = buffer.pointer(Int32.self)
         var count = 0
@@ -168,13 +166,25 @@ final class RuntimeFilterProbe {
             out[count] = Int32(truncatingIfNeeded: row)
             count &+= Int(truncatingIfNeeded: pass[row] & 1)
         }
-        seen += rows
-        passed += count
-        if seen >= RuntimeFilterProbe.trialRows {
-            isOff = !filter.isEmpty && passed * 10 > seen * 9
-            (seen, passed) = (0, 0)
-        }
+        self.count(seen: rows, passed: count)
         return count == rows ? nil : Selection(buffer, count: count)
+    }
+
+    /// A byte a row, 1 when it may match; nil when the filter does not pay. Valid until the next call.
+    func flags(_ column: Column, rows: Int) -> UnsafePointer<UInt8>? {
+        guard !isOff, rows > 0 else { return nil }
+        let pass = scratch.room(rows)
+        mark(column, rows, pass)
+        return UnsafePointer(pass)
+    }
+
+    /// Notes what the filter did, and switches it off when that is little.
+    func count(seen more: Int, passed kept: Int) {
+        seen += more
+        passed += kept
+        guard seen >= RuntimeFilterProbe.trialRows else { return }
+        isOff = !filter.isEmpty && passed * 10 > seen * 9
+        (seen, passed) = (0, 0)
     }
 
     private func mark(_ column: Column, _ rows: Int, _ pass: UnsafeMutablePointer<UInt8>) {
@@ -249,5 +259,37 @@ final class RuntimeFilterProbe {
             let bit = UInt8(truncatingIfNeeded: words[at &>> 6] &>> UInt64(truncatingIfNeeded: at & 63)) & 1
             pass[row] = bit & unsafeBitCast(isInside, to: UInt8.self)
         }
+    }
+}
+
+/// A runtime filter as a condition of a scan.
+final class RuntimeFilterPredicate: RowPredicate {
+    private let probe: RuntimeFilterProbe
+    private let column: Int
+    let columns: [Int]
+    /// A lookup in a table that may lie outside the nearest cache.
+    let cost = 3
+
+    init(_ filter: RuntimeFilter, column: Int) {
+        probe = filter.probe()
+        self.column = column
+        columns = [column]
+    }
+
+    func narrow(
+        _ batch: [Column?], rows: Int, from: UnsafePointer<Int32>?, count: Int, into: UnsafeMutablePointer<Int32>
+    ) throws(SQLError) -> Int {
+        guard let values = batch[column], let flags = probe.flags(values, rows: rows) else {
+            for index in 0..<count { into[index] = from.map { $0[index] } ?? Int32(truncatingIfNeeded: index) }
+            return count
+        }
+        var kept = 0
+        for index in 0..<count {
+            let row = from.map { $0[index] } ?? Int32(truncatingIfNeeded: index)
+            into[kept] = row
+            kept &+= Int(truncatingIfNeeded: flags[Int(row)] & 1)
+        }
+        probe.count(seen: count, passed: kept)
+        return kept
     }
 }

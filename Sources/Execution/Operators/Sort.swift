@@ -6,7 +6,10 @@ import Synchronization
 
 /// What a sort is told by lowering.
 struct SortPlan: Sendable {
+    /// Columns of the batches that come.
     var input: [PlanColumn]
+    /// Those of them that come out, in order.
+    var output: [PlanColumn]
     var keys: [SortKey]
     /// Rows `offset..<offset + limit` of the order; nil: to the end.
     var limit: Int?
@@ -16,8 +19,9 @@ struct SortPlan: Sendable {
     /// DISTINCT ON: only the first row of each run of rows equal in these comes out; they lead the sort keys.
     var distinct: [Expr]?
 
-    init(input: [PlanColumn], keys: [SortKey]) {
+    init(input: [PlanColumn], output: [PlanColumn]? = nil, keys: [SortKey]) {
         self.input = input
+        self.output = output ?? input
         self.keys = keys
     }
 
@@ -58,7 +62,7 @@ final class SortStage: SinkStage {
 
     /// What is kept of each row: the input, then computed expressions; and where keys and distinct values stand.
     fileprivate var layout: KeptLayout {
-        KeptLayout(plan.input, plan.keys.map(\.expr) + (plan.distinct ?? []))
+        KeptLayout(plan.input, kept: plan.output, plan.keys.map(\.expr) + (plan.distinct ?? []))
     }
 
     func worker(_ run: QueryRun) throws(SQLError) -> any Sink { try SortWorker(self, run) }
@@ -116,20 +120,24 @@ final class SortStage: SinkStage {
     }
 }
 
-/// Columns of rows that are kept: the input's, then expressions that are no plain input columns.
+/// Columns of rows that are kept: some of the input's, then expressions that are none of them.
 struct KeptLayout: Sendable {
     let types: [SQLType]
+    /// Indexes of the kept columns in the input.
+    let picked: [Int]
     /// By expression: its column.
     let places: [Int]
     private let computed: [Expr]
     private let input: [PlanColumn]
 
-    init(_ input: [PlanColumn], _ exprs: [Expr]) {
-        var types = input.map(\.type)
+    init(_ input: [PlanColumn], kept: [PlanColumn], _ exprs: [Expr]) {
+        var types = kept.map(\.type)
+        picked = kept.compactMap { column in input.firstIndex { $0.id == column.id } }
+        precondition(picked.count == kept.count)
         var places: [Int] = []
         var computed: [Expr] = []
         for expr in exprs {
-            if case .column(let column) = expr, let index = input.firstIndex(where: { $0.id == column.id }) {
+            if case .column(let column) = expr, let index = kept.firstIndex(where: { $0.id == column.id }) {
                 places.append(index)
             } else {
                 places.append(types.count)
@@ -143,8 +151,26 @@ struct KeptLayout: Sendable {
         self.input = input
     }
 
-    func evaluators(_ run: QueryRun) throws(SQLError) -> [any Evaluator] {
-        try compile(computed, ColumnLayout(input), run)
+    /// Computes what is kept of a batch.
+    func evaluator(_ run: QueryRun) throws(SQLError) -> KeptColumns {
+        KeptColumns(picked, try compile(computed, ColumnLayout(input), run))
+    }
+}
+
+/// Computes the columns that are kept of a batch. One owner thread at a time.
+final class KeptColumns {
+    private let picked: [Int]
+    private let evaluators: [any Evaluator]
+
+    init(_ picked: [Int], _ evaluators: [any Evaluator]) {
+        self.picked = picked
+        self.evaluators = evaluators
+    }
+
+    func evaluate(_ batch: Batch) throws(SQLError) -> Batch {
+        var columns = picked.map { batch.columns[$0] }
+        for evaluator in evaluators { columns.append(try evaluator.evaluate(batch)) }
+        return Batch(columns, rows: batch.rows)
     }
 }
 
@@ -153,7 +179,7 @@ private final class SortWorker: Sink {
     private let stage: SortStage
     private let run: QueryRun
     private let layout: KeptLayout
-    private let evaluators: [any Evaluator]
+    private let kept: KeptColumns
     private var store: RowStore
     private let top: Int?
     private let encoder: KeyEncoder
@@ -170,7 +196,7 @@ private final class SortWorker: Sink {
         self.stage = stage
         self.run = run
         layout = stage.layout
-        evaluators = try layout.evaluators(run)
+        kept = try layout.evaluator(run)
         store = RowStore(types: layout.types, account: stage.account)
         top = stage.plan.rowsMax
         encoder = KeyEncoder(types: stage.plan.keys.map(\.expr.type), orders: stage.plan.orders)
@@ -179,13 +205,12 @@ private final class SortWorker: Sink {
     func push(_ batch: Batch) throws(SQLError) -> Bool {
         try run.check()
         if top == 0 { return true }
-        var columns = batch.columns
-        for evaluator in evaluators { columns.append(try evaluator.evaluate(batch)) }
+        let rows = try kept.evaluate(batch)
         guard let top else {
-            try store.append(columns, rows: batch.rows)
+            try store.append(rows)
             return true
         }
-        try select(Batch(columns, rows: batch.rows))
+        try select(rows)
         if store.rows >= SortWorker.candidatesMin, store.rows / SortWorker.candidatesPerRow >= top {
             try thin(top)
         }
@@ -270,7 +295,7 @@ final class SortedSource: SourceStage {
     init(_ stage: SortStage) { self.stage = stage }
 
     func worker(_ run: QueryRun) throws(SQLError) -> any BatchSource {
-        Worker(try stage.sorted(), columns: stage.plan.input.count, run)
+        Worker(try stage.sorted(), columns: stage.plan.output.count, run)
     }
 
     private final class Worker: BatchSource {

@@ -18,6 +18,12 @@ final class MemoryPool: Sendable {
         return account
     }
 
+    /// Drops accounts that hold nothing any more, of the steps of a recursive query.
+    func forget(_ closed: [MemoryAccount]) {
+        let gone = Set(closed.map { ObjectIdentifier($0) })
+        accounts.withLock { list in list.removeAll { gone.contains(ObjectIdentifier($0)) } }
+    }
+
     /// The most bytes held at one time.
     var peakBytes: Int64 { held.withLock { $0.peak } }
 
