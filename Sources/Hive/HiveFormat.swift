@@ -62,9 +62,12 @@ public final class HiveFormat: TableFormat {
     public func definition(of table: String, under location: String) async throws(SQLError) -> ExternalDefinition? {
         guard HiveFormat.isTableName(table) else { return nil }
         let folder = try HiveFormat.folder(location).appending(table)
+        let definition = ExternalDefinition(format: "parquet", location: Glob.escaped(folder.text) + "/")
+        if layouts.layouts(LayoutCache.Key(location: definition.location, isFunction: false)) != nil {
+            return definition
+        }
         let children = try await stores.listChildren(folder)
-        guard !children.folders.isEmpty || !children.objects.isEmpty else { return nil }
-        return ExternalDefinition(format: "parquet", location: Glob.escaped(folder.text) + "/")
+        return children.folders.isEmpty && children.objects.isEmpty ? nil : definition
     }
 
     /// The folder of a schema. Its name is no pattern.

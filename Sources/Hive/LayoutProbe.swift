@@ -30,6 +30,8 @@ struct LayoutProbe: Sendable {
     let metrics: StoreMetrics
     /// What is known of the place already.
     var known: FilePlace.Found?
+    /// Files that turned out to tell nothing.
+    var excluded: Set<ObjectPath> = []
     /// Whether to look at the root only.
     var isShallow = false
 
@@ -47,7 +49,7 @@ struct LayoutProbe: Sendable {
         case .file(let path):
             var info = known?.info
             if info == nil { info = try await store.head(path, metrics: metrics) }
-            guard let info else { return nil }
+            guard let info, !excluded.contains(path) else { return nil }
             return layout([info], info, values: [:], isComplete: true, folders: 1)
         case .tree:
             var state = State()
@@ -55,7 +57,7 @@ struct LayoutProbe: Sendable {
             guard state.looked >= LayoutProbe.foldersMax else { return nil }
             // Many empty folders: the listing of everything says where the files are.
             let all = try await store.list(place.root, metrics: metrics).filter { place.holds($0) }
-            guard let sample = takesLast ? all.last : all.first else { return nil }
+            guard let sample = sample(of: all) else { return nil }
             return layout(all, sample, values: [:], isComplete: true, folders: 1)
         }
     }
@@ -83,7 +85,7 @@ struct LayoutProbe: Sendable {
             found.folders *= Double(keyed.count)
             return found
         }
-        if let sample = takesLast ? files.last : files.first {
+        if let sample = sample(of: files) {
             return layout(files, sample, values: [:], isComplete: depth == 0 && folders.isEmpty, folders: 1)
         }
         let plain = folders.filter { PartitionPair(folder: $0.name) == nil }
@@ -92,8 +94,12 @@ struct LayoutProbe: Sendable {
         return found
     }
 
-    private func first(
-        of folders: [ObjectPath], _ depth: Int, _ state: inout State
+    private func sample(of files: [ObjectInfo]) -> ObjectInfo? {
+        func isLeft(_ file: ObjectInfo) -> Bool { !excluded.contains(file.path) }
+        return takesLast ? files.last(where: isLeft) : files.first(where: isLeft)
+    }
+
+    private func first(        of folders: [ObjectPath], _ depth: Int, _ state: inout State
     ) async throws(SQLError) -> ProbedLayout? {
         for folder in takesLast ? folders.reversed() : folders {
             if let found = try await descend(folder, depth + 1, &state) { return found }

@@ -30,17 +30,12 @@ struct TableOpening: Sendable {
                 data: declared, keys: declaredKeys, options: options, sample: nil, mayLack: true)
             return table(columns, keys: declaredKeys, await statistics(declared: columns))
         }
-        let layouts = try await probe()
-        guard let first = layouts.first, let last = layouts.last else {
-            throw SQLError(.undefinedFile, "no files match \"\(location)\"")
-        }
+        let (layouts, footer) = try await sampled()
         let keys = try keys(layouts)
         if options.unionByName, declared.isEmpty { return try await openUnion(keys) }
-        let sample = isFunction ? first : last
-        let footer = try await format.footer(sample.sample)
         let columns = try TableColumns(
             data: declared.isEmpty ? footer.columns(options) : declared, keys: keys, options: options,
-            sample: declared.isEmpty ? sample.sample.path : nil, mayLack: !isFunction || options.unionByName)
+            sample: declared.isEmpty ? footer.info.path : nil, mayLack: !isFunction || options.unionByName)
         let statistics = try await statistics(layouts, footer, columns)
         return table(columns, keys: keys, statistics)
     }
@@ -58,15 +53,40 @@ struct TableOpening: Sendable {
         return KeyReader(keys: keys, inferred: Set(names), isWholePath: isFunction)
     }
 
+    /// The layouts, and the footer of the file that tells the columns: of another one if the first is damaged, because
+    /// queries that do not touch the damaged one work all the same.
+    private func sampled() async throws(SQLError) -> (layouts: [ProbedLayout], footer: FileFooter) {
+        var excluded: Set<ObjectPath> = []
+        var damage: SQLError?
+        while true {
+            let layouts = try await probe(excluded)
+            guard let sample = isFunction ? layouts.first?.sample : layouts.last?.sample else {
+                throw damage ?? SQLError(.undefinedFile, "no files match \"\(location)\"")
+            }
+            do throws(SQLError) {
+                return (layouts, try await format.footer(sample))
+            } catch {
+                guard error.state == .dataCorrupted, excluded.count < TableOpening.damagedMax else { throw error }
+                if damage == nil { damage = error }
+                excluded.insert(sample.path)
+            }
+        }
+    }
+
+    /// Damaged files passed over in search for one that tells the columns.
+    private static let damagedMax = 3
+
     /// Walks down one branch of each place that has files.
-    private func probe(isShallow: Bool = false) async throws(SQLError) -> [ProbedLayout] {
-        if isRemote, !isShallow, let kept = format.layouts.layouts(key) { return kept }
+    private func probe(
+        _ excluded: Set<ObjectPath> = [], isShallow: Bool = false
+    ) async throws(SQLError) -> [ProbedLayout] {
+        if isRemote, !isShallow, excluded.isEmpty, let kept = format.layouts.layouts(key) { return kept }
         let (store, isFunction, metrics) = (store, isFunction, metrics)
         let layouts = try await inParallel(self.found, atOnce: HiveFormat.footersAtOnce) {
             (known) throws(SQLError) -> ProbedLayout? in
             let probe = LayoutProbe(
                 store: store, place: known.place, isWholePath: isFunction, takesLast: !isFunction, metrics: metrics,
-                known: known, isShallow: isShallow)
+                known: known, excluded: excluded, isShallow: isShallow)
             return try await probe.run()
         }
         let found = layouts.compactMap { $0 }
@@ -139,7 +159,7 @@ struct TableOpening: Sendable {
             // A damaged or missing file is an error of the scan that reads it.
         }
         let size = format.layouts.size(key)
-        return TableStatistics(rows: size?.rows, sizeBytes: size.map { Int64($0.bytes) })
+        return TableStatistics(rows: size?.rows, sizeBytes: size.map { clamped($0.bytes) })
     }
 
     /// Exact where all files are known and few, else scaled from the sample.
@@ -154,8 +174,12 @@ struct TableOpening: Sendable {
         }
         let filesMax = isRemote ? HiveFormat.remoteFootersMax : HiveFormat.localFootersMax
         if layouts.allSatisfy(\.isComplete), files.count <= filesMax {
-            let footers = try await format.footers(files)
-            return format.facts.statistics(of: footers, columns, bytes: Int64(clamping: Int(bytes)))
+            do throws(SQLError) {
+                let footers = try await format.footers(files)
+                return format.facts.statistics(of: footers, columns, bytes: clamped(bytes))
+            } catch {
+                // A damaged file is an error of the scan that reads it.
+            }
         }
         // The size when all was listed last is better than the size of one branch times the number of branches.
         if let size = format.layouts.size(key) { bytes = size.bytes }
@@ -167,7 +191,7 @@ struct TableOpening: Sendable {
             known.rows &+= footer.rows
         }
         var statistics = TableStatistics(
-            rows: (Double(known.rows) * bytes / Double(max(1, known.bytes))).rounded(), sizeBytes: Int64(bytes))
+            rows: (Double(known.rows) * bytes / Double(max(1, known.bytes))).rounded(), sizeBytes: clamped(bytes))
         for (index, column) in columns.columns.enumerated() {
             guard case .key = column.origin else { continue }
             let values = layouts.reduce(into: Set<String?>()) { $0.formUnion($1.values[column.field.name] ?? []) }
@@ -176,6 +200,9 @@ struct TableOpening: Sendable {
         return statistics
     }
 }
+
+/// Bytes of an estimate, which has no bound.
+private func clamped(_ bytes: Double) -> Int64 { Int64(min(bytes, 1e18)) }
 
 extension HiveFormat {
     /// A footer, from the cache if the file did not change.

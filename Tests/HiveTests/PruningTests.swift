@@ -166,5 +166,16 @@ struct PruningTests {
         let error = await errorOf { try await table.rows(["v"]) }
         #expect(error?.state == .dataCorrupted)
         #expect(error?.message.contains("day=2026-01-02") == true)
+        // Even when the newest file is the damaged one.
+        let scratch = try Scratch()
+        try scratch.copy(location + "/day=2026-01-01", to: "day=2026-01-01")
+        try scratch.copy(location + "/day=2026-01-02", to: "day=2026-01-02")
+        let older = try await HiveFormat(stores: LocalStore()).open(scratch.path)
+        let first = try TextParse.scalar("2026-01-01", as: .date)
+        #expect(try await older.rows(["v"], where: ["day": .equal(first)]).lines == ["1"])
+        #expect(await errorOf { try await older.rows(["v"]) }?.state == .dataCorrupted)
+        let file = location + "/day=2026-01-02/part-0.parquet"
+        let only = await errorOf { try await HiveFormat(stores: LocalStore()).readParquet([file], options: [:]) }
+        #expect(only?.state == .dataCorrupted)
     }
 }
