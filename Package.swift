@@ -83,6 +83,7 @@ let package = Package(
             ],
             swiftSettings: strict),
         suite("ExecutionTests", ["Execution", "Planner", "Functions", "Catalogs", "Columns", "Diagnostics"]),
+        suite("FunctionsTests", ["Functions", "Columns", "Diagnostics"]),
         suite("PlannerTests", ["Planner", "Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"]),
         suite("FormatsTests", ["Formats", "Storage", "Columns", "Diagnostics"]),
         suite("StorageTests", ["Storage", "Diagnostics"]),

@@ -10,7 +10,8 @@ public enum FunctionRegistry {
     private static let functions = table(
         Comparisons.distinct + LikeOperators.functions + ZoneFunctions.all + MathFunctions.all + ExtremeFunctions.all
             + StringFunctions.all + StringSearch.all + EncodingFunctions.all + RegexFunctions.all
-            + DatePartFunctions.all + DateTrunc.all + DateFunctions.all + SystemFunctions.all + ArrayFunctions.all)
+            + DatePartFunctions.all + DateTrunc.all + DateFunctions.all + SystemFunctions.all + ArrayFunctions.all
+            + ToChar.all + ToCharNumbers.all + ToDate.all)
 
     private static func table(_ overloads: [Overload]) -> [String: [Overload]] {
         Dictionary(grouping: overloads, by: \.name)
