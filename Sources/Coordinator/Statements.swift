@@ -55,6 +55,8 @@ extension Session {
             }
             guard statements.removeValue(forKey: name.value) != nil else { throw Session.unknownStatement(name.value) }
             return done("DEALLOCATE")
+        case .declareCursor, .fetch, .closeCursor:
+            throw SQLError(.featureNotSupported, "cursors in SQL are not supported yet", position: position)
         case .notification(let word): return done(word)
         case .describe(let name): return try await describe(name)
         case .unsupported(let name, let position):

@@ -29,7 +29,9 @@ struct Lexer {
             guard at < bytes.count else { break }
             let start = at
             let kind = try scan()
-            tokens.append(Token(kind: kind, position: start, end: at))
+            var token = Token(kind: kind, position: start, end: at)
+            if case .word(let word) = kind { token.keyword = Keywords.classes[word] ?? [] }
+            tokens.append(token)
         }
         tokens.append(Token(kind: .end, position: bytes.count, end: bytes.count))
     }
@@ -125,8 +127,14 @@ struct Lexer {
     private mutating func word() -> Token.Kind {
         let start = at
         while at < bytes.count, Lexer.continuesWord(bytes[at]) { at += 1 }
-        let folded = bytes[start..<at].map { $0 >= 65 && $0 <= 90 ? $0 | 32 : $0 }
-        return .word(String(decoding: folded, as: UTF8.self))
+        let folded = String(unsafeUninitializedCapacity: at - start) { (buffer) -> Int in
+            for index in start..<at {
+                let byte = bytes[index]
+                buffer[index - start] = byte >= 65 && byte <= 90 ? byte | 32 : byte
+            }
+            return at - start
+        }
+        return .word(folded)
     }
 
     mutating func quotedIdentifier() throws(SQLError) -> String {

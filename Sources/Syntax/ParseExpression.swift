@@ -266,6 +266,10 @@ extension Parser {
                 value = try subscripted(value, position)
             } else if at("."), isParenthesized || Parser.takesField(value) {
                 advance()
+                if at("*") {
+                    throw SQLError(
+                        .featureNotSupported, "expanding a row by .* is not supported", position: token.position)
+                }
                 value = Expression(.field(value, try label()), position: position)
             } else {
                 return value

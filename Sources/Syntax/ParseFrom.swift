@@ -144,7 +144,7 @@ extension Parser {
     }
 
     private mutating func functionName() throws(SQLError) -> QualifiedName {
-        if case .word(let word) = token.kind, Keywords.functionOrType.contains(word), peek().kind == .symbol("(") {
+        if token.keyword.contains(.functionOrType), peek().kind == .symbol("(") {
             let position = token.position
             return QualifiedName([try label()], position: position)
         }

@@ -212,18 +212,21 @@ extension Parser {
     /// A column, `t.*`, or a call.
     private mutating func named() throws(SQLError) -> Expression {
         let position = token.position
-        guard let first = columnOrFunctionWord() else { throw unexpected() }
+        guard let first = columnOrFunctionWord() else {
+            // Such a word begins a call: what is wrong is the token behind it.
+            if token.keyword.contains(.functionOrType) { advance() }
+            throw unexpected()
+        }
         advance()
         var parts = [first]
-        while at("."), parts.count < 4 {
-            advance()
+        while take(".") {
             if take("*") {
-                let name = QualifiedName(parts, position: position)
+                let name = try checked(QualifiedName(parts, position: position))
                 return Expression(.star(try starChanges(name)), position: position)
             }
             parts.append(try label())
         }
-        let name = QualifiedName(parts, position: position)
+        let name = try checked(QualifiedName(parts, position: position))
         if at("(") { return Expression(.call(try call(name)), position: position) }
         if case .string(let text) = token.kind, parts.count <= 2 {
             // Any type's name before a string makes a literal of that type.
@@ -232,16 +235,7 @@ extension Parser {
             let type = TypeName(parts[parts.count - 1].value, schema: schema, position: position)
             return Expression(.typedLiteral(type, text), position: position)
         }
-        if parts.count == 1, !isName(Token(kind: kind(first), position: position, end: position)) {
-            throw unexpectedWord(first)
-        }
         return Expression(.column(name), position: position)
-    }
-
-    private func kind(_ word: Identifier) -> Token.Kind { word.isQuoted ? .quotedWord(word.value) : .word(word.value) }
-
-    private func unexpectedWord(_ word: Identifier) -> SQLError {
-        SQLError(.syntaxError, "syntax error at or near \"\(word.value)\"", position: word.position)
     }
 
     /// The word here, when it may begin a column or a call: left, right and other join words may name functions.
@@ -249,8 +243,8 @@ extension Parser {
         switch token.kind {
         case .quotedWord(let text): return Identifier(text, isQuoted: true, position: token.position)
         case .word(let word):
-            if Keywords.reserved.contains(word) { return nil }
-            if Keywords.functionOrType.contains(word), peek().kind != .symbol("(") { return nil }
+            if token.keyword.contains(.reserved) { return nil }
+            if token.keyword.contains(.functionOrType), peek().kind != .symbol("(") { return nil }
             return Identifier(word, position: token.position)
         default: return nil
         }

@@ -66,6 +66,7 @@ extension Parser {
         if takeWord("with") {
             isRecursive = takeWord("recursive")
             repeat { with.append(try commonTable()) } while take(",")
+            try refuseChange()
         }
         let body = try setOperations(isIntersect: false)
         var query = Query(with: with, isRecursive: isRecursive, body: body, position: position)
@@ -79,6 +80,14 @@ extension Parser {
         return query
     }
 
+    /// Says that WITH works with queries only.
+    private func refuseChange() throws(SQLError) {
+        guard case .word(let word) = token.kind, ["insert", "update", "delete", "merge"].contains(word) else { return }
+        throw SQLError(
+            .featureNotSupported, "\(word.uppercased()) is not supported in a statement with WITH",
+            position: token.position)
+    }
+
     private mutating func commonTable() throws(SQLError) -> CommonTable {
         let name = try name()
         let columns = try optionalNames()
@@ -90,6 +99,7 @@ extension Parser {
             isMaterialized = false
         }
         try expect("(")
+        try refuseChange()
         let inner = try query()
         try expect(")")
         return CommonTable(name: name, columns: columns, isMaterialized: isMaterialized, query: inner)
@@ -218,7 +228,7 @@ extension Parser {
         if takeWord("as") { return SelectItem(value: value, alias: try label()) }
         switch token.kind {
         case .quotedWord: return SelectItem(value: value, alias: try label())
-        case .word(let word) where !Keywords.needsAs.contains(word):
+        case .word where !token.keyword.contains(.needsAs):
             if case .star = value.node { return SelectItem(value: value) }
             return SelectItem(value: value, alias: try label())
         default: return SelectItem(value: value)

@@ -37,6 +37,11 @@ extension Parser {
             advance()
             _ = takeWord("prepare")
             return .deallocate(takeWord("all") ? nil : try name())
+        case "declare": return .declareCursor(try declareCursor())
+        case "fetch", "move": return .fetch(try fetchRows(isMove: word == "move"))
+        case "close":
+            advance()
+            return .closeCursor(takeWord("all") ? nil : try name())
         case "listen", "unlisten", "notify":
             skipToEnd()
             return .notification(word.uppercased())

@@ -171,12 +171,9 @@ extension Parser {
                 "interval", modifiers: fields.isEmpty ? try modifiers() : [], intervalFields: fields,
                 position: position)
         }
+        guard !token.keyword.contains(.reserved) else { throw unexpected() }
         var name = try label()
         var schema: String?
-        if !name.isQuoted, Keywords.reserved.contains(name.value) {
-            index -= 1
-            throw unexpected()
-        }
         while take(".") {
             schema = name.value
             name = try label()

@@ -146,7 +146,7 @@ public struct Parser {
     func isName(_ token: Token) -> Bool {
         switch token.kind {
         case .quotedWord: true
-        case .word(let word): !Keywords.reserved.contains(word) && !Keywords.functionOrType.contains(word)
+        case .word: token.keyword.isDisjoint(with: [.reserved, .functionOrType])
         default: false
         }
     }
@@ -176,11 +176,18 @@ public struct Parser {
     mutating func qualifiedName() throws(SQLError) -> QualifiedName {
         let position = token.position
         var parts = [try name()]
-        while at("."), parts.count < 4 {
-            advance()
-            parts.append(try label())
+        while take(".") { parts.append(try label()) }
+        return try checked(QualifiedName(parts, position: position))
+    }
+
+    /// Refuses a name of more parts than database, schema, table and column.
+    func checked(_ name: QualifiedName) throws(SQLError) -> QualifiedName {
+        guard name.parts.count <= 4 else {
+            throw SQLError(
+                .syntaxError, "improper qualified name (too many dotted names): \(name.text)",
+                position: name.position)
         }
-        return QualifiedName(parts, position: position)
+        return name
     }
 
     mutating func names() throws(SQLError) -> [Identifier] {

@@ -33,6 +33,11 @@ public indirect enum Statement: Hashable, Sendable {
     case execute(name: Identifier, arguments: [Expression])
     /// nil: all.
     case deallocate(Identifier?)
+    case declareCursor(DeclareCursor)
+    /// FETCH and MOVE.
+    case fetch(Fetch)
+    /// CLOSE; nil: all.
+    case closeCursor(Identifier?)
     /// LISTEN, UNLISTEN, NOTIFY: accepted, without effect.
     case notification(String)
     /// DESCRIBE t, SHOW COLUMNS FROM t.
@@ -191,6 +196,49 @@ public indirect enum Statement: Hashable, Sendable {
             self.scope = scope
             self.name = name
             self.values = values
+        }
+    }
+
+    /// DECLARE name CURSOR FOR query: psycopg's named cursors and ODBC's.
+    public struct DeclareCursor: Hashable, Sendable {
+        public var name: Identifier
+        public var isBinary: Bool
+        /// SCROLL (true), NO SCROLL (false), unsaid (nil).
+        public var isScrollable: Bool?
+        /// WITH HOLD: outlives its transaction.
+        public var isHeld: Bool
+        public var query: Query
+        /// The query's text.
+        public var text: String
+        public init(
+            name: Identifier, isBinary: Bool, isScrollable: Bool?, isHeld: Bool, query: Query, text: String
+        ) {
+            self.name = name
+            self.isBinary = isBinary
+            self.isScrollable = isScrollable
+            self.isHeld = isHeld
+            self.query = query
+            self.text = text
+        }
+    }
+
+    public struct Fetch: Hashable, Sendable {
+        /// A count of nil is ALL. NEXT is forward(1), PRIOR is backward(1), FIRST is absolute(1), LAST is absolute(-1).
+        /// Negative counts go the other way, as in PostgreSQL.
+        public enum Direction: Hashable, Sendable {
+            case forward(Int?)
+            case backward(Int?)
+            case absolute(Int)
+            case relative(Int)
+        }
+        public var direction: Direction
+        public var cursor: Identifier
+        /// MOVE: without returning rows.
+        public var isMove: Bool
+        public init(direction: Direction, cursor: Identifier, isMove: Bool) {
+            self.direction = direction
+            self.cursor = cursor
+            self.isMove = isMove
         }
     }
 

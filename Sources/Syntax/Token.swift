@@ -22,10 +22,28 @@ struct Token: Hashable, Sendable {
     var position: Int
     /// Past the last byte.
     var end: Int
+    /// Which kind of keyword an unquoted word is.
+    var keyword: Keywords.Classes = []
 }
 
 /// PostgreSQL's keywords that may not name things (gram.y, PostgreSQL 15).
 enum Keywords {
+    struct Classes: OptionSet, Hashable, Sendable {
+        let rawValue: UInt8
+        static let reserved = Classes(rawValue: 1)
+        static let functionOrType = Classes(rawValue: 2)
+        static let needsAs = Classes(rawValue: 4)
+    }
+
+    /// The classes of all words that have any: one look-up per word of a text.
+    static let classes: [String: Classes] = {
+        var all: [String: Classes] = [:]
+        for word in reserved { all[word, default: []].insert(.reserved) }
+        for word in functionOrType { all[word, default: []].insert(.functionOrType) }
+        for word in needsAs { all[word, default: []].insert(.needsAs) }
+        return all
+    }()
+
     /// Words that can be no name unless quoted.
     static let reserved: Set<String> = [
         "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "both", "case", "cast", "check",
@@ -55,8 +73,7 @@ enum Keywords {
 
     /// Statements of PostgreSQL that are known and not supported, by first word.
     static let unsupportedStatements: Set<String> = [
-        "alter", "analyze", "analyse", "call", "checkpoint", "cluster", "close", "comment", "copy", "create", "declare",
-        "delete", "do", "drop", "fetch", "grant", "import", "insert", "load", "lock", "merge", "move", "reassign",
+        "alter", "analyze", "analyse", "call", "checkpoint", "cluster", "comment", "copy", "create", "delete", "do", "drop", "grant", "import", "insert", "load", "lock", "merge", "reassign",
         "refresh", "reindex", "revoke", "security", "truncate", "update", "vacuum", "attach", "detach", "install",
         "pragma", "export",
     ]

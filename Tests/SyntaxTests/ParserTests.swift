@@ -130,6 +130,9 @@ import Testing
         "set extra_float_digits = 3", "set transaction isolation level serializable, read only", "reset all", "discard all",
         "begin", "begin transaction isolation level read committed read only", "start transaction", "commit", "end", "rollback to savepoint a", "savepoint a", "release a",
         "prepare p (int, text) as select $1, $2", "execute p (1, 'a')", "deallocate all", "listen x", "insert into t values (1)", "create table t (a int)",
+        "declare c cursor for select 1", "declare c binary insensitive no scroll cursor with hold for values (1)", "close c", "close all",
+        "fetch c", "fetch next from c", "fetch all in c", "fetch forward 10 from c", "fetch -5 from c", "fetch next", "move backward all c",
+        "fetch absolute -1 from c", "fetch relative 2 c", "fetch 100 from \"my cursor\"",
         "select 'a' like any (array['a']), a[1:2], (t).a, (select row(1, 2))", "select 1 as select, 2 as from", "select a b, c d from t u",
         "select left('abc', 2), right('abc', 2)", "select * from a left join b on true", "select \"a\"\"b\"", "select 0x1F, 1_000, .5, 5., 1e3",
         "/* a /* b */ c */ select -- x\n 1", "select a from t where (a, b) in ((1, 2), (3, 4)) and (a, b) = (1, 2)",
@@ -151,6 +154,12 @@ import Testing
         ("select * from t limit 1, 2", "42601", 23, "LIMIT #,# syntax is not supported"),
         ("create external table t location 'x'", "42601", 22, "an external table needs STORED AS"),
         ("select a from t t2 t3", "42601", 19, "syntax error at or near \"t3\""),
+        ("select a.b.c.d.e from t", "42601", 7, "improper qualified name (too many dotted names): a.b.c.d.e"),
+        ("with a as (select 1) insert into t select 1", "0A000", 21, "INSERT is not supported in a statement with WITH"),
+        ("with a as (delete from t) select 1", "0A000", 11, "DELETE is not supported in a statement with WITH"),
+        ("select (a).* from t", "0A000", 11, "expanding a row by .* is not supported"),
+        ("select left from t", "42601", 12, "syntax error at or near \"from\""),
+        ("select 'é' +", "42601", 13, "syntax error at end of input"),
     ]) func errors(sql: String, state: String, position: Int, message: String) {
         do {
             _ = try Parser.parse(sql)
@@ -162,13 +171,15 @@ import Testing
         }
     }
 
+    /// Prefix, what is repeated, how often, and what follows: short, so that a log shows the case and not its text.
     @Test("endless nesting is an error, not a crash", arguments: [
-        String(repeating: "(", count: 100_000) + "1", String(repeating: "not ", count: 100_000) + "true",
-        String(repeating: "- ", count: 100_000) + "1",
-        "1" + String(repeating: "+1", count: 100_000), "1" + String(repeating: "::int", count: 100_000),
-        String(repeating: "case when ", count: 50_000), "f(" + String(repeating: "f(", count: 50_000),
-        String(repeating: "array[", count: 50_000), "a" + String(repeating: "[1]", count: 50_000),
-    ]) func nesting(expression: String) {
+        ("", "(", 100_000, "1"), ("", "not ", 100_000, "true"), ("", "- ", 100_000, "1"), ("1", "+1", 100_000, ""),
+        ("1", "::int", 100_000, ""), ("", "case when ", 50_000, ""), ("f(", "f(", 50_000, ""),
+        ("", "array[", 50_000, ""), ("a", "[1]", 50_000, ""), ("1 from ", "(", 50_000, "select 1"),
+        ("1 from t", " join t on true", 50_000, ""), ("", "(select ", 50_000, "1"), ("", "((select 1) union ", 50_000, "1"),
+        ("1 from t where a in ", "(select a from t where a in ", 50_000, "(1)"),
+    ]) func nesting(prefix: String, part: String, count: Int, suffix: String) {
+        let expression = prefix + String(repeating: part, count: count) + suffix
         #expect(throws: SQLError.self) { try Parser.parse("select " + expression) }
         #expect(throws: SQLError.self) { try Parser.parse(expression) }
     }
