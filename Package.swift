@@ -75,7 +75,7 @@ let package = Package(
         .executableTarget(
             name: "apus",
             dependencies: [
-                "Server", "Coordinator", "Execution", "Planner", "Hive", "Versions", "Formats", "Storage", "Catalogs",
+                "Server", "PostgresWire", "Coordinator", "Execution", "Planner", "Hive", "Versions", "Formats", "Storage", "Catalogs",
                 "Functions", "Columns", "Syntax", "Diagnostics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),

@@ -1,0 +1,98 @@
+// `apus serve`: the PostgreSQL port and the HTTP port over one engine, until a signal.
+import ArgumentParser
+import Coordinator
+import Diagnostics
+import Foundation
+import Logging
+import PostgresWire
+import Server
+import ServiceLifecycle
+
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve", abstract: "Serve PostgreSQL clients, and /health and /metrics over HTTP.")
+
+    @Option(help: "Port of the PostgreSQL protocol.") var port: Int?
+    @Option(help: "Port of /health and /metrics; 0 for none.") var httpPort: Int?
+    @Option(help: "Address to listen on.") var host: String?
+    @OptionGroup var lake: LakeOptions
+
+    func run() async throws {
+        do throws(SQLError) {
+            var flags = lake.flags
+            flags["port"] = port.map(String.init)
+            flags["http_port"] = httpPort.map(String.init)
+            flags["host"] = host
+            try await serve(try Configuration(file: lake.file, flags: flags))
+        } catch {
+            exit(with: error)
+        }
+    }
+
+    private func serve(_ configuration: Configuration) async throws(SQLError) {
+        let logger = try ServeCommand.logger(configuration)
+        let engine = try await Composition.engine(configuration, users: try ServeCommand.users(configuration))
+        let metrics = ServerMetrics()
+        let server = ServerConfiguration(
+            host: configuration["host"], port: try configuration.number("port", in: 0...65_535),
+            connectionsMax: try configuration.number("max_connections", in: 1...100_000),
+            certificatePath: configuration["tls_cert"].isEmpty ? nil : configuration["tls_cert"],
+            privateKeyPath: configuration["tls_key"].isEmpty ? nil : configuration["tls_key"])
+        let httpPort = try configuration.number("http_port", in: 0...65_535)
+        do {
+            let listener = try PostgresListener(
+                engine: engine, configuration: server, metrics: metrics, logger: logger)
+            var services: [any Service] = [ServedPart { try await listener.run() }]
+            if httpPort > 0 {
+                let http = HTTPServer(
+                    host: configuration["host"], port: httpPort, engine: engine, metrics: metrics, logger: logger)
+                services.append(ServedPart { try await http.run() })
+            }
+            let group = ServiceGroup(
+                configuration: ServiceGroupConfiguration(
+                    services: services.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) },
+                    cancellationSignals: [.sigterm, .sigint], logger: logger))
+            try await group.run()
+        } catch is CancellationError {
+            return
+        } catch {
+            throw SQLError(.ioError, "could not serve: \(error)")
+        }
+    }
+
+    private static func logger(_ configuration: Configuration) throws(SQLError) -> Logger {
+        guard let level = Logger.Level(rawValue: configuration["log_level"]) else {
+            throw SQLError(.invalidParameterValue, "log_level is not a level: \"\(configuration["log_level"])\"")
+        }
+        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        var logger = Logger(label: "apus")
+        logger.logLevel = level
+        return logger
+    }
+
+    /// Passwords become verifiers at once: nothing keeps them.
+    private static func users(_ configuration: Configuration) throws(SQLError) -> Engine.UserRules {
+        var rules = Engine.UserRules()
+        rules.trustsLoopback = configuration["trust_loopback"] != "off"
+        for entry in configuration["users"].split(separator: ",") {
+            let parts = entry.split(separator: ":", maxSplits: 1).map(String.init)
+            guard parts.count == 2 else {
+                throw SQLError(.invalidParameterValue, "an entry of users is not of the form name:password")
+            }
+            rules.verifiers[parts[0]] =
+                parts[1].hasPrefix("SCRAM-SHA-256$") ? parts[1] : ScramVerifier(password: parts[1], salt: salt()).text
+        }
+        return rules
+    }
+
+    private static func salt() -> [UInt8] { (0..<ScramVerifier.saltBytes).map { _ in UInt8.random(in: 0...255) } }
+}
+
+/// A part of the server that runs until it is cancelled.
+private struct ServedPart: Service {
+    let body: @Sendable () async throws -> Void
+
+    init(_ body: @escaping @Sendable () async throws -> Void) { self.body = body }
+
+    func run() async throws { try await body() }
+}
