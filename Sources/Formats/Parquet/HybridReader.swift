@@ -210,6 +210,12 @@ enum BitCopy {
         source.loadUnaligned(fromByteOffset: bit &>> 3, as: UInt64.self) &>> UInt64(truncatingIfNeeded: bit & 7)
     }
 
+    /// The `count` bits, 57 at most, from bit `at` on. 8 bytes behind the source may be read.
+    @inline(__always)
+    static func bits(_ source: UnsafePointer<UInt64>, at: Int, _ count: Int) -> UInt64 {
+        word(UnsafeRawPointer(source), at) & (UInt64.max &>> UInt64(truncatingIfNeeded: 64 &- count))
+    }
+
     /// Counts the 1 bits of `count` bits from bit `at` on.
     static func ones(_ bits: UnsafePointer<UInt64>, at: Int, _ count: Int) -> Int {
         var bit = at

@@ -87,7 +87,7 @@ struct FileMetadata {
         while let field = try reader.field(after: &last) {
             if field.matches(2, Kind.list) {
                 let count = try reader.structures()
-                elements.reserveCapacity(count)
+                elements.reserveCapacity(min(count, reader.remaining / 4))
                 for _ in 0..<count { elements.append(try FileMetadata.element(&reader)) }
             } else if field.matches(4, Kind.list) {
                 try readGroups(&reader)
@@ -243,7 +243,8 @@ struct FileMetadata {
             while let field = try reader.field(after: &last) {
                 if field.matches(1, Kind.list) {
                     let count = try reader.structures()
-                    if group == 0 { chunks.reserveCapacity(min(groups * count, reader.remaining)) }
+                    // A real chunk takes far more than 16 bytes, so a false count reserves little.
+                    if group == 0 { chunks.reserveCapacity(min(groups * count, reader.remaining / 16)) }
                     for _ in 0..<count { chunks.append(try FileMetadata.chunk(&reader)) }
                 } else if field.isInteger(3) {
                     rows = try reader.integer(field)

@@ -94,20 +94,12 @@ enum Moves {
         case 2: spread(dense, bits, bit, n, output, UInt16.self)
         case 4: spread(dense, bits, bit, n, output, UInt32.self)
         case 8: spread(dense, bits, bit, n, output, UInt64.self)
-        default:
-            // Two words a value, so that no 128-bit arithmetic is needed.
-            let from = dense.assumingMemoryBound(to: UInt64.self)
-            let target = output.assumingMemoryBound(to: UInt64.self)
-            var next = 0
-            for row in 0..<n {
-                let one = (bits[(bit &+ row) &>> 6] &>> UInt64(truncatingIfNeeded: (bit &+ row) & 63)) & 1
-                let mask = 0 &- one
-                target[2 &* row] = from[2 &* next] & mask
-                target[2 &* row &+ 1] = from[2 &* next &+ 1] & mask
-                next &+= Int(truncatingIfNeeded: one)
-            }
+        default: spreadWide(dense, bits, bit, n, output)
         }
     }
+
+    /// Rows whose bits are looked at together.
+    private static let group = 32
 
     @inline(__always)
     private static func spread<T: FixedWidthInteger>(
@@ -117,10 +109,50 @@ enum Moves {
         let from = dense.assumingMemoryBound(to: T.self)
         let target = output.assumingMemoryBound(to: T.self)
         var next = 0
-        for row in 0..<n {
-            let one = (bits[(bit &+ row) &>> 6] &>> UInt64(truncatingIfNeeded: (bit &+ row) & 63)) & 1
-            target[row] = from[next] & (0 &- T(truncatingIfNeeded: one))
-            next &+= Int(truncatingIfNeeded: one)
+        var row = 0
+        while row < n {
+            let count = min(group, n &- row)
+            var word = BitCopy.bits(bits, at: bit &+ row, count)
+            if word.nonzeroBitCount == count {
+                (target + row).update(from: from + next, count: count)
+                next &+= count
+            } else {
+                for index in row..<row &+ count {
+                    let one = word & 1
+                    target[index] = from[next] & (0 &- T(truncatingIfNeeded: one))
+                    next &+= Int(truncatingIfNeeded: one)
+                    word &>>= 1
+                }
+            }
+            row &+= count
+        }
+    }
+
+    /// The same for values of two words, so that no 128-bit arithmetic is needed.
+    private static func spreadWide(
+        _ dense: UnsafeRawPointer, _ bits: UnsafePointer<UInt64>, _ bit: Int, _ n: Int,
+        _ output: UnsafeMutableRawPointer
+    ) {
+        let from = dense.assumingMemoryBound(to: UInt64.self)
+        let target = output.assumingMemoryBound(to: UInt64.self)
+        var next = 0
+        var row = 0
+        while row < n {
+            let count = min(group, n &- row)
+            var word = BitCopy.bits(bits, at: bit &+ row, count)
+            if word.nonzeroBitCount == count {
+                (target + 2 &* row).update(from: from + 2 &* next, count: 2 &* count)
+                next &+= count
+            } else {
+                for index in row..<row &+ count {
+                    let mask = 0 &- (word & 1)
+                    target[2 &* index] = from[2 &* next] & mask
+                    target[2 &* index &+ 1] = from[2 &* next &+ 1] & mask
+                    next &+= Int(truncatingIfNeeded: word & 1)
+                    word &>>= 1
+                }
+            }
+            row &+= count
         }
     }
 

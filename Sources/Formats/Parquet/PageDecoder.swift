@@ -298,6 +298,9 @@ final class PageDecoder {
         return pool.take(bytes)
     }
 
+    /// Memory for the entries of a dictionary.
+    private static let dictionaryBytesMax = 1 << 30
+
     /// Loads the dictionary page.
     func loadDictionary(_ header: PageHeader, _ payload: PagePayload, type: SQLType) throws(Damage) {
         typealias Encoding = PageHeader.Encoding
@@ -308,8 +311,8 @@ final class PageDecoder {
         try PageDecoder.check(header, payload)
         let block = try open(payload, from: 0, size: header.uncompressedBytes, isPacked: true)
         let count = header.values
-        // Every entry takes a byte at least, so the bound on the page bounds the entries.
-        guard count <= block.count, count <= Int(Int32.max) else {
+        guard count <= block.count / (leaf.width > 0 ? leaf.width : 4), count * stride <= PageDecoder.dictionaryBytesMax
+        else {
             throw Damage("a dictionary has \(count) entries in \(block.count) bytes")
         }
         taken = 0
