@@ -82,6 +82,12 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict),
+        .target(
+            name: "Support",
+            dependencies: [
+                "Coordinator", "Execution", "Hive", "Versions", "Storage", "Columns", "Diagnostics",
+            ], path: "Tests/Support", swiftSettings: strict),
+        suite("SQLTests", ["Support", "Coordinator", "Diagnostics"]),
         suite("ExecutionTests", ["Execution", "Planner", "Functions", "Catalogs", "Columns", "Diagnostics"]),
         suite("FunctionsTests", ["Functions", "Columns", "Diagnostics"]),
         suite("PlannerTests", ["Planner", "Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"]),
