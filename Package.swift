@@ -92,6 +92,14 @@ let package = Package(
         suite("FunctionsTests", ["Functions", "Columns", "Diagnostics"]),
         suite("PlannerTests", ["Planner", "Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"]),
         suite("FormatsTests", ["Formats", "Storage", "Columns", "Diagnostics"]),
+        suite(
+            "ServerTests",
+            [
+                "Server", "Coordinator", "PostgresWire", "Columns", "Diagnostics",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
         suite("StorageTests", ["Storage", "Diagnostics"]),
         suite("SyntaxTests", ["Syntax", "Diagnostics"]),
         suite("VersionsTests", ["Versions", "Catalogs", "Columns", "Diagnostics"]),
