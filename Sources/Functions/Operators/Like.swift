@@ -10,10 +10,11 @@ final class LikePattern: @unchecked Sendable {
     /// What a character of the pattern asks for.
     private enum Item { case byte(UInt8), one, many }
 
-    /// Patterns without `_` are literals between `%`.
-    private let pieces: [[UInt8]]
-    private let isAnchoredStart: Bool
-    private let isAnchoredEnd: Bool
+    /// Patterns without `_` are literals between `%`, one behind the other in `bytes`.
+    private let bytes: UnsafeMutablePointer<UInt8>
+    /// Offset of each piece, and the end of the last one.
+    private let offsets: UnsafeMutablePointer<Int>
+    private let pieces: Int
     /// Set when the pattern has `_`.
     private let items: [Item]?
 
@@ -53,10 +54,24 @@ final class LikePattern: @unchecked Sendable {
             case .one: hasOne = true
             }
         }
-        if case .many? = items.first { isAnchoredStart = false } else { isAnchoredStart = true }
-        if case .many? = items.last { isAnchoredEnd = false } else { isAnchoredEnd = true }
         self.items = hasOne ? items : nil
-        self.pieces = pieces
+        self.pieces = pieces.count
+        bytes = UnsafeMutablePointer<UInt8>.allocate(capacity: pattern.count + 1)
+        offsets = UnsafeMutablePointer<Int>.allocate(capacity: pieces.count + 1)
+        var end = 0
+        for (index, piece) in pieces.enumerated() {
+            offsets[index] = end
+            for byte in piece {
+                bytes[end] = byte
+                end += 1
+            }
+        }
+        offsets[pieces.count] = end
+    }
+
+    deinit {
+        bytes.deallocate()
+        offsets.deallocate()
     }
 
     /// Whether a text matches.
@@ -66,33 +81,31 @@ final class LikePattern: @unchecked Sendable {
         return fast(text)
     }
 
+    @inline(__always)
     private func fast(_ text: UnsafeRawBufferPointer) -> Bool {
-        // pieces.count - 1 is the number of `%`.
-        if pieces.count == 1 { return text.count == pieces[0].count && equals(text, 0, pieces[0]) }
-        let first = pieces[0]
-        let last = pieces[pieces.count - 1]
-        guard text.count >= first.count + last.count else { return false }
-        guard equals(text, 0, first), equals(text, text.count - last.count, last) else { return false }
-        var at = first.count
-        let end = text.count - last.count
-        for index in 1..<(pieces.count - 1) {
-            let piece = pieces[index]
-            if piece.isEmpty { continue }
-            guard let base = text.baseAddress, end - at >= piece.count else { return false }
-            let hit = piece.withUnsafeBytes { needle in
-                TextSearch.find(base + at, end - at, needle.baseAddress.unsafelyUnwrapped, needle.count)
-            }
+        let empty: StaticString = ""
+        let base = text.baseAddress ?? UnsafeRawPointer(empty.utf8Start)
+        let (bytes, offsets, pieces) = (bytes, offsets, pieces)
+        let first = offsets[1]
+        guard text.count >= first, memcmp(base, bytes, first) == 0 else { return false }
+        // pieces - 1 is the number of `%`.
+        if pieces == 1 { return text.count == first }
+        let lastStart = offsets[pieces &- 1]
+        let last = offsets[pieces] &- lastStart
+        let end = text.count &- last
+        guard end >= first, memcmp(base + end, bytes + lastStart, last) == 0 else { return false }
+        var at = first
+        var index = 1
+        while index < pieces &- 1 {
+            let start = offsets[index]
+            let length = offsets[index &+ 1] &- start
+            index &+= 1
+            if length == 0 { continue }
+            let hit = TextSearch.find(base + at, end &- at, bytes + start, length)
             if hit < 0 { return false }
-            at += hit + piece.count
+            at &+= hit &+ length
         }
         return true
-    }
-
-    @inline(__always)
-    private func equals(_ text: UnsafeRawBufferPointer, _ at: Int, _ piece: [UInt8]) -> Bool {
-        guard !piece.isEmpty else { return true }
-        guard let base = text.baseAddress, at + piece.count <= text.count else { return false }
-        return piece.withUnsafeBytes { memcmp(base + at, $0.baseAddress.unsafelyUnwrapped, $0.count) == 0 }
     }
 
     /// Backtracks to the last `%` only, which is enough.
@@ -124,12 +137,6 @@ final class LikePattern: @unchecked Sendable {
         }
         while p < items.count, case .many = items[p] { p += 1 }
         return p == items.count
-    }
-
-    /// `%needle%` alone: a search over the contiguous bytes of many rows pays off.
-    var needle: [UInt8]? {
-        guard items == nil, pieces.count == 3, pieces[0].isEmpty, pieces[2].isEmpty, !pieces[1].isEmpty else { return nil }
-        return pieces[1]
     }
 }
 
@@ -209,6 +216,14 @@ enum LikeOperators {
             var compiled: LikePattern?
             var last = StringView(head: 0, tail: 0)
             let isFixed = a[1].layout == .constant
+            if isFixed, !ignoresCase, rows > 0 {
+                let pattern = try compile(patterns[0], false)
+                try Loops.eachRow(validity, rows) { (row) throws(SQLError) in
+                    let hit = texts[row].withBytes { pattern.matches($0) }
+                    o[row] = unsafeBitCast(hit, to: UInt8.self) ^ flip
+                }
+                return Column(.boolean, count: rows, values: out, validity: validity)
+            }
             try Loops.eachRow(validity, rows) { (row) throws(SQLError) in
                 let pattern: LikePattern
                 if let known = compiled, isFixed || StringView.equal(last, patterns[row]) {

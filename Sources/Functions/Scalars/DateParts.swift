@@ -200,7 +200,7 @@ enum DatePartFunctions {
         switch type {
         case .date:
             let made = days(part, a, rows, result)
-            return nulled(made, rows) { DateOperators.isInfinite(Lane(a, Int32.self)[$0]) }
+            return nulled(made, a, rows, Int32.self)
         case .time:
             return Loops.unary(a, rows, result) { (x: Int64) -> Int64 in part.value(0, x) }
         case .timestamp:
@@ -208,7 +208,7 @@ enum DatePartFunctions {
                 let (days, time) = Calendar.split(x)
                 return part.value(days, time)
             }
-            return nulled(made, rows) { DateOperators.isInfinite(Lane(a, Int64.self)[$0]) }
+            return nulled(made, a, rows, Int64.self)
         case .timestamptz:
             let zone = context.timeZone
             let made = Loops.unary(a, rows, result) { (x: Int64) -> Int64 in
@@ -216,7 +216,7 @@ enum DatePartFunctions {
                 let (days, time) = Calendar.split(x &+ offset &* 1_000_000)
                 return part.value(days, time, offset: offset)
             }
-            return nulled(made, rows) { DateOperators.isInfinite(Lane(a, Int64.self)[$0]) }
+            return nulled(made, a, rows, Int64.self)
         default:
             return try Loops.unaryThrowing(a, rows, result) { (x: Interval) throws(SQLError) -> Int64 in
                 guard let value = part.value(x) else { throw Calendar.intervalOutOfRange }
@@ -239,14 +239,21 @@ enum DatePartFunctions {
         }
     }
 
-    private static func nulled(_ column: Column, _ rows: Int, _ isInfinite: (Int) -> Bool) -> Column {
-        var bits: Buffer?
-        for row in 0..<rows where isInfinite(row) {
-            let made = bits ?? Bitmap.make(rows, all: true)
-            bits = made
-            Bitmap.clear(made.pointer(UInt64.self), row)
+    /// Infinite dates and timestamps are the extremes of their integers and have no fields.
+    private static func nulled<T: FixedWidthInteger & BitwiseCopyable>(
+        _ column: Column, _ a: Column, _ rows: Int, _: T.Type
+    ) -> Column {
+        let lane = Lane(a, T.self)
+        var seen: UInt8 = 0
+        for row in 0..<rows {
+            let value = lane[row]
+            seen |= unsafeBitCast(value == T.max, to: UInt8.self) | unsafeBitCast(value == T.min, to: UInt8.self)
         }
-        guard bits != nil else { return column }
+        guard seen != 0 else { return column }
+        let bits = Bitmap.make(rows, all: true)
+        for row in 0..<rows where lane[row] == T.max || lane[row] == T.min {
+            Bitmap.clear(bits.pointer(UInt64.self), row)
+        }
         return Column(
             column.type, count: rows, values: column.values, validity: Bitmap.and(column.validity, bits, rows))
     }

@@ -44,9 +44,38 @@ enum StringFunctions {
     private static let cases: [Overload] = [
         ("lower", TextCase.lower), ("upper", .upper), ("initcap", .title), ("lcase", .lower), ("ucase", .upper),
     ].map { name, mode in
-        Overload(name, [.text], .text, canFail: false, TextKernels.unary { (raw, out) throws(SQLError) in
-            TextCase.append(raw, mode, to: &out)
-        })
+        Overload(name, [.text], .text, canFail: false, cased(mode))
+    }
+
+    private static func cased(_ mode: TextCase) -> Kernel {
+        { (_, a, rows) throws(SQLError) in
+            let sink = TextSink(rows: rows)
+            let lane = Lane(a[0], StringView.self)
+            let validity = Flatten.validity(a[0])
+            let first: UInt8 = mode == .lower ? 65 : 97
+            var scratch: [UInt8] = []
+            try Loops.eachRow(validity, rows) { (row) throws(SQLError) in
+                let view = lane[row]
+                let target = try sink.room(view.count).assumingMemoryBound(to: UInt8.self)
+                let isDone = view.withBytes { raw -> Bool in
+                    guard mode != .title, TextOps.isASCII(raw) else { return false }
+                    for index in 0..<raw.count {
+                        let byte = raw[index]
+                        // 32 apart in ASCII; a letter of the other case flips the bit.
+                        target[index] = byte ^ (unsafeBitCast(byte &- first < 26, to: UInt8.self) &<< 5)
+                    }
+                    return true
+                }
+                if isDone {
+                    sink.commit(row, view.count)
+                    return
+                }
+                scratch.removeAll(keepingCapacity: true)
+                view.withBytes { TextCase.append($0, mode, to: &scratch) }
+                try sink.set(row, scratch)
+            }
+            return sink.finish(.text, validity: validity)
+        }
     }
 
     // MARK: Parts

@@ -19,8 +19,18 @@ enum TextSearch {
             let hits = (a .== firsts) .& (b .== ends)
             let bits = unsafeBitCast(hits, to: SIMD2<UInt64>.self)
             if bits[0] | bits[1] != 0 {
-                for step in 0..<16 where hits[step] {
-                    if memcmp(text + at + step, needle, length) == 0 { return at &+ step }
+                // Eight bits a place; the lowest set one is the first hit.
+                var half = bits[0]
+                var base = at
+                while true {
+                    while half != 0 {
+                        let step = half.trailingZeroBitCount &>> 3
+                        if memcmp(text + base + step, needle, length) == 0 { return base &+ step }
+                        half &= ~(0xff &<< UInt64(truncatingIfNeeded: step &* 8))
+                    }
+                    if base != at { break }
+                    half = bits[1]
+                    base = at &+ 8
                 }
             }
             at &+= 16
