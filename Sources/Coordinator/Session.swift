@@ -19,6 +19,7 @@ public actor Session: SQLSession {
     var transaction: Transaction?
     var statements: [String: PreparedStatement] = [:]
     var portals: [String: Portal] = [:]
+    var cursors: [String: OpenCursor] = [:]
     var notices: [SQLNotice] = []
     private var reportedBefore: [String: String] = [:]
     private let clock: @Sendable () -> Int64
@@ -258,6 +259,8 @@ public actor Session: SQLSession {
     public func close() {
         cancel()
         rollback()
+        for cursor in cursors.values { Task { await cursor.close() } }
+        cursors = [:]
         statements = [:]
         portals = [:]
     }

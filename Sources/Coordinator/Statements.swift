@@ -57,6 +57,9 @@ extension Session {
             return done("DEALLOCATE")
         case .declareCursor, .fetch, .closeCursor:
             throw SQLError(.featureNotSupported, "cursors in SQL are not supported yet", position: position)
+        case .declareCursor(let declare): return try await declareCursor(declare)
+        case .fetch(let fetch): return try await self.fetch(fetch)
+        case .closeCursor(let name): return try await closeCursor(name)
         case .notification(let word): return done(word)
         case .describe(let name): return try await describe(name)
         case .unsupported(let name, let position):
@@ -72,6 +75,7 @@ extension Session {
         case .show(let show): return try showColumns(show)
         case .describe: return Session.describeColumns
         case .execute(let name, _): return statements[name.value]?.columns
+        case .fetch(let fetch): return fetch.isMove ? nil : cursors[fetch.cursor.value]?.columns
         default: return nil
         }
     }
@@ -210,6 +214,7 @@ extension Session {
                 throw error
             }
         }
+        closeTransactionCursors()
         settings.endTransaction()
         transaction = nil
     }
@@ -217,6 +222,7 @@ extension Session {
     /// Forgets the transaction's changes; settings go back to what they were.
     func rollback() {
         if let open = transaction, open.isExplicit || open.isFailed { settings = open.settingsBefore }
+        closeTransactionCursors()
         settings.endTransaction()
         transaction = nil
     }
