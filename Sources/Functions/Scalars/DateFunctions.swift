@@ -113,10 +113,9 @@ enum DateFunctions {
         guard hour >= 0, hour <= 24, minute >= 0, minute < 60, second >= 0, second <= 60, !micros.isNaN,
             hour < 24 || (minute == 0 && micros == 0)
         else {
-            let whole = second.rounded(.down) == second
+            let shown = Int(exactly: second).map(two) ?? "\(second)"
             throw SQLError(
-                .datetimeFieldOverflow,
-                "time field value out of range: \(hour):\(two(Int(minute))):\(whole ? two(Int(second)) : "\(second)")")
+                .datetimeFieldOverflow, "time field value out of range: \(hour):\(two(Int(minute))):\(shown)")
         }
         return (Int64(hour) * 60 + Int64(minute)) * Calendar.microsecondsPerMinute + Int64(micros)
     }
