@@ -42,7 +42,8 @@ struct PlanChecker {
     }
 
     private mutating func checkSide(_ expr: Expr, _ side: LogicalPlan, _ outer: Set<ColumnID>) {
-        if !expr.columnIDs.isSubset(of: outer.union(side.columns.map(\.id))) { problems.append("a key is of both sides") }
+        let known = outer.union(side.columns.map(\.id))
+        if !expr.columnIDs.isSubset(of: known) { problems.append("a key is of both sides") }
     }
 
     private mutating func checkTypes(_ plan: LogicalPlan) {
@@ -87,7 +88,9 @@ struct PlanChecker {
             if made[id] == 2, isBound { problems.append("column \(id) is made twice") }
         }
         let ids = plan.columns.map(\.id)
-        if Set(ids).count != ids.count { problems.append("a column comes out twice of \(PlanPrinter.tree(plan).title)") }
+        if Set(ids).count != ids.count {
+            problems.append("a column comes out twice of \(PlanPrinter.tree(plan).title)")
+        }
     }
 
     private mutating func check(_ expr: Expr, _ visible: Set<ColumnID>) {

@@ -16,7 +16,8 @@ extension QueryBinder {
         try checkPlain(call, name, at)
         if let function = QueryBinder.setReturning[name] { return try setReturning(function, name, call, at, scope) }
         if let special = try specialCall(name, call, at, scope) { return special }
-        return try self.call(name, try arguments(of: call, scope), at)
+        let bound = try arguments(of: call, scope)
+        return try macroCall(name, bound, at) ?? self.call(name, bound, at)
     }
 
     /// Binds positional arguments; names are for file functions only.

@@ -28,7 +28,11 @@ extension QueryBinder {
             let symbol = symbol == "!=" ? "<>" : symbol
             switch right {
             case .query(let query): return try quantified(left, symbol, isAll: isAll, query, at, scope)
-            case .array(let array): return try quantified(left, symbol, isAll: isAll, array: array, at, scope)
+            case .array(let array):
+                if case .arrayQuery(let query) = array.node {
+                    return try quantified(left, symbol, isAll: isAll, query, at, scope)
+                }
+                return try quantified(left, symbol, isAll: isAll, array: array, at, scope)
             }
         case .array(let items): return try array(items, at, scope)
         case .conditional(let operand, let branches, let otherwise):

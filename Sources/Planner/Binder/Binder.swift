@@ -76,11 +76,12 @@ public enum Binder {
         if let viewPath {
             binder.views.append(QueryBinder.ViewFrame(name: "", ref: viewRef, searchPath: viewPath))
         }
-        let rows = try binder.bind(query, outer: nil, ctes: nil)
+        var rows = try binder.bind(query, outer: nil, ctes: nil)
         for (index, type) in binder.parameters.enumerated() where type == .unknown {
             throw SQLError(
                 .indeterminateDatatype, "could not determine data type of parameter $\(index + 1)")
         }
+        rows.plan = try SubqueryCopies.separated(rows.plan)
         // `$1 IS NULL` is bound before `$1 = a` settles the type.
         let types = binder.parameters
         let plan =

@@ -131,7 +131,12 @@ extension QueryBinder {
         var exprs: [Expr] = []
         for (index, argument) in arguments.enumerated() {
             let target = index < types.count ? types[index] : argument.type
-            exprs.append(try coerce(argument, to: target))
+            // Some overloads take what no implicit cast allows: integer || text.
+            if let expr = try tryCoerce(argument, to: target, .implicit) {
+                exprs.append(expr)
+            } else {
+                exprs.append(try coerce(argument, to: target, .explicit))
+            }
         }
         return exprs
     }
