@@ -55,8 +55,6 @@ extension Session {
             }
             guard statements.removeValue(forKey: name.value) != nil else { throw Session.unknownStatement(name.value) }
             return done("DEALLOCATE")
-        case .declareCursor, .fetch, .closeCursor:
-            throw SQLError(.featureNotSupported, "cursors in SQL are not supported yet", position: position)
         case .declareCursor(let declare): return try await declareCursor(declare)
         case .fetch(let fetch): return try await self.fetch(fetch)
         case .closeCursor(let name): return try await closeCursor(name)
