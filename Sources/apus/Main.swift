@@ -35,7 +35,7 @@ struct LakeOptions: ParsableArguments {
 }
 
 /// Prints an error as psql would, and ends the process.
-func exit(with error: SQLError) -> Never {
+func leave(_ error: SQLError) -> Never {
     var text = "ERROR:  \(error.state.code): \(error.message)\n"
     if let detail = error.detail { text += "DETAIL:  \(detail)\n" }
     if let hint = error.hint { text += "HINT:  \(hint)\n" }

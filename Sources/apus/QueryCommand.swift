@@ -27,7 +27,7 @@ struct QueryCommand: AsyncParsableCommand {
                     processID: ProcessInfo.processInfo.processIdentifier))
             try await run(session)
         } catch {
-            exit(with: error)
+            leave(error)
         }
     }
 

@@ -7,6 +7,7 @@ import Logging
 import PostgresWire
 import Server
 import ServiceLifecycle
+import UnixSignals
 
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -25,7 +26,7 @@ struct ServeCommand: AsyncParsableCommand {
             flags["host"] = host
             try await serve(try Configuration(file: lake.file, flags: flags))
         } catch {
-            exit(with: error)
+            leave(error)
         }
     }
 
