@@ -17,7 +17,8 @@ extension QueryBinder {
         if let function = QueryBinder.setReturning[name] { return try setReturning(function, name, call, at, scope) }
         if let special = try specialCall(name, call, at, scope) { return special }
         let bound = try arguments(of: call, scope)
-        return try macroCall(name, bound, at) ?? self.call(name, bound, at)
+        if let expr = try macroCall(name, bound, at) { return expr }
+        return try self.call(name, bound, at)
     }
 
     /// Binds positional arguments; names are for file functions only.
