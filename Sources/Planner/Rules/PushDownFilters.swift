@@ -133,6 +133,10 @@ struct PushDownFilters: OptimizerRule {
                 }
             }
             try transfer(join.keys, &left, &right)
+            for condition in join.residual {
+                left += implied(condition, by: leftIDs).filter { new in !left.contains { $0.isSame(as: new) } }
+                right += implied(condition, by: rightIDs).filter { new in !right.contains { $0.isSame(as: new) } }
+            }
         case .left, .single, .semi, .anti, .mark:
             var own: [Expr] = []
             for condition in join.residual {
@@ -194,6 +198,18 @@ struct PushDownFilters: OptimizerRule {
             }
         case .inner, .semi, .anti, .mark, .single: break
         }
+    }
+
+    /// `(a AND b) OR (c AND d)` demands `a OR c` of the side that a and c look at: a filter before the join.
+    private func implied(_ condition: Expr, by ids: Set<ColumnID>) -> [Expr] {
+        guard case .or(let branches) = condition else { return [] }
+        var parts: [Expr] = []
+        for branch in branches {
+            let own = branch.conjuncts.filter { !$0.columnIDs.isEmpty && $0.columnIDs.isSubset(of: ids) && !$0.canFail }
+            guard !own.isEmpty else { return [] }
+            parts.append(Expr.all(own))
+        }
+        return [.or(parts)]
     }
 
     /// `a = b AND a < 5` also filters b, so that both scans prune.

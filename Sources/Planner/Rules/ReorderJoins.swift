@@ -181,7 +181,9 @@ private struct JoinGraph {
         let plan = LogicalPlan.join(
             LogicalPlan.Join(kind: .inner, left: left.plan, right: right.plan, keys: keys, residual: residual))
         let estimate = Cardinality().joined(left.estimate, right.estimate, keys, residual)
-        let cost = a.cost + b.cost + estimate.rows + right.estimate.rows
+        // Without a key every pair of rows is looked at.
+        let pairs = keys.isEmpty ? left.estimate.rows * right.estimate.rows : 0
+        let cost = a.cost + b.cost + estimate.rows + right.estimate.rows + pairs
         return (Candidate(plan: plan, estimate: estimate, cost: cost, ids: ids), keys.isEmpty)
     }
 
