@@ -176,6 +176,8 @@ public actor Session: SQLSession {
     }
 
     public func portal(_ name: String) throws(SQLError) -> [ResultColumn]? {
+        // A cursor is a portal, too: drivers describe what DECLARE has made.
+        if let cursor = cursors[name] { return cursor.columns }
         guard let portal = portals[name] else { throw Session.unknownPortal(name) }
         return portal.statement.columns
     }
