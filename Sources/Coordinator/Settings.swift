@@ -143,7 +143,7 @@ public enum Settings {
     }
 
     private static let encoding: @Sendable (String) throws(SQLError) -> String = { (value) throws(SQLError) in
-        switch value.lowercased().filter({ $0 != "-" && $0 != "_" }) {
+        switch value.lowercased().filter({ $0.isLetter || $0.isNumber }) {
         case "utf8", "unicode", "sqlascii": return "UTF8"
         default:
             throw SQLError(
