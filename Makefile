@@ -20,7 +20,7 @@ build: packages
 
 test: packages
 	sh .ci/test-packages
-	$(SWIFT) test $(if $(FILTER),--filter $(FILTER))
+	$(SWIFT) test --no-parallel $(if $(FILTER),--filter $(FILTER))
 
 bench: build
 	python3 Tests/Bench/bench.py --binary $(BINARY) $(ARGS)
