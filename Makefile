@@ -8,7 +8,6 @@ SWIFT ?= swift
 PACKAGES = libcurl4-openssl-dev libsnappy-dev libzstd-dev liblz4-dev libbrotli-dev zlib1g-dev libpcre2-dev \
 	libsqlite3-dev libssl-dev pkg-config tzdata
 BINARY = .build/release/apus
-LINKING = --static-swift-stdlib
 
 .PHONY: run build test bench lint packages
 
@@ -16,7 +15,7 @@ run: build
 	@sh .ci/serve-sample "$(BINARY)" "$(PORT)" "$(HTTP_PORT)" "$(DATA)"
 
 build: packages
-	$(SWIFT) build -c release --product apus $(LINKING)
+	$(SWIFT) build -c release --product apus
 
 test: packages
 	sh .ci/test-packages
