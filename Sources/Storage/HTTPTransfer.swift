@@ -9,6 +9,7 @@ struct HTTPRequest: Sendable {
         case get = "GET"
         case head = "HEAD"
         case put = "PUT"
+        case post = "POST"
         case delete = "DELETE"
     }
 
@@ -154,6 +155,9 @@ final class Transfer: @unchecked Sendable {
         case .head: _ = apus_curl_set_long(handle, CURLOPT_NOBODY, 1)
         case .delete: _ = apus_curl_set_string(handle, CURLOPT_CUSTOMREQUEST, request.method.rawValue)
         case .put: prepareUpload(handle, context)
+        case .post:
+            prepareUpload(handle, context)
+            _ = apus_curl_set_string(handle, CURLOPT_CUSTOMREQUEST, request.method.rawValue)
         }
         for line in request.headers { headerList = curl_slist_append(headerList, line) }
         _ = apus_curl_set_list(handle, CURLOPT_HTTPHEADER, headerList)

@@ -95,27 +95,46 @@ public final class LocalStore: ObjectStore {
     private func write(
         _ parts: [Bytes], to path: ObjectPath, _ precondition: Precondition
     ) throws(SQLError) -> ObjectInfo {
+        let file = try LocalUpload(self, path, isDurable: true, metrics: nil)
+        do throws(SQLError) {
+            try file.append(parts)
+            return try file.complete(if: precondition)
+        } catch {
+            file.abort()
+            throw error
+        }
+    }
+
+    public func upload(to path: ObjectPath, isDurable: Bool, metrics: StoreMetrics?) throws(SQLError)
+        -> any ObjectUpload
+    {
+        metrics?.addRequest()
+        return try LocalUpload(self, path, isDurable: isDurable, metrics: metrics)
+    }
+
+    /// Opens a new file beside the target, in a folder that is made if need be.
+    fileprivate func openTemporary(for path: ObjectPath) throws(SQLError) -> (name: ObjectPath, descriptor: Int32) {
         try makeFolder(path.parent)
         let number = temporaryNames.add(1, ordering: .relaxed).newValue
         let temporary = path.parent.appending(
             ".\(path.name).\(getpid())-\(number)\(LocalStore.temporarySuffix)")
-        do throws(SQLError) {
-            try writeFile(parts, temporary, reportedAs: path)
-            try replacing.withLock { _ throws(SQLError) in
-                try move(temporary, to: path, precondition)
-            }
-        } catch {
-            unlink(temporary.key)
-            throw error
+        let descriptor = open(temporary.key, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw fileError("could not create file", path, errno) }
+        return (temporary, descriptor)
+    }
+
+    /// Moves a finished file into place.
+    fileprivate func publish(
+        _ temporary: ObjectPath, as path: ObjectPath, _ precondition: Precondition, isDurable: Bool
+    ) throws(SQLError) -> ObjectInfo {
+        try replacing.withLock { _ throws(SQLError) in
+            try move(temporary, to: path, precondition)
         }
-        LocalStore.sync(path.parent)
+        if isDurable { LocalStore.sync(path.parent) }
         return try FileIdentity.ofFile(path).info(path)
     }
 
-    private func writeFile(_ parts: [Bytes], _ temporary: ObjectPath, reportedAs path: ObjectPath) throws(SQLError) {
-        let descriptor = open(temporary.key, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw fileError("could not create file", path, errno) }
-        defer { close(descriptor) }
+    fileprivate static func write(_ parts: [Bytes], to descriptor: Int32, reportedAs path: ObjectPath) throws(SQLError) {
         for part in parts {
             var offset = 0
             while offset < part.count {
@@ -127,7 +146,6 @@ public final class LocalStore: ObjectStore {
                 offset += written
             }
         }
-        guard fsync(descriptor) == 0 else { throw fileError("could not fsync file", path, errno) }
     }
 
     private func move(_ temporary: ObjectPath, to path: ObjectPath, _ precondition: Precondition) throws(SQLError) {
@@ -277,6 +295,52 @@ public final class LocalStore: ObjectStore {
         try await resultOf { done in
             threads.run { done(Result { () throws(SQLError) in try body() }) }
         }.get()
+    }
+}
+
+/// A file written under another name until it is whole.
+private final class LocalUpload: ObjectUpload {
+    private let store: LocalStore
+    private let path: ObjectPath
+    private let temporary: ObjectPath
+    private let isDurable: Bool
+    private let metrics: StoreMetrics?
+    /// -1 once it is closed.
+    private var descriptor: Int32
+    private var isPublished = false
+    private(set) var sizeBytes: Int64 = 0
+
+    init(_ store: LocalStore, _ path: ObjectPath, isDurable: Bool, metrics: StoreMetrics?) throws(SQLError) {
+        self.store = store
+        self.path = path
+        self.isDurable = isDurable
+        self.metrics = metrics
+        (temporary, descriptor) = try store.openTemporary(for: path)
+    }
+
+    deinit { abort() }
+
+    func append(_ parts: [Bytes]) throws(SQLError) {
+        try LocalStore.write(parts, to: descriptor, reportedAs: path)
+        let bytes = parts.reduce(0) { $0 + Int64($1.count) }
+        sizeBytes += bytes
+        metrics?.addBytesWritten(bytes)
+    }
+
+    func complete(if precondition: Precondition) throws(SQLError) -> ObjectInfo {
+        if isDurable, fsync(descriptor) != 0 { throw fileError("could not fsync file", path, errno) }
+        close(descriptor)
+        descriptor = -1
+        let info = try store.publish(temporary, as: path, precondition, isDurable: isDurable)
+        isPublished = true
+        return info
+    }
+
+    func abort() {
+        if descriptor >= 0 { close(descriptor) }
+        descriptor = -1
+        if !isPublished { unlink(temporary.key) }
+        isPublished = true
     }
 }
 

@@ -54,6 +54,9 @@ public protocol ObjectStore: Sendable {
     func write(
         _ parts: [Bytes], to path: ObjectPath, if precondition: Precondition, metrics: StoreMetrics?,
         then done: @escaping Done<ObjectInfo>)
+    /// Begins an object that is written in parts. Blocks: for worker threads. `isDurable` asks for what it takes to
+    /// outlive a loss of power, where that is extra.
+    func upload(to path: ObjectPath, isDurable: Bool, metrics: StoreMetrics?) throws(SQLError) -> any ObjectUpload
     /// All objects below a folder at any depth, sorted by path. A folder that does not exist is empty.
     func list(_ folder: ObjectPath, metrics: StoreMetrics?) async throws(SQLError) -> [ObjectInfo]
     /// The folders and objects directly in a folder, each sorted by path. A folder that does not exist is empty.

@@ -1,4 +1,4 @@
-// Objects of an S3 server: ranged GET, single PUT, paged LIST, HEAD and DELETE.
+// Objects of an S3 server: ranged GET, PUT, paged LIST, HEAD and DELETE.
 // No answer is believed before its status, its Content-Range and its length say that it is what was asked for.
 
 public import Diagnostics
@@ -176,14 +176,10 @@ public final class S3Store: ObjectStore {
         }
         // A conditional write whose answer got lost looks, when sent again, as if somebody else had been faster.
         // The mark tells whether it was us.
-        let mark = String(UInt64.random(in: 0 ... .max), radix: 36) + String(UInt64.random(in: 0 ... .max), radix: 36)
+        let mark = S3Store.mark()
         var operation = S3Operation(verb: "write", path: path, method: .put, body: parts)
         operation.headers = ["content-type: application/octet-stream", "x-amz-meta-apus-write: \(mark)"]
-        switch precondition {
-        case .none: break
-        case .ifAbsent: operation.headers.append("if-none-match: *")
-        case .ifMatch(let etag): operation.headers.append("if-match: \"\(etag)\"")
-        }
+        operation.headers += precondition.headers
         operation.judge = { response, attempt in
             switch response.head.status {
             case 412: attempt > 0 ? .good : .failed(S3Store.conflict(path, precondition))
@@ -214,14 +210,18 @@ public final class S3Store: ObjectStore {
         }
     }
 
+    static func mark() -> String {
+        String(UInt64.random(in: 0 ... .max), radix: 36) + String(UInt64.random(in: 0 ... .max), radix: 36)
+    }
+
     /// When an object just written was: the server's clock, not ours.
-    private static func modified(_ response: HTTPResponse) -> Int64 {
+    static func modified(_ response: HTTPResponse) -> Int64 {
         response.head["date"].flatMap { S3Time.ofHeader($0) } ?? Int64(Date().timeIntervalSince1970 * 1_000_000)
     }
 
     /// Tells what was written: from the answer itself if it says enough and needs no proof, else by asking.
     /// With a mark, the object must carry it: nil if it does not.
-    private func head(
+    func head(
         _ path: ObjectPath, _ metrics: StoreMetrics?, mark: String?, then done: @escaping Done<ObjectInfo?>,
         orAnswer answer: () -> ObjectInfo?
     ) {
@@ -234,9 +234,15 @@ public final class S3Store: ObjectStore {
         }
     }
 
-    private static func conflict(_ path: ObjectPath, _ precondition: Precondition) -> SQLError {
+    static func conflict(_ path: ObjectPath, _ precondition: Precondition) -> SQLError {
         precondition == .ifAbsent
             ? SQLError(.duplicateFile, "file \"\(path)\" already exists") : changedError(path)
+    }
+
+    public func upload(to path: ObjectPath, isDurable: Bool, metrics: StoreMetrics?) throws(SQLError)
+        -> any ObjectUpload
+    {
+        S3Upload(self, sender, path, metrics)
     }
 
     public func delete(_ paths: [ObjectPath], metrics: StoreMetrics?) async throws(SQLError) {
@@ -333,7 +339,16 @@ public final class S3Store: ObjectStore {
 }
 
 extension Precondition {
-    fileprivate var isMatch: Bool {
+    var isMatch: Bool {
         if case .ifMatch = self { true } else { false }
+    }
+
+    /// As headers of a request that writes.
+    var headers: [String] {
+        switch self {
+        case .none: []
+        case .ifAbsent: ["if-none-match: *"]
+        case .ifMatch(let etag): ["if-match: \"\(etag)\""]
+        }
     }
 }

@@ -66,6 +66,12 @@ public final class Stores: ObjectStore {
         store(of: path).write(parts, to: path, if: precondition, metrics: metrics, then: done)
     }
 
+    public func upload(to path: ObjectPath, isDurable: Bool, metrics: StoreMetrics?) throws(SQLError)
+        -> any ObjectUpload
+    {
+        try store(of: path).upload(to: path, isDurable: isDurable, metrics: metrics)
+    }
+
     public func list(_ folder: ObjectPath, metrics: StoreMetrics?) async throws(SQLError) -> [ObjectInfo] {
         try await store(of: folder).list(folder, metrics: metrics)
     }

@@ -34,6 +34,7 @@ struct StoreSuite {
         try await lists()
         try await keepsOddNames()
         try await writesUnderConditions()
+        try await uploads()
         try await replaces()
         try await deletes()
         try await fetches()
@@ -144,6 +145,52 @@ struct StoreSuite {
         }
         #expect(stale?.state == .serializationFailure)
         #expect(try await store.readSuffix(10, of: path).bytes.text == "three")
+    }
+
+    func uploads() async throws {
+        for size in [0, 5, 3 << 20, 17_000_001, 16 << 20] {
+            let path = root.appending("uploads/\(size)")
+            let content = pattern(size, seed: UInt8(size & 15))
+            let made = await onThread { [store] in
+                let upload = try store.upload(to: path)
+                for start in stride(from: 0, to: size, by: 3_000_000) {
+                    try upload.append([Bytes(Array(content[start..<min(start + 3_000_000, size)]))])
+                }
+                #expect(upload.sizeBytes == Int64(size))
+                return try upload.complete(if: .ifAbsent)
+            }
+            let info = try made.get()
+            #expect(info.sizeBytes == Int64(size))
+            let (bytes, found) = try await store.readSuffix(32 << 20, of: path)
+            #expect(bytes.array == content)
+            #expect(found.etag == info.etag)
+        }
+        let path = root.appending("uploads/9")
+        let listed = try await store.list(root.appending("uploads")).count
+        for size in [10, 9_000_000] {
+            let given = await onThread { [store] in
+                let upload = try store.upload(to: path)
+                try upload.append([Bytes(pattern(size))])
+                upload.abort()
+                upload.abort()
+            }
+            try given.get()
+        }
+        #expect(try await store.list(root.appending("uploads")).count == listed)
+        for size in [10, 9_000_000] {
+            let twice = await onThread { [store, root] in
+                let upload = try store.upload(to: root.appending("uploads/5"))
+                try upload.append([Bytes(pattern(size))])
+                defer { upload.abort() }
+                return try upload.complete(if: .ifAbsent)
+            }
+            guard case .failure(let error) = twice else {
+                Issue.record("an object that exists was replaced")
+                continue
+            }
+            #expect((error as? SQLError)?.state == .duplicateFile)
+        }
+        #expect(try await store.readSuffix(9, of: root.appending("uploads/5")).bytes.count == 5)
     }
 
     func replaces() async throws {

@@ -1,0 +1,64 @@
+// Objects written from the first byte to the last, without the whole of them in memory.
+
+public import Diagnostics
+
+/// An object on its way. Nobody sees it before `complete`, and nothing is left of it after `abort`.
+///
+/// One thread at a time. The calls block, so never make them in a task.
+public protocol ObjectUpload: AnyObject {
+    /// Bytes appended so far.
+    var sizeBytes: Int64 { get }
+    /// Appends bytes; they may be on their way still when this returns. After an error only `abort` makes sense.
+    func append(_ parts: [Bytes]) throws(SQLError)
+    /// Makes the object appear as a whole, if the condition holds. After an error call `abort`; it can happen that the
+    /// object is there all the same, if the connection broke between the request and its answer.
+    func complete(if precondition: Precondition) throws(SQLError) -> ObjectInfo
+    /// Gives the object up and removes what was stored of it. Does nothing after `complete` succeeded.
+    func abort()
+}
+
+extension ObjectStore {
+    /// Stores without a way to write in parts keep them until the end.
+    public func upload(to path: ObjectPath, isDurable: Bool, metrics: StoreMetrics?) throws(SQLError)
+        -> any ObjectUpload
+    {
+        BufferedUpload(self, path, metrics)
+    }
+
+    /// Begins an object that outlives a loss of power once complete, uncounted.
+    public func upload(to path: ObjectPath) throws(SQLError) -> any ObjectUpload {
+        try upload(to: path, isDurable: true, metrics: nil)
+    }
+}
+
+/// Keeps the parts in memory and writes them at once.
+final class BufferedUpload: ObjectUpload {
+    /// More than this should not wait in memory.
+    static let bytesMax: Int64 = 1 << 30
+
+    private let store: any ObjectStore
+    private let path: ObjectPath
+    private let metrics: StoreMetrics?
+    private var parts: [Bytes] = []
+    private(set) var sizeBytes: Int64 = 0
+
+    init(_ store: any ObjectStore, _ path: ObjectPath, _ metrics: StoreMetrics?) {
+        self.store = store
+        self.path = path
+        self.metrics = metrics
+    }
+
+    func append(_ parts: [Bytes]) throws(SQLError) {
+        for part in parts { sizeBytes += Int64(part.count) }
+        guard sizeBytes <= BufferedUpload.bytesMax else {
+            throw SQLError(.programLimitExceeded, "could not write \"\(path)\": \(sizeBytes) bytes are too many at once")
+        }
+        self.parts += parts
+    }
+
+    func complete(if precondition: Precondition) throws(SQLError) -> ObjectInfo {
+        try store.writeBlocking(parts, to: path, if: precondition, metrics: metrics)
+    }
+
+    func abort() { parts = [] }
+}
