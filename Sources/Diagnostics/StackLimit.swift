@@ -19,7 +19,9 @@ public struct StackLimit: Sendable {
     #if canImport(Glibc) || canImport(Musl)
         private typealias AttributesOf = @convention(c) (pthread_t, UnsafeMutablePointer<pthread_attr_t>) -> CInt
         /// pthread_getattr_np: the headers hide it from Swift, the library has it.
-        private static let attributesOf = dlsym(nil, "pthread_getattr_np").map { unsafeBitCast($0, to: AttributesOf.self) }
+        private static let attributesOf = dlsym(nil, "pthread_getattr_np").map {
+            unsafeBitCast($0, to: AttributesOf.self)
+        }
     #endif
 
     /// Asks the system for the bounds of the running thread's stack.

@@ -50,7 +50,9 @@ extension Lexer {
             position: start)
         while index < raw.count {
             guard raw[index] == escape, !(index + 1 < raw.count && raw[index + 1] == escape) else {
-                guard highHalf == nil else { throw SQLError(.syntaxError, "invalid Unicode surrogate pair", position: start) }
+                guard highHalf == nil else {
+                    throw SQLError(.syntaxError, "invalid Unicode surrogate pair", position: start)
+                }
                 plain.append(raw[index])
                 index += raw[index] == escape ? 2 : 1
                 continue

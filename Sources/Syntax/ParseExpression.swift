@@ -115,10 +115,9 @@ extension Parser {
         _ left: Expression, _ symbol: String, _ position: Int
     ) throws(SQLError) -> Expression? {
         guard atWord("any") || atWord("all") || atWord("some") else { return nil }
-        guard peek().kind == .symbol("(") else { return nil }
         let isAll = atWord("all")
         advance()
-        advance()
+        try expect("(")
         let source: Expression.Quantified
         if startsQuery() {
             source = .query(try query())
@@ -204,7 +203,8 @@ extension Parser {
         if takeWord("true") { return Expression(.isTest(left, .yes, negated: negated), position: position) }
         if takeWord("false") { return Expression(.isTest(left, .no, negated: negated), position: position) }
         if takeWord("unknown") { return Expression(.isTest(left, .unknown, negated: negated), position: position) }
-        if takeWords("distinct", "from") {
+        if takeWord("distinct") {
+            try expectWord("from")
             let right = try operand(Power.isTest.tighter)
             return Expression(.isDistinct(left, right, negated: negated), position: position)
         }
@@ -255,16 +255,20 @@ extension Parser {
 
     /// A primary with `::type`, `[i]`, and `.field` behind it.
     private mutating func postfixed() throws(SQLError) -> Expression {
-        let isParenthesized = at("(")
+        // Fields are taken from parenthesized values, parameters and elements: names take their dots themselves.
+        var hasFields = at("(")
+        if case .parameter = token.kind { hasFields = true }
         var value = try primary()
         while true {
             let position = token.position
             try grow()
             if take("::") {
                 value = Expression(.cast(value, try typeName(), isTry: false), position: position)
+                hasFields = false
             } else if take("[") {
                 value = try subscripted(value, position)
-            } else if at("."), isParenthesized || Parser.takesField(value) {
+                hasFields = true
+            } else if at("."), hasFields {
                 advance()
                 if at("*") {
                     throw SQLError(
@@ -274,14 +278,6 @@ extension Parser {
             } else {
                 return value
             }
-        }
-    }
-
-    /// Only a parenthesized value, a subscript or a field may be followed by a field: names take their dots themselves.
-    private static func takesField(_ value: Expression) -> Bool {
-        switch value.node {
-        case .column, .integer, .decimal: false
-        default: true
         }
     }
 

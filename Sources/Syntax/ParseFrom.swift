@@ -22,7 +22,8 @@ extension Parser {
     private mutating func join(_ left: TableExpression) throws(SQLError) -> TableExpression? {
         let position = token.position
         let start = index
-        if takeWords("cross", "join") {
+        if takeWord("cross") {
+            try expectWord("join")
             let right = try tablePrimary()
             return TableExpression(
                 .join(TableExpression.Join(kind: .cross, left: left, right: right, condition: .none)),
@@ -117,10 +118,7 @@ extension Parser {
         let name = try functionName()
         if at("(") { return try functions([try call(name)], isLateral, position) }
         _ = take("*")
-        guard Parser.namesTable(name, parser: self) else {
-            index -= 1
-            throw unexpected()
-        }
+        if isLateral { throw unexpected() }
         var version = try version()
         let alias = try tableAlias()
         if version == nil { version = try self.version() }
@@ -138,15 +136,20 @@ extension Parser {
         return TableExpression(.sampled(table, method: method), position: position)
     }
 
-    private static func namesTable(_ name: QualifiedName, parser: Parser) -> Bool {
-        guard name.parts.count == 1, let part = name.parts.first, !part.isQuoted else { return true }
-        return !Keywords.functionOrType.contains(part.value)
-    }
-
+    /// The name of a table or, with a parenthesis behind it, of a function.
     private mutating func functionName() throws(SQLError) -> QualifiedName {
-        if token.keyword.contains(.functionOrType), peek().kind == .symbol("(") {
+        let isCall = peek().kind == .symbol("(")
+        if token.keyword.contains(.functionOrType) {
             let position = token.position
-            return QualifiedName([try label()], position: position)
+            let name = try label()
+            guard isCall else { throw unexpected() }
+            return QualifiedName([name], position: position)
+        }
+        if isCall, token.keyword.contains(.columnName), case .word(let word) = token.kind,
+            !Keywords.callable.contains(word)
+        {
+            advance()
+            throw unexpected()
         }
         return try qualifiedName()
     }
@@ -155,21 +158,22 @@ extension Parser {
         _ calls: [FunctionCall], _ isLateral: Bool, _ position: Int
     ) throws(SQLError) -> TableExpression {
         let withOrdinality = takeWords("with", "ordinality")
-        let alias = try tableAlias()
+        let alias = try tableAlias(mayHaveTypes: true)
         return TableExpression(
             .functions(calls, isLateral: isLateral, withOrdinality: withOrdinality, alias: alias), position: position)
     }
 
-    private mutating func tableAlias() throws(SQLError) -> TableAlias? {
+    private mutating func tableAlias(mayHaveTypes: Bool = false) throws(SQLError) -> TableAlias? {
         let name: Identifier
         if takeWord("as") {
             // A function's column definitions may come without a name: AS (a int).
-            if at("(") {
+            if mayHaveTypes, at("(") {
                 name = Identifier("", position: token.position)
             } else {
                 name = try self.name()
             }
-        } else if isName(token), !beginsVersion(), !((atWord("semi") || atWord("anti")) && peek().kind == .word("join")) {
+        } else if isName(token), !beginsVersion(), !((atWord("semi") || atWord("anti")) && peek().kind == .word("join"))
+        {
             name = try self.name()
         } else {
             return nil
@@ -178,7 +182,7 @@ extension Parser {
         if take("(") {
             repeat {
                 alias.columns.append(try self.name())
-                if !at(","), !at(")") { alias.types.append(try typeName()) }
+                if mayHaveTypes, !at(","), !at(")") { alias.types.append(try typeName()) }
             } while take(",")
             try expect(")")
         }

@@ -1,4 +1,4 @@
-// What expressions are made of: literals, names, calls, CASE, CAST, subqueries, and functions with a grammar of their own.
+// What expressions are made of: literals, names, calls, CASE, CAST, subqueries.
 import Diagnostics
 
 extension Parser {
@@ -60,7 +60,7 @@ extension Parser {
             return Expression(.null, position: position)
         case "case": return try conditional()
         case "cast", "try_cast":
-            guard peek().kind == .symbol("(") else { break }
+            guard word == "cast" || peek().kind == .symbol("(") else { break }
             advance()
             try expect("(")
             let value = try expression()
@@ -99,6 +99,10 @@ extension Parser {
         }
         if Parser.specials.contains(word) { return try special(word) }
         if Parser.grammarFunctions.contains(word), peek().kind == .symbol("(") { return try grammarFunction(word) }
+        if token.keyword.contains(.typeWord), peek().kind == .symbol("(") {
+            let type = try typeName()
+            return Expression(.typedLiteral(type, try stringLiteral()), position: position)
+        }
         if Parser.literalTypes.contains(word), let literal = typedLiteral() { return literal }
         return try named()
     }
@@ -213,8 +217,8 @@ extension Parser {
     private mutating func named() throws(SQLError) -> Expression {
         let position = token.position
         guard let first = columnOrFunctionWord() else {
-            // Such a word begins a call: what is wrong is the token behind it.
-            if token.keyword.contains(.functionOrType) { advance() }
+            // Such a word may stand here: what is wrong is the token behind it.
+            if !token.keyword.isDisjoint(with: [.functionOrType, .columnName]) { advance() }
             throw unexpected()
         }
         advance()
@@ -244,7 +248,12 @@ extension Parser {
         case .quotedWord(let text): return Identifier(text, isQuoted: true, position: token.position)
         case .word(let word):
             if token.keyword.contains(.reserved) { return nil }
-            if token.keyword.contains(.functionOrType), peek().kind != .symbol("(") { return nil }
+            if peek().kind == .symbol("(") {
+                // The parenthesis is what does not fit behind a column.
+                if token.keyword.contains(.columnName), !Keywords.callable.contains(word) { return nil }
+            } else if token.keyword.contains(.functionOrType) {
+                return nil
+            }
             return Identifier(word, position: token.position)
         default: return nil
         }
@@ -254,20 +263,19 @@ extension Parser {
     mutating func call(_ name: QualifiedName) throws(SQLError) -> FunctionCall {
         var call = FunctionCall(name: name)
         try expect("(")
-        if at("*"), peek().kind == .symbol(")") {
-            advance()
+        if take("*") {
             call.isStar = true
         } else if !at(")") {
             call.isDistinct = takeWord("distinct")
             if !call.isDistinct { _ = takeWord("all") }
             repeat { call.arguments.append(try argument(&call)) } while take(",")
-            if takeWords("order", "by") { call.order = try orderItems() }
+            if try takeBy("order") { call.order = try orderItems() }
             if takeWords("ignore", "nulls") { call.ignoresNulls = true }
         }
         try expect(")")
         if takeWords("within", "group") {
             try expect("(")
-            guard takeWords("order", "by") else { throw unexpected() }
+            guard try takeBy("order") else { throw unexpected() }
             call.withinGroup = try orderItems()
             try expect(")")
         }
@@ -339,8 +347,8 @@ extension Parser {
         if isName(token), !["partition", "rows", "range", "groups"].contains(where: { atWord($0) }) {
             window.base = try name()
         }
-        if takeWords("partition", "by") { window.partition = try expressions() }
-        if takeWords("order", "by") { window.order = try orderItems() }
+        if try takeBy("partition") { window.partition = try expressions() }
+        if try takeBy("order") { window.order = try orderItems() }
         if atWord("rows") || atWord("range") || atWord("groups") { window.frame = try frame() }
         try expect(")")
         return window

@@ -196,7 +196,7 @@ extension Parser {
         }
         if from == nil, takeWord("from") { select.from = try tableList() }
         if takeWord("where") { select.filter = try expression() }
-        if takeWords("group", "by") { try groupBy(&select) }
+        if try takeBy("group") { try groupBy(&select) }
         if takeWord("having") { select.having = try expression() }
         if takeWord("window") {
             repeat {
@@ -316,7 +316,7 @@ extension Parser {
     }
 
     private mutating func tail(_ query: inout Query) throws(SQLError) {
-        if takeWords("order", "by") {
+        if try takeBy("order") {
             if takeWord("all") {
                 let isDescending = try direction()
                 query.orderAll = Query.OrderAll(isDescending: isDescending, nullsFirst: try nullsFirst())
@@ -338,7 +338,7 @@ extension Parser {
                 if !takeWord("rows") { _ = takeWord("row") }
             } else if query.limit == nil, takeWord("fetch") {
                 try fetch(&query)
-            } else if atWord("for"), case .word(let word) = peek().kind, ["update", "share", "no", "key"].contains(word) {
+            } else if atWord("for") {
                 try lockingClause()
             } else {
                 return

@@ -249,7 +249,9 @@ extension Parser {
         return options
     }
 
-    private mutating func createRef(_ kind: Statement.RefKind, _ orReplace: Bool) throws(SQLError) -> Statement.CreateRef {
+    private mutating func createRef(
+        _ kind: Statement.RefKind, _ orReplace: Bool
+    ) throws(SQLError) -> Statement.CreateRef {
         let ifNotExists = try ifNotExists()
         let name = try refName()
         var ref = Statement.CreateRef(

@@ -80,6 +80,7 @@ extension Parser {
             advance()
             return Expression(.string(text), position: position)
         }
+        guard !token.keyword.contains(.reserved) else { throw unexpected() }
         return Expression(.string(try label().value), position: position)
     }
 
@@ -171,7 +172,9 @@ extension Parser {
                 "interval", modifiers: fields.isEmpty ? try modifiers() : [], intervalFields: fields,
                 position: position)
         }
-        guard !token.keyword.contains(.reserved) else { throw unexpected() }
+        // The words with a grammar of their own are taken above, except these.
+        let isPlain = token.keyword.isDisjoint(with: .columnName) || token.keyword.contains(.typeWord)
+        guard isPlain, !token.keyword.contains(.reserved) else { throw unexpected() }
         var name = try label()
         var schema: String?
         while take(".") {

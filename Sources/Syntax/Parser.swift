@@ -97,6 +97,13 @@ public struct Parser {
         return true
     }
 
+    /// ORDER BY, GROUP BY, PARTITION BY: the first word decides, so that what is wrong is the token behind it.
+    mutating func takeBy(_ word: String) throws(SQLError) -> Bool {
+        guard takeWord(word) else { return false }
+        try expectWord("by")
+        return true
+    }
+
     mutating func expect(_ symbol: String) throws(SQLError) {
         guard take(symbol) else { throw unexpected() }
     }

@@ -33,6 +33,8 @@ enum Keywords {
         static let reserved = Classes(rawValue: 1)
         static let functionOrType = Classes(rawValue: 2)
         static let needsAs = Classes(rawValue: 4)
+        static let columnName = Classes(rawValue: 8)
+        static let typeWord = Classes(rawValue: 16)
     }
 
     /// The classes of all words that have any: one look-up per word of a text.
@@ -41,6 +43,8 @@ enum Keywords {
         for word in reserved { all[word, default: []].insert(.reserved) }
         for word in functionOrType { all[word, default: []].insert(.functionOrType) }
         for word in needsAs { all[word, default: []].insert(.needsAs) }
+        for word in columnName { all[word, default: []].insert(.columnName) }
+        for word in typeWords { all[word, default: []].formUnion([.columnName, .typeWord]) }
         return all
     }()
 
@@ -63,6 +67,21 @@ enum Keywords {
         "tablesample", "verbose",
     ]
 
+    /// Words that can name columns and tables, but neither functions nor types: they have a grammar of their own.
+    static let columnName: Set<String> = [
+        "between", "coalesce", "exists", "extract", "greatest", "grouping", "inout", "least", "none", "normalize",
+        "nullif", "out", "overlay", "position", "precision", "row", "setof", "substring", "treat", "trim", "values",
+    ]
+
+    /// The same, for the types that SQL gives a grammar of their own.
+    static let typeWords: Set<String> = [
+        "bigint", "bit", "boolean", "char", "character", "dec", "decimal", "float", "int", "integer", "interval",
+        "national", "nchar", "numeric", "real", "smallint", "time", "timestamp", "varchar",
+    ]
+
+    /// Words of the columnName class that are called like functions.
+    static let callable: Set<String> = ["coalesce", "greatest", "grouping", "least", "normalize", "nullif"]
+
     /// Words that need AS to be a column label.
     static let needsAs: Set<String> = [
         "array", "as", "char", "character", "create", "day", "except", "fetch", "filter", "for", "from", "grant",
@@ -73,7 +92,8 @@ enum Keywords {
 
     /// Statements of PostgreSQL that are known and not supported, by first word.
     static let unsupportedStatements: Set<String> = [
-        "alter", "analyze", "analyse", "call", "checkpoint", "cluster", "comment", "copy", "create", "delete", "do", "drop", "grant", "import", "insert", "load", "lock", "merge", "reassign",
+        "alter", "analyze", "analyse", "call", "checkpoint", "cluster", "comment", "copy", "create", "delete", "do",
+        "drop", "grant", "import", "insert", "load", "lock", "merge", "reassign",
         "refresh", "reindex", "revoke", "security", "truncate", "update", "vacuum", "attach", "detach", "install",
         "pragma", "export",
     ]
