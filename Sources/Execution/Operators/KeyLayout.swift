@@ -116,6 +116,7 @@ struct KeyLayout {
     private func take<T: FixedWidthInteger>(
         _ from: UnsafePointer<UInt64>, _ count: Int, _ place: Place, _ out: UnsafeMutablePointer<T>
     ) {
-        for row in 0..<count { out[row] = T(truncatingIfNeeded: from[row &* words] &>> place.shift) }
+        // A boolean is one bit of the eight that a UInt8 would take along.
+        for row in 0..<count { out[row] = T(truncatingIfNeeded: (from[row &* words] &>> place.shift) & place.mask) }
     }
 }
