@@ -100,9 +100,7 @@ extension Lowering {
         case .unnest: break
         case .regexpSplitToTable: unnest.arguments = [try arrayCall("regexp_split_to_array", node.arguments)]
         case .stringToTable: unnest.arguments = [try arrayCall("string_to_array", node.arguments)]
-        case .regexpMatches:
-            unnest.kind = .value
-            unnest.arguments = [try arrayCall("regexp_match", node.arguments)]
+        case .regexpMatches: unnest.arguments = [try arrayCall("regexp_all_matches", node.arguments)]
         }
         guard unnest.kind != .elements || unnest.arguments.count == node.columns.count else {
             throw SQLError(.internalError, "unnest has \(node.columns.count) columns for other arguments")

@@ -6,10 +6,10 @@ public import Diagnostics
 public enum FunctionRegistry {
     private static let operators = table(
         Arithmetic.all + Comparisons.all + DateOperators.all + LikeOperators.all + RegexOperators.all
-            + MathFunctions.operators + StringSearch.operators + ArrayFunctions.operators)
+            + MathFunctions.operators + StringSearch.operators + ByteFunctions.operators + ArrayFunctions.operators)
     private static let functions = table(
         Comparisons.distinct + LikeOperators.functions + ZoneFunctions.all + MathFunctions.all + ExtremeFunctions.all
-            + StringFunctions.all + StringSearch.all + EncodingFunctions.all + RegexFunctions.all
+            + StringFunctions.all + StringSearch.all + ByteFunctions.all + EncodingFunctions.all + RegexFunctions.all
             + DatePartFunctions.all + DateTrunc.all + DateFunctions.all + SystemFunctions.all + ArrayFunctions.all
             + ToChar.all + ToCharNumbers.all + ToDate.all)
 
@@ -96,5 +96,8 @@ public enum FunctionRegistry {
     ) -> BoundFunction? { Casts.bound(from: from, to: to, context: context, isTry: isTry) }
 
     /// Returns the type that UNION, CASE, VALUES, IN and COALESCE give to these (PostgreSQL docs 10.5), nil when none.
-    public static func commonType(_ types: [SQLType]) -> SQLType? { TypeRules.common(types) }
+    /// `isPrinted` is false when the values are compared or added up only, and need not keep scales of their own.
+    public static func commonType(_ types: [SQLType], isPrinted: Bool = true) -> SQLType? {
+        TypeRules.common(types, isPrinted: isPrinted)
+    }
 }

@@ -116,18 +116,19 @@ enum TypeRules {
         return precision <= SQLType.precisionMax ? .decimal(precision: max(1, precision), scale: scale) : nil
     }
 
-    /// The type for UNION, CASE and the like (PostgreSQL docs 10.5); nil when there is none.
-    static func common(_ types: [SQLType]) -> SQLType? {
+    /// The type for UNION, CASE and the like (PostgreSQL docs 10.5); nil when there is none. `isPrinted` is false when
+    /// values are compared or added up only: 1 and 2.50 may then both have two decimals, which is faster.
+    static func common(_ types: [SQLType], isPrinted: Bool = true) -> SQLType? {
         let known = types.filter { $0 != .unknown }
         guard var chosen = known.first else { return .text }
         for type in known.dropFirst() {
-            guard let next = common(chosen, type) else { return nil }
+            guard let next = common(chosen, type, isPrinted) else { return nil }
             chosen = next
         }
         return chosen
     }
 
-    private static func common(_ a: SQLType, _ b: SQLType) -> SQLType? {
+    private static func common(_ a: SQLType, _ b: SQLType, _ isPrinted: Bool) -> SQLType? {
         if a == b { return a }
         let (x, y) = (base(a), base(b))
         if x == .numeric, y == .numeric {
@@ -135,16 +136,20 @@ enum TypeRules {
             if let f = fixed(a), let g = fixed(b), f.scale == g.scale { return union(f, g) ?? .numeric }
             return .numeric
         }
-        if x == .numeric || y == .numeric, let f = fixed(a), let g = fixed(b) { return union(f, g) ?? .numeric }
+        if x == .numeric || y == .numeric, let f = fixed(a), let g = fixed(b) {
+            return isPrinted && f.scale != g.scale ? .numeric : union(f, g) ?? .numeric
+        }
         if x == y {
             switch (a, b) {
             case (.varchar(let m), .varchar(let n)): return .varchar(m == n ? m : nil)
             case (.char(let m), .char(let n)): return .char(max(m, n))
-            case (.array(let m), .array(let n)): return common(m, n).map { .array($0) }
+            case (.array(let m), .array(let n)): return common(m, n, isPrinted).map { .array($0) }
             default: return a
             }
         }
         guard category(a) == category(b) else { return nil }
+        // Either converts to the other without a word: the first one stays.
+        if case .varchar = a, y == .text { return .varchar(nil) }
         let (forth, back) = (canCast(x, y, .implicit), canCast(y, x, .implicit))
         if isPreferred(x), back { return a }
         if forth, !back || isPreferred(y) { return widened(b) }

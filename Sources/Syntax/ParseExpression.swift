@@ -161,6 +161,8 @@ extension Parser {
             }
         case "between", "in", "like", "ilike", "similar":
             guard least <= .pattern else { return nil }
+            // SUBSTRING(x SIMILAR y ESCAPE z) has no TO.
+            if word == "similar", peek().kind != .word("to") { return nil }
             return try pattern(left, position, negated: false)
         case "at":
             guard least <= .zone, peek().kind == .word("time"), peek(2).kind == .word("zone") else { return nil }
@@ -178,7 +180,18 @@ extension Parser {
             return Expression(.binary(symbol, left, try operand(Power.other.tighter)), position: position)
         case "overlaps":
             guard least <= .other else { return nil }
-            throw SQLError(.featureNotSupported, "OVERLAPS is not supported", position: position)
+            advance()
+            let right = try operand(Power.other.tighter)
+            guard case .row(let first) = left.node, case .row(let second) = right.node, first.count == 2,
+                second.count == 2
+            else {
+                throw SQLError(
+                    .syntaxError, "wrong number of parameters on left or right side of OVERLAPS expression",
+                    position: position)
+            }
+            let name = QualifiedName([Identifier("overlaps", position: position)], position: position)
+            let call = FunctionCall(name: name, arguments: (first + second).map { FunctionCall.Argument(value: $0) })
+            return Expression(.call(call), position: position)
         default: return nil
         }
     }

@@ -23,9 +23,13 @@ extension Parser {
         case "substring":
             arguments.append(try expression())
             guard atWord("from") || atWord("for") || atWord("similar") else { return try plainCall(start) }
-            guard !atWord("similar") else {
-                throw SQLError(
-                    .featureNotSupported, "SUBSTRING ... SIMILAR is not supported", position: token.position)
+            if takeWord("similar") {
+                let pattern = try expression()
+                try expectWord("escape")
+                let name = QualifiedName([Identifier("similar_to_escape", position: position)], position: position)
+                let parts = [pattern, try expression()].map { FunctionCall.Argument(value: $0) }
+                arguments.append(Expression(.call(FunctionCall(name: name, arguments: parts)), position: position))
+                break
             }
             let length = takeWord("for") ? try expression() : nil
             if takeWord("from") {

@@ -241,8 +241,22 @@ private struct RangeBound {
                     : try Calendar.add(number, step)
             }
             try search(keys, moved, isEnd, out) { $0 < $1 }
+        case (.time, .interval(let interval)):
+            // Months and days do not move a time of day, and midnight does not wrap around.
+            let step = isSubtracted ? -Int128(interval.microseconds) : Int128(interval.microseconds)
+            let keys = rows(Int128(0)) { if case .int(let number) = $0.value { Int128(number) } else { nil } }
+            try search(keys, keys.map { $0 + step }, isEnd, out) { $0 < $1 }
+        case (.interval, .interval(let interval)):
+            let step = isSubtracted ? -interval.comparisonKey : interval.comparisonKey
+            let keys = rows(Int128(0)) { if case .interval(let value) = $0.value { value.comparisonKey } else { nil } }
+            try search(keys, keys.map { $0 + step }, isEnd, out) { $0 < $1 }
         default: try exact(isSubtracted, isEnd, out)
         }
+    }
+
+    /// The keys as numbers; `missing` stands for NULLs.
+    private func rows<K>(_ missing: K, _ read: (Scalar) -> K?) -> [K] {
+        (0..<chunk.count).map { key.isValid($0) ? read(key.scalar($0)) ?? missing : missing }
     }
 
     /// Integers, decimals and numerics at one scale.

@@ -133,7 +133,8 @@ enum CollectingAggregates {
         try rows.each(group) { (columns, row) throws(SQLError) in
             values.append(columns[value].storage.pointer(Double.self)[columns[value].slot(row)])
         }
-        values.sort { Scalar.compareDoubles($0, $1) < 0 }
+        // WITHIN GROUP has sorted the rows, by DESC where asked; DuckDB's calls with the value first have not.
+        if value == 0 { values.sort { Scalar.compareDoubles($0, $1) < 0 } }
         let place = fraction * Double(values.count - 1)
         let (low, high) = (Int(place.rounded(.down)), Int(place.rounded(.up)))
         if low == high { return Scalar(.float8, .double(values[low])) }
@@ -153,7 +154,6 @@ enum CollectingAggregates {
                 try rows.each(group) { (columns, row) throws(SQLError) in
                     values.append(columns[1].storage.pointer(Interval.self)[columns[1].slot(row)])
                 }
-                values.sort { $0.comparisonKey < $1.comparisonKey }
                 let place = fraction * Double(values.count - 1)
                 let (low, high) = (Int(place.rounded(.down)), Int(place.rounded(.up)))
                 guard low != high else { return Scalar(.interval, .interval(values[low])) }
@@ -173,7 +173,7 @@ enum CollectingAggregates {
                 CollectingAggregate(type, required: value) { (rows, group) throws(SQLError) in
                     let fraction = try self.fraction(rows, group, fraction)
                     guard rows.count(group) > 0, let fraction else { return .null(type) }
-                    let values = try sorted(rows, group, value)
+                    let values = try value == 0 ? sorted(rows, group, value) : self.values(rows, group, value)
                     // The first value whose share of rows reaches the fraction.
                     let place = Int((fraction * Double(values.count)).rounded(.up))
                     return values[max(0, place - 1)]
@@ -182,17 +182,20 @@ enum CollectingAggregates {
         }
     }
 
-    private static func sorted(_ rows: CollectedRows, _ group: Int, _ argument: Int) throws(SQLError) -> [Scalar] {
+    private static func values(_ rows: CollectedRows, _ group: Int, _ argument: Int) throws(SQLError) -> [Scalar] {
         var values: [Scalar] = []
         values.reserveCapacity(rows.count(group))
         try rows.each(group) { (columns, row) throws(SQLError) in values.append(columns[argument].scalar(row)) }
-        values.sort { (Scalar.compare($0, $1) ?? 0) < 0 }
         return values
     }
 
-    /// The most frequent value, the least of several.
+    private static func sorted(_ rows: CollectedRows, _ group: Int, _ argument: Int) throws(SQLError) -> [Scalar] {
+        try values(rows, group, argument).sorted { (Scalar.compare($0, $1) ?? 0) < 0 }
+    }
+
+    /// The most frequent value; of several the first by WITHIN GROUP's order.
     private static func mode(_ rows: CollectedRows, _ group: Int, _ type: SQLType) throws(SQLError) -> Scalar {
-        let values = try sorted(rows, group, 0)
+        let values = try values(rows, group, 0)
         guard var best = values.first else { return .null(type) }
         var (bestRun, run) = (0, 0)
         for (index, value) in values.enumerated() {

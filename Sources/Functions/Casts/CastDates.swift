@@ -27,10 +27,11 @@ enum CastDates {
             }
         case (.timestamp, .time):
             return { (_, a, n) throws(SQLError) in
-                Loops.unary(a[0], n, to) { (x: Int64) -> Int64 in Calendar.split(x).time }
+                finite(Loops.unary(a[0], n, to) { (x: Int64) -> Int64 in Calendar.split(x).time }, a[0], n)
             }
         case (.timestamptz, .time):
-            return zoned(to) { Calendar.split($0.local(atUTC: $1)).time }
+            let times = zoned(to) { Calendar.split($0.local(atUTC: $1)).time }
+            return { (context, a, n) throws(SQLError) in finite(try times(context, a, n), a[0], n) }
         case (.time, .interval):
             return { (_, a, n) throws(SQLError) in
                 Loops.unary(a[0], n, to) { (x: Int64) -> Interval in Interval(microseconds: x) }
@@ -41,6 +42,18 @@ enum CastDates {
             }
         default: return nil
         }
+    }
+
+    /// Infinite timestamps have no time of day: NULL.
+    private static func finite(_ times: Column, _ timestamps: Column, _ rows: Int) -> Column {
+        let lane = Lane(timestamps, Int64.self)
+        func isInfinite(_ row: Int) -> Bool {
+            lane[row] == Calendar.infinity || lane[row] == Calendar.negativeInfinity
+        }
+        guard (0..<rows).contains(where: isInfinite) else { return times }
+        let bits = Bitmap.make(rows, all: true)
+        for row in 0..<rows where isInfinite(row) { Bitmap.clear(bits.pointer(UInt64.self), row) }
+        return Column(times.type, count: rows, values: times.values, validity: Bitmap.and(times.validity, bits, rows))
     }
 
     private static func zoned(_ to: SQLType, _ convert: @escaping @Sendable (SessionTimeZone, Int64) -> Int64) -> Kernel {

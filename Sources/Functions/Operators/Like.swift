@@ -8,7 +8,10 @@ final class LikePattern: @unchecked Sendable {
     // Sendable: nothing changes after init.
 
     /// What a character of the pattern asks for.
-    private enum Item { case byte(UInt8), one, many }
+    private enum Item { case byte(UInt8), one, many, lone }
+
+    /// Whether the pattern ends with an escape character: an error for a text that matches as far as that.
+    let isBroken: Bool
 
     /// Patterns without `_` are literals between `%`, one behind the other in `bytes`.
     private let bytes: UnsafeMutablePointer<UInt8>
@@ -32,7 +35,8 @@ final class LikePattern: @unchecked Sendable {
             let byte = pattern[at]
             if let escape, byte == escape {
                 guard at + 1 < pattern.count else {
-                    throw SQLError(.invalidEscapeSequence, "LIKE pattern must not end with escape character")
+                    items.append(.lone)
+                    break
                 }
                 items.append(.byte(pattern[at + 1]))
                 at += 2
@@ -47,14 +51,17 @@ final class LikePattern: @unchecked Sendable {
         }
         var pieces: [[UInt8]] = [[]]
         var hasOne = false
+        var isBroken = false
         for item in items {
             switch item {
             case .byte(let byte): pieces[pieces.count - 1].append(byte)
             case .many: pieces.append([])
             case .one: hasOne = true
+            case .lone: isBroken = true
             }
         }
-        self.items = hasOne ? items : nil
+        self.isBroken = isBroken
+        self.items = hasOne || isBroken ? items : nil
         self.pieces = pieces.count
         bytes = UnsafeMutablePointer<UInt8>.allocate(capacity: pattern.count + 1)
         offsets = UnsafeMutablePointer<Int>.allocate(capacity: pieces.count + 1)
@@ -74,7 +81,7 @@ final class LikePattern: @unchecked Sendable {
         offsets.deallocate()
     }
 
-    /// Whether a text matches.
+    /// Whether a text matches; only for patterns that are not broken.
     @inline(__always)
     func matches(_ text: UnsafeRawBufferPointer) -> Bool {
         if let items { return slow(text, items) }
@@ -108,8 +115,20 @@ final class LikePattern: @unchecked Sendable {
         return true
     }
 
-    /// Backtracks to the last `%` only, which is enough.
+    /// No text matches a broken pattern; throws when the lone escape character is reached before the text's end.
+    func refuses(_ text: UnsafeRawBufferPointer) throws(SQLError) {
+        var isReached = false
+        if let items { _ = slow(text, items, &isReached) }
+        if isReached { throw SQLError(.invalidEscapeSequence, "LIKE pattern must not end with escape character") }
+    }
+
     private func slow(_ text: UnsafeRawBufferPointer, _ items: [Item]) -> Bool {
+        var isReached = false
+        return slow(text, items, &isReached)
+    }
+
+    /// Backtracks to the last `%` only, which is enough.
+    private func slow(_ text: UnsafeRawBufferPointer, _ items: [Item], _ isReached: inout Bool) -> Bool {
         var (t, p) = (0, 0)
         var (starText, starItem) = (-1, -1)
         while t < text.count {
@@ -123,6 +142,9 @@ final class LikePattern: @unchecked Sendable {
                     t = TextOps.next(text, t)
                     p += 1
                     continue
+                case .lone:
+                    isReached = true
+                    return false
                 case .byte(let byte):
                     if text[t] == byte {
                         t += 1
@@ -204,7 +226,7 @@ enum LikeOperators {
         }
     }
 
-    private static func like(_ symbol: String) -> Kernel {
+    static func like(_ symbol: String) -> Kernel {
         let flip: UInt8 = symbol.hasPrefix("!") ? 1 : 0
         let ignoresCase = symbol.hasSuffix("*")
         return { (_, a, rows) throws(SQLError) in
@@ -219,6 +241,7 @@ enum LikeOperators {
             if isFixed, !ignoresCase, rows > 0 {
                 let pattern = try compile(patterns[0], false)
                 try Loops.eachRow(validity, rows) { (row) throws(SQLError) in
+                    if pattern.isBroken { try texts[row].read { (raw) throws(SQLError) in try pattern.refuses(raw) } }
                     let hit = texts[row].withBytes { pattern.matches($0) }
                     o[row] = unsafeBitCast(hit, to: UInt8.self) ^ flip
                 }
@@ -233,6 +256,7 @@ enum LikeOperators {
                     pattern = try compile(last, ignoresCase)
                     compiled = pattern
                 }
+                if pattern.isBroken { try texts[row].read { (raw) throws(SQLError) in try pattern.refuses(raw) } }
                 let hit: Bool
                 if ignoresCase {
                     hit = lowered(texts[row]).withUnsafeBytes { pattern.matches($0) }

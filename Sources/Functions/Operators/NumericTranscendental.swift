@@ -195,6 +195,7 @@ enum NumericTranscendental {
     }
 
     static func log(_ base: Numeric, _ a: Numeric) throws(SQLError) -> Numeric {
+        if a.isNaN || base.isNaN { return .nan }
         try checkLog(base)
         try checkLog(a)
         guard a.isFinite, base.isFinite else { return a.isNaN || base.isNaN ? .nan : (a.isFinite ? Numeric(0, scale: 0) : a) }

@@ -38,6 +38,7 @@ final class CompiledRegex {
         if options.ignoresCase { flags |= UInt32(PCRE2_CASELESS) }
         if options.isMultiline { flags |= UInt32(PCRE2_MULTILINE) } else { flags |= UInt32(PCRE2_DOTALL) }
         if options.isExtended { flags |= UInt32(PCRE2_EXTENDED) }
+        if CompiledRegex.hasClasses(bytes) { flags |= UInt32(PCRE2_UCP) }
         if options.isLiteral { flags = UInt32(PCRE2_UTF) | UInt32(PCRE2_LITERAL) }
         var code: Int32 = 0
         var offset = 0
@@ -96,6 +97,13 @@ final class CompiledRegex {
         return low..<high
     }
 
+    /// Whether letters and blanks beyond ASCII matter: \w \W \s \S \b \B and [[:alpha:]].
+    private static func hasClasses(_ pattern: [UInt8]) -> Bool {
+        zip(pattern, pattern.dropFirst()).contains { first, second in
+            first == UInt8(ascii: "\\") ? "wWsSbB".utf8.contains(second) : first == 91 && second == 58
+        }
+    }
+
     /// PostgreSQL's words where it has some, by PCRE2's error numbers.
     private static let messages: [Int32: String] = [
         104: "invalid repetition count(s)", 105: "invalid repetition count(s)", 106: "brackets [] not balanced",
@@ -131,6 +139,9 @@ final class CompiledRegex {
                 case (121, false): out.append(contentsOf: "\\b".utf8)
                 case (89, false): out.append(contentsOf: "\\B".utf8)
                 case (90, false): out.append(contentsOf: "\\z".utf8)
+                // Digits are those of ASCII, whatever else counts as a letter.
+                case (100, false): out.append(contentsOf: "[0-9]".utf8)
+                case (68, false): out.append(contentsOf: "[^0-9]".utf8)
                 default: out.append(contentsOf: [byte, next])
                 }
                 at += 2

@@ -120,7 +120,23 @@ enum DateFunctions {
         return (Int64(hour) * 60 + Int64(minute)) * Calendar.microsecondsPerMinute + Int64(micros)
     }
 
+    /// Half away from zero to so many digits of a second: the casts to time(n) and interval(n).
+    private static func rounded(_ microseconds: Int64, _ digits: Int32) -> Int64 {
+        var unit: Int64 = 1
+        for _ in max(0, min(digits, 6))..<6 { unit *= 10 }
+        let (raised, overflow) = microseconds.addingReportingOverflow(microseconds < 0 ? -(unit / 2) : unit / 2)
+        return overflow ? microseconds : raised / unit * unit
+    }
+
     private static let constructors: [Overload] = [
+        Overload("time", [.time, .int4], .time, canFail: false) { (_, a, rows) throws(SQLError) in
+            Loops.binary(a[0], a[1], rows, .time) { (x: Int64, n: Int32) -> Int64 in rounded(x, n) }
+        },
+        Overload("interval", [.interval, .int4], .interval, canFail: false) { (_, a, rows) throws(SQLError) in
+            Loops.binary(a[0], a[1], rows, .interval) { (x: Interval, n: Int32) -> Interval in
+                Interval(months: x.months, days: x.days, microseconds: rounded(x.microseconds, n))
+            }
+        },
         Overload("make_date", [.int4, .int4, .int4], .date) { (_, a, rows) throws(SQLError) in
             let (y, m, d) = (Lane(a[0], Int32.self), Lane(a[1], Int32.self), Lane(a[2], Int32.self))
             return try each(a, rows, .date) { (row) throws(SQLError) -> Int32 in

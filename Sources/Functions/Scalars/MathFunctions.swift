@@ -118,13 +118,19 @@ enum MathFunctions {
         numeric1("log10") { (x) throws(SQLError) in try NumericTranscendental.log(Numeric(10, scale: 0), x) },
         numeric2("log") { (b, x) throws(SQLError) in try NumericTranscendental.log(b, x) },
         numeric2("div") { (x, y) throws(SQLError) in try NumericMath.wholeQuotient(x, y) },
-        Overload("scale", [.numeric], .int4, Rowwise.unary(.int4) { (x: Numeric) throws(SQLError) -> Int32 in x.scale }),
-        numeric1("trim_scale") { (x) throws(SQLError) in
-            var result = x
-            while result.isFinite, result.scale > 0, result.mantissa % 10 == 0 {
-                result = Numeric(result.mantissa / 10, scale: Int(result.scale) - 1)
-            }
-            return result
+        scale("scale") { $0 }, scale("min_scale", trimmed),
+        numeric1("trim_scale") { (x) throws(SQLError) in trimmed(x) },
+        numeric2("gcd") { (x, y) throws(SQLError) in try commonDivisor(x, y) },
+        numeric2("lcm") { (x, y) throws(SQLError) in
+            let divisor = try commonDivisor(x, y)
+            guard divisor.isFinite else { return divisor }
+            let scale = Int(max(x.scale, y.scale))
+            guard let a = x.rescaled(scale)?.mantissa, let b = y.rescaled(scale)?.mantissa,
+                let c = divisor.rescaled(scale)?.mantissa
+            else { throw DecimalMath.overflow }
+            guard c != 0 else { return Numeric(0, scale: scale) }
+            guard let product = DecimalMath.multiply(a / c, b) else { throw DecimalMath.overflow }
+            return Numeric(Int128(product.magnitude), scale: scale)
         },
         Overload("factorial", [.int8], .numeric, Rowwise.unary(.numeric) { (n: Int64) throws(SQLError) -> Numeric in
             guard n >= 0 else {
@@ -140,6 +146,38 @@ enum MathFunctions {
             return Numeric(product, scale: 0)
         }),
     ] + power("power") + power("pow")
+
+    /// NaN and the infinities have no scale: NULL.
+    private static func scale(_ name: String, _ form: @escaping @Sendable (Numeric) -> Numeric) -> Overload {
+        Overload(name, [.numeric], .int4, canFail: false) { (_, a, rows) throws(SQLError) in
+            let lane = Lane(a[0], Numeric.self)
+            let made = Loops.unary(a[0], rows, .int4) { (x: Numeric) -> Int32 in form(x).scale }
+            guard (0..<rows).contains(where: { !lane[$0].isFinite }) else { return made }
+            let bits = Bitmap.make(rows, all: true)
+            for row in 0..<rows where !lane[row].isFinite { Bitmap.clear(bits.pointer(UInt64.self), row) }
+            return Column(.int4, count: rows, values: made.values, validity: Bitmap.and(made.validity, bits, rows))
+        }
+    }
+
+    @Sendable
+    private static func trimmed(_ x: Numeric) -> Numeric {
+        var result = x
+        while result.isFinite, result.scale > 0, result.mantissa % 10 == 0 {
+            result = Numeric(result.mantissa / 10, scale: Int(result.scale) - 1)
+        }
+        return result
+    }
+
+    private static func commonDivisor(_ x: Numeric, _ y: Numeric) throws(SQLError) -> Numeric {
+        guard x.isFinite, y.isFinite else { return .nan }
+        let scale = Int(max(x.scale, y.scale))
+        guard let a = x.rescaled(scale)?.mantissa, let b = y.rescaled(scale)?.mantissa else {
+            throw DecimalMath.overflow
+        }
+        var (larger, smaller) = (a.magnitude, b.magnitude)
+        while smaller != 0 { (larger, smaller) = (smaller, larger % smaller) }
+        return Numeric(Int128(larger), scale: scale)
+    }
 
     private static func power(_ name: String) -> [Overload] {
         [
@@ -176,7 +214,7 @@ enum MathFunctions {
 
     private static func power(_ x: Double, _ y: Double) throws(SQLError) -> Double {
         if x == 0, y < 0 { throw SQLError(.invalidArgumentForPower, "zero raised to a negative power is undefined") }
-        if x < 0, y.isFinite, y.rounded(.down) != y, x.isFinite {
+        if x < 0, y.isFinite, y.rounded(.down) != y {
             throw SQLError(
                 .invalidArgumentForPower, "a negative number raised to a non-integer power yields a complex result")
         }
@@ -229,7 +267,11 @@ enum MathFunctions {
 
     private static let plainFloats: [Overload] = [
         float1("cbrt") { (x) throws(SQLError) in cbrt(x) },
-        float1("degrees") { (x) throws(SQLError) in x / degree },
+        float1("degrees") { (x) throws(SQLError) in
+            let result = x / degree
+            if result.isInfinite, x.isFinite { throw Arithmetic.floatOverflow }
+            return result
+        },
         float1("radians") { (x) throws(SQLError) in x * degree },
         float1("sinh") { (x) throws(SQLError) in sinh(x) },
         float1("cosh") { (x) throws(SQLError) in cosh(x) },

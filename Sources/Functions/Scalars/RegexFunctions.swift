@@ -132,6 +132,9 @@ enum RegexFunctions {
     private static let matching: [Overload] = [
         Overload("regexp_match", [.text, .text], .array(.text), match),
         Overload("regexp_match", [.text, .text, .text], .array(.text), match),
+        // What regexp_matches() gives as rows.
+        Overload("regexp_all_matches", [.text, .text], .array(.array(.text)), allMatches),
+        Overload("regexp_all_matches", [.text, .text, .text], .array(.array(.text)), allMatches),
         Overload("regexp_like", [.text, .text], .boolean, like),
         Overload("regexp_like", [.text, .text, .text], .boolean, like),
         Overload("regexp_substr", [.text, .text], .text, extract(group: false, missingIsNull: true)),
@@ -154,13 +157,41 @@ enum RegexFunctions {
             let regex = try cache.get(
                 inputs.pattern[row], try inputs.options(row, allowsGlobal: false, "regexp_match()"))
             let groups = try inputs.text[row].read { (text) throws(SQLError) -> [Scalar]? in
-                guard try regex.match(text) else { return nil }
-                return (regex.groups == 0 ? 0...0 : 1...regex.groups).map { group in
-                    guard let range = regex.range(group) else { return .null(.text) }
-                    return .text(String(decoding: UnsafeRawBufferPointer(rebasing: text[range]), as: UTF8.self))
-                }
+                try regex.match(text) ? RegexFunctions.groups(regex, text) : nil
             }
             if let groups { builder.append(Scalar(.array(.text), .array(groups))) } else { builder.appendNull() }
+        }
+        return builder.finish()
+    }
+
+    /// The groups of the last match; without groups all that matched.
+    private static func groups(_ regex: CompiledRegex, _ text: UnsafeRawBufferPointer) -> [Scalar] {
+        (regex.groups == 0 ? 0...0 : 1...regex.groups).map { group in
+            guard let range = regex.range(group) else { return .null(.text) }
+            return .text(String(decoding: UnsafeRawBufferPointer(rebasing: text[range]), as: UTF8.self))
+        }
+    }
+
+    private static let allMatches: Kernel = { (_, a, rows) throws(SQLError) in
+        let inputs = Inputs(a, flags: 2)
+        var cache = RegexCache()
+        let builder = ColumnBuilder(.array(.array(.text)), capacity: rows)
+        let validity = Loops.validity(a, rows)
+        for row in 0..<rows {
+            if let validity, !Bitmap.get(validity.pointer(UInt64.self), row) {
+                builder.appendNull()
+                continue
+            }
+            let options = try inputs.options(row, allowsGlobal: true, "regexp_matches()")
+            let regex = try cache.get(inputs.pattern[row], options)
+            var found: [Scalar] = []
+            try inputs.text[row].read { (text) throws(SQLError) in
+                try eachMatch(regex, text) { (_) throws(SQLError) in
+                    found.append(Scalar(.array(.text), .array(groups(regex, text))))
+                    return options.isGlobal
+                }
+            }
+            builder.append(Scalar(.array(.array(.text)), .array(found)))
         }
         return builder.finish()
     }
@@ -218,7 +249,45 @@ enum RegexFunctions {
         Overload("regexp_count", [.text, .text], .int4, count),
         Overload("regexp_count", [.text, .text, .int4], .int4, count),
         Overload("regexp_count", [.text, .text, .int4, .text], .int4, count),
+        Overload("regexp_instr", [.text, .text, .int4, .int4, .int4, .text], .int4, optional: 4, place),
     ]
+
+    /// regexp_instr(text, pattern, start, nth, end, flags): the place of the nth match, or of what follows it.
+    private static let place: Kernel = { (_, a, rows) throws(SQLError) in
+        let inputs = Inputs(a, flags: 5)
+        let numbers = a.dropFirst(2).prefix(3).map { Lane($0, Int32.self) }
+        var cache = RegexCache()
+        let out = Buffer(count: max(1, rows), of: Int32.self)
+        out.fill(0)
+        let validity = Loops.validity(a, rows)
+        let o = out.pointer(Int32.self)
+        try Loops.eachRow(validity, rows) { (row) throws(SQLError) in
+            func number(_ index: Int, _ name: String, _ least: Int32, _ missing: Int32) throws(SQLError) -> Int {
+                let value = index < numbers.count ? numbers[index][row] : missing
+                guard value >= least, least > 0 || value <= 1 else {
+                    throw SQLError(.invalidParameterValue, "invalid value for parameter \"\(name)\": \(value)")
+                }
+                return Int(value)
+            }
+            let start = try number(0, "start", 1, 1)
+            var left = try number(1, "n", 1, 1)
+            let wantsEnd = try number(2, "endoption", 0, 0) == 1
+            let regex = try cache.get(
+                inputs.pattern[row], try inputs.options(row, allowsGlobal: false, "regexp_instr()"))
+            try inputs.text[row].read { (text) throws(SQLError) in
+                guard start <= TextOps.characters(text) + 1 else { return }
+                try eachMatch(regex, text, from: TextOps.offset(text, ofCharacter: start - 1)) {
+                    (range) throws(SQLError) in
+                    left -= 1
+                    guard left == 0 else { return true }
+                    let head = text[0..<(wantsEnd ? range.upperBound : range.lowerBound)]
+                    o[row] = Int32(truncatingIfNeeded: TextOps.characters(UnsafeRawBufferPointer(rebasing: head)) + 1)
+                    return false
+                }
+            }
+        }
+        return Column(.int4, count: rows, values: out, validity: validity)
+    }
 
     private static let count: Kernel = { (_, a, rows) throws(SQLError) in
         let inputs = Inputs(a, flags: 3)
@@ -299,20 +368,35 @@ enum RegexFunctions {
                         .invalidEscapeSequence, "invalid escape string",
                         hint: "Escape string must be empty or one character.")
                 }
-                out = similarPattern(TextKernels.bytes(patterns[row]), escape.first)
+                out = try similarPattern(TextKernels.bytes(patterns[row]), escape.first)
                 return true
             }
         }
     }
 
-    /// Turns a SIMILAR TO pattern into an anchored regular expression.
-    private static func similarPattern(_ pattern: [UInt8], _ escape: UInt8?) -> [UInt8] {
+    /// Turns a SIMILAR TO pattern into an anchored regular expression. An escape character and a quotation mark set off
+    /// the part that SUBSTRING returns: what stands before it matches as little as it can.
+    private static func similarPattern(_ pattern: [UInt8], _ escape: UInt8?) throws(SQLError) -> [UInt8] {
+        let quote = UInt8(ascii: "\"")
+        var marks = 0
         var out = Array("^(?:".utf8)
         var inClass = false
         var at = 0
         while at < pattern.count {
             let byte = pattern[at]
             if byte == escape, at + 1 < pattern.count {
+                if pattern[at + 1] == quote, !inClass {
+                    marks += 1
+                    guard marks <= 2 else {
+                        throw SQLError(
+                            SQLState("2200C"),
+                            "SQL regular expression may not contain more than two escape-double-quote separators")
+                    }
+                    if marks == 1 { out.replaceSubrange(1..<4, with: Array("(?U:".utf8)) }
+                    out.append(contentsOf: (marks == 1 ? ")(" : ")(?:").utf8)
+                    at += 2
+                    continue
+                }
                 out.append(contentsOf: [92, pattern[at + 1]])
                 at += 2
                 continue

@@ -56,6 +56,9 @@ extension QueryBinder {
             throw SQLError(
                 .wrongObjectType, "cannot use DISTINCT with WITHIN GROUP", position: at)
         }
+        let wasInsideSum = isInsideSum
+        isInsideSum = name == "sum" || name == "avg"
+        defer { isInsideSum = wasInsideSum }
         var arguments = try self.arguments(of: call, scope)
         var order: [SortKey] = []
         if isOrderedSet {

@@ -21,7 +21,30 @@ extension QueryBinder {
         return try self.call(name, bound, at)
     }
 
-    /// Binds positional arguments; names are for file functions only.
+    /// What may be named in calls of make_date() and its kin; those of make_interval() may be left out.
+    private static let argumentNames: [String: [String]] = [
+        "make_date": ["year", "month", "day"], "make_time": ["hour", "min", "sec"],
+        "make_timestamp": ["year", "month", "mday", "hour", "min", "sec"],
+        "make_interval": ["years", "months", "weeks", "days", "hours", "mins", "secs"],
+    ]
+
+    /// Brings named arguments to their places; nil when the function has no such names.
+    private func placed(_ call: FunctionCall) -> [FunctionCall.Argument]? {
+        guard let names = QueryBinder.argumentNames[call.name.last] else { return nil }
+        var places = [FunctionCall.Argument?](repeating: nil, count: names.count)
+        for (index, argument) in call.arguments.enumerated() {
+            guard let place = argument.name.map({ names.firstIndex(of: $0.value) }) ?? index, place < names.count,
+                places[place] == nil
+            else { return nil }
+            places[place] = FunctionCall.Argument(value: argument.value)
+        }
+        let isOptional = call.name.last == "make_interval"
+        guard isOptional || !places.contains(where: { $0 == nil }) else { return nil }
+        let zero = Expression(.integer("0"), position: call.name.position)
+        return places.map { $0 ?? FunctionCall.Argument(value: zero) }
+    }
+
+    /// Binds the arguments; few functions besides those over files take names.
     func arguments(of call: FunctionCall, _ scope: Scope) throws(SQLError) -> [Typed] {
         guard call.arguments.count <= QueryBinder.argumentsMax else {
             throw SQLError(
@@ -29,7 +52,8 @@ extension QueryBinder {
                 position: position(call.name.position))
         }
         var bound: [Typed] = []
-        for argument in call.arguments {
+        let isNamed = call.arguments.contains { $0.name != nil }
+        for argument in isNamed ? placed(call) ?? call.arguments : call.arguments {
             if let name = argument.name {
                 throw SQLError(
                     .undefinedFunction, "function \(call.name.last) has no argument named \"\(name.value)\"",
@@ -87,12 +111,26 @@ extension QueryBinder {
             let bound = try arguments(of: call, scope)
             guard bound.count == 2 else { return nil }
             return try nullIf(bound[0], bound[1], at)
+        case "overlaps":
+            let bound = try arguments(of: call, scope)
+            return bound.count == 4 ? try overlaps(bound, at) : nil
         case "pg_typeof":
             let bound = try arguments(of: call, scope)
             guard bound.count == 1 else { return nil }
             return .literal(.text(bound[0].type.withoutModifier.name))
         default: return nil
         }
+    }
+
+    /// Spans end at a moment, or after an interval.
+    private func overlaps(_ bound: [Typed], _ at: Int?) throws(SQLError) -> Expr? {
+        var ends = bound
+        for index in [1, 3] where bound[index].type == .interval && bound[index - 1].type != .interval {
+            ends[index] = Typed(try operation("+", bound[index - 1], bound[index], at), at)
+        }
+        let (exprs, type) = try unify(ends, "OVERLAPS")
+        guard [.date, .time, .timestamp, .timestamptz].contains(type) else { return nil }
+        return try macroCall("overlaps", exprs.map { Typed($0, at) }, at)
     }
 
     private func nullIf(_ value: Typed, _ other: Typed, _ at: Int?) throws(SQLError) -> Expr {

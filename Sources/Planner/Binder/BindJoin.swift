@@ -124,7 +124,7 @@ extension QueryBinder {
     private func mergedOutput(
         _ name: String, _ kind: TableExpression.JoinKind, _ left: Typed, _ right: Typed
     ) throws(SQLError) -> Scope.ItemColumn {
-        let (exprs, type) = try unify([left, right], "JOIN/USING")
+        let (exprs, type) = try unify([left, right], "JOIN/USING", isPrinted: false)
         switch kind {
         case .right: return Scope.ItemColumn(name: name, expr: exprs[1])
         case .full: return Scope.ItemColumn(name: name, expr: .coalesce(exprs, type))

@@ -56,7 +56,10 @@ extension QueryBinder {
         // A minus belongs to the number: -2147483648 is an integer.
         if symbol == "-" {
             switch operand.node {
-            case .integer(let digits), .decimal(let digits): return try number(digits, isNegative: true, at)
+            case .integer(let digits), .decimal(let digits):
+                // The parser may have put one minus into the digits already: - (-1).
+                if digits.hasPrefix("-") { return try number(String(digits.dropFirst()), at) }
+                return try number(digits, isNegative: true, at)
             default: break
             }
         }
@@ -130,7 +133,7 @@ extension QueryBinder {
             }
             return .notDistinct(arguments[0], arguments[1])
         }
-        let (exprs, type) = try unify([left, right], "IS DISTINCT FROM")
+        let (exprs, type) = try unify([left, right], "IS DISTINCT FROM", isPrinted: false)
         _ = try FunctionRegistry.binaryOrUnary("=", type, type, position: at)
         return .notDistinct(exprs[0], exprs[1])
     }

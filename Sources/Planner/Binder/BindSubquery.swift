@@ -8,7 +8,12 @@ extension QueryBinder {
     /// Binds a subquery whose outer columns are those of a scope.
     func subquery(_ query: Query, in scope: Scope) throws(SQLError) -> LogicalPlan {
         expressionSubqueries += 1
-        defer { expressionSubqueries -= 1 }
+        let wasInsideSum = isInsideSum
+        isInsideSum = false
+        defer {
+            expressionSubqueries -= 1
+            isInsideSum = wasInsideSum
+        }
         return try bind(query, outer: scope, ctes: scope.ctes).plan
     }
 
@@ -120,7 +125,7 @@ extension QueryBinder {
     func inList(_ operand: Typed, _ items: [Typed]) throws(SQLError) -> Expr? {
         let known = ([operand] + items).filter { !$0.isOpen }.map(\.type)
         if !known.isEmpty, FunctionRegistry.commonType(known) == nil, Set(known).count > 1 { return nil }
-        let (exprs, _) = try unify([operand] + items, "IN")
+        let (exprs, _) = try unify([operand] + items, "IN", isPrinted: false)
         return .inList(exprs[0], Array(exprs.dropFirst()))
     }
 
@@ -132,11 +137,30 @@ extension QueryBinder {
         }
         let function = try FunctionRegistry.aggregate("array_agg", [input.type], literals: [nil], position: at)
         let result = column("array", function.resultType)
+        // Decorrelation keeps no order of rows, so the aggregate sorts by what the query sorts by.
+        let (source, item, order) = QueryBinder.ordered(plan, input)
         let node = LogicalPlan.AggregateNode(
-            input: plan, groups: [],
-            calls: [(result, AggregateCall(function: function, arguments: [.column(input)]))])
+            input: source, groups: [],
+            calls: [(result, AggregateCall(function: function, arguments: [item], order: order))])
         let array = Expr.subquery(Expr.Subquery(kind: .scalar, plan: .aggregate(node)))
         return .coalesce([array, .literal(Scalar(function.resultType, .array([])))], function.resultType)
+    }
+
+    /// Takes the projection off a sorted plan of one column, so that its sort keys can be seen.
+    private static func ordered(_ plan: LogicalPlan, _ column: PlanColumn) -> (LogicalPlan, Expr, [SortKey]) {
+        var source = plan
+        var item = Expr.column(column)
+        if case .project(let input, let outputs) = plan, let output = outputs.first {
+            (source, item) = (input, output.expr)
+        }
+        switch source {
+        case .sort(let input, let keys): return (input, item, keys)
+        case .limit(let limit) where !limit.order.isEmpty: return (source, item, limit.order)
+        case .limit(let limit):
+            if case .sort(_, let keys) = limit.input { return (source, item, keys) }
+        default: break
+        }
+        return (plan, .column(column), [])
     }
 
     /// Compares rows: = and <> by parts, the others by the first difference.

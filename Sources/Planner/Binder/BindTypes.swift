@@ -153,9 +153,8 @@ extension QueryBinder {
         }
         guard case .literal(let scalar) = expr else {
             guard expr.type == .timestamp || expr.type == .timestamptz else {
-                throw SQLError(
-                    .featureNotSupported, "precision of type \(expr.type.name) is supported for literals only",
-                    position: at)
+                let digits = Typed(.literal(.int4(Int32(max(0, precision)))), at)
+                return try call(expr.type == .time ? "time" : "interval", [Typed(expr, at), digits], at)
             }
             return try roundedTimestamp(expr, precision, at)
         }

@@ -22,8 +22,11 @@ extension QueryBinder {
             typed.type == .unknown
             ? untypedCast(to: target) : FunctionRegistry.cast(from: typed.type, to: target, context: context)
         guard let cast else { return nil }
-        if let scalar = typed.literal, cast.volatility == .immutable {
-            return .literal(try fold(cast, scalar, typed.position))
+        // A typed constant that cannot be converted fails when it is reached: `CASE WHEN true THEN 1 ELSE 'a'::text::int`.
+        if let scalar = typed.literal, cast.volatility == .immutable,
+            let value = try? ConstantFold.call(cast, [scalar], self.context.functions)
+        {
+            return .literal(value)
         }
         return .call(cast, [typed.expr])
     }
@@ -47,7 +50,7 @@ extension QueryBinder {
     /// Evaluates a cast of a constant now, so that its error has a position.
     func fold(_ cast: BoundFunction, _ scalar: Scalar, _ position: Int?) throws(SQLError) -> Scalar {
         do throws(SQLError) {
-            return try ConstantFold.call(cast, [scalar], context.functions)
+            return try ConstantFold.call(cast, [scalar], self.context.functions)
         } catch {
             throw error.at(position)
         }
@@ -76,8 +79,10 @@ extension QueryBinder {
     }
 
     /// Brings expressions to one type (PostgreSQL docs 10.5). `construct` is "CASE", "UNION", "VALUES", "IN".
-    func unify(_ typed: [Typed], _ construct: String) throws(SQLError) -> (exprs: [Expr], type: SQLType) {
-        let type = try commonType(typed, construct)
+    func unify(
+        _ typed: [Typed], _ construct: String, isPrinted: Bool = true
+    ) throws(SQLError) -> (exprs: [Expr], type: SQLType) {
+        let type = try commonType(typed, construct, isPrinted: isPrinted && !isInsideSum)
         var exprs: [Expr] = []
         for item in typed {
             guard let expr = try tryCoerce(item, to: type, .implicit) else {
@@ -92,14 +97,21 @@ extension QueryBinder {
     }
 
     /// The type that a list of expressions shares; text when all are open.
-    func commonType(_ typed: [Typed], _ construct: String) throws(SQLError) -> SQLType {
+    func commonType(_ typed: [Typed], _ construct: String, isPrinted: Bool = true) throws(SQLError) -> SQLType {
         let known = typed.filter { !$0.isOpen }
         guard let first = known.first else { return .text }
         if known.allSatisfy({ $0.type == first.type }) { return first.type }
-        if let type = FunctionRegistry.commonType(known.map(\.type)) { return type }
+        if let type = FunctionRegistry.commonType(known.map(\.type), isPrinted: isPrinted) { return type }
         var type = first.type
         for item in known.dropFirst() {
-            guard let wider = FunctionRegistry.commonType([type, item.type]) else {
+            guard let wider = FunctionRegistry.commonType([type, item.type], isPrinted: isPrinted) else {
+                // A date and a time are of one kind, without a conversion between them.
+                if type.isMoment, item.type.isMoment {
+                    throw SQLError(
+                        .cannotCoerce,
+                        "\(construct) could not convert type \(item.type.baseName) to \(type.baseName)",
+                        position: item.position)
+                }
                 throw SQLError(
                     .datatypeMismatch,
                     "\(construct) types \(type.baseName) and \(item.type.baseName) cannot be matched",
@@ -148,6 +160,13 @@ extension QueryBinder {
 }
 
 extension SQLType {
+    fileprivate var isMoment: Bool {
+        switch self {
+        case .date, .time, .timestamp, .timestamptz: true
+        default: false
+        }
+    }
+
     /// The type without length, precision or scale.
     var withoutModifier: SQLType {
         switch self {

@@ -12,6 +12,20 @@ enum MacroFunctions {
     }
 
     static let all: [String: Macro] = [
+        // Two spans of time share a moment; either end may come first, and one may be NULL.
+        "overlaps": Macro(
+            parameters: ["a", "b", "c", "d"],
+            sql: """
+                CASE
+                WHEN least(a, b) > least(c, d) THEN CASE WHEN c IS NULL OR d IS NULL THEN NULL
+                WHEN least(a, b) < greatest(c, d) THEN true
+                WHEN a IS NULL OR b IS NULL THEN NULL ELSE false END
+                WHEN least(a, b) < least(c, d) THEN CASE WHEN a IS NULL OR b IS NULL THEN NULL
+                WHEN least(c, d) < greatest(a, b) THEN true WHEN c IS NULL OR d IS NULL THEN NULL ELSE false END
+                WHEN a IS NULL OR b IS NULL OR c IS NULL OR d IS NULL THEN NULL
+                ELSE true
+                END
+                """),
         // psql's \gdesc asks for the names of result types.
         "format_type": Macro(
             parameters: ["type", "modifier"],

@@ -21,6 +21,8 @@ final class QueryBinder {
     private var cteCount = 0
     var queryDepth = 0
     var expressionDepth = 0
+    /// Whether the arguments of sum() or avg() are being bound: only their digits count, not how they print.
+    var isInsideSum = false
     /// Queries bound so far: NOT MATERIALIZED tables are bound once a reference, which must not explode.
     var queriesBound = 0
     static let queriesBoundMax = 20_000

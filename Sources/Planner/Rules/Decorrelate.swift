@@ -128,24 +128,69 @@ struct Decorrelation {
     }
 
     /// Replaces every subquery of an expression by a column that `target` is joined with.
-    private func replaceSubqueries(_ expr: Expr, _ target: inout LogicalPlan) throws(SQLError) -> Expr {
+    /// `guards` must hold for the expression to be reached at all: a branch of CASE that is not taken raises no error.
+    private func replaceSubqueries(
+        _ expr: Expr, _ target: inout LogicalPlan, guards: [Expr] = []
+    ) throws(SQLError) -> Expr {
         guard expr.hasSubquery else { return expr }
-        var grown = target
-        let replaced = try expr.rewritten { (inner) throws(SQLError) in
-            guard case .subquery(let subquery) = inner else { return inner }
-            return try self.value(subquery, &grown)
+        var passed = guards
+        switch expr {
+        case .subquery(let subquery):
+            var grown = target
+            let ready = try expr.mapOperands { (operand) throws(SQLError) in
+                try self.replaceSubqueries(operand, &grown, guards: guards)
+            }
+            target = grown
+            guard case .subquery(let found) = ready else { return try value(subquery, &target, guards: guards) }
+            return try value(found, &target, guards: guards)
+        case .conditional(let branches, let otherwise, let type):
+            var made: [(when: Expr, then: Expr)] = []
+            for branch in branches {
+                let when = try replaceSubqueries(branch.when, &target, guards: passed)
+                made.append((when, try replaceSubqueries(branch.then, &target, guards: passed + [when])))
+                passed.append(.not(.notDistinct(when, .yes)))
+            }
+            return .conditional(
+                made, otherwise: try replaceSubqueries(otherwise, &target, guards: passed), type)
+        case .coalesce(let operands, let type):
+            return .coalesce(try inTurn(operands, &target, guards) { .isNull($0) }, type)
+        case .and(let operands):
+            return .and(try inTurn(operands, &target, guards) { .not(.notDistinct($0, .literal(.boolean(false)))) })
+        case .or(let operands):
+            return .or(try inTurn(operands, &target, guards) { .not(.notDistinct($0, .yes)) })
+        default:
+            var grown = target
+            let replaced = try expr.mapOperands { (operand) throws(SQLError) in
+                try self.replaceSubqueries(operand, &grown, guards: guards)
+            }
+            target = grown
+            return replaced
         }
-        target = grown
-        return replaced
+    }
+
+    /// Operands that are evaluated only while those before them have not settled the result.
+    private func inTurn(
+        _ operands: [Expr], _ target: inout LogicalPlan, _ guards: [Expr], _ isOpen: (Expr) -> Expr
+    ) throws(SQLError) -> [Expr] {
+        var passed = guards
+        var made: [Expr] = []
+        for operand in operands {
+            let next = try replaceSubqueries(operand, &target, guards: passed)
+            made.append(next)
+            passed.append(isOpen(next))
+        }
+        return made
     }
 
     // MARK: - Values of subqueries
 
     /// Joins `target` with a subquery, and returns the expression of its value.
-    private func value(_ subquery: Expr.Subquery, _ target: inout LogicalPlan) throws(SQLError) -> Expr {
+    private func value(
+        _ subquery: Expr.Subquery, _ target: inout LogicalPlan, guards: [Expr] = []
+    ) throws(SQLError) -> Expr {
         let inner = try plan(subquery.plan)
         switch subquery.kind {
-        case .scalar: return try scalar(inner, &target)
+        case .scalar: return try scalar(inner, &target, guards)
         case .exists: return try exists(inner, conditions: [], &target)
         case .any(let tests):
             return try quantified(inner, tests.map { .call($0.comparison, [$0.operand, .column($0.column)]) }, &target)
@@ -155,9 +200,13 @@ struct Decorrelation {
         }
     }
 
-    private func scalar(_ inner: LogicalPlan, _ target: inout LogicalPlan) throws(SQLError) -> Expr {
+    private func scalar(
+        _ inner: LogicalPlan, _ target: inout LogicalPlan, _ guards: [Expr]
+    ) throws(SQLError) -> Expr {
         guard let column = inner.columns.first else { return .literal(.null(.unknown)) }
-        let (joined, value) = try single(target, inner, column)
+        // Only a subquery that may have too many rows needs guarding: the others cannot fail by their number of rows.
+        let conditions = inner.isAtMostOneRow ? [] : guards.filter { !$0.isVolatile && !$0.canFail }
+        let (joined, value) = try single(target, inner, column, conditions)
         target = joined
         return value
     }
@@ -250,18 +299,19 @@ struct Decorrelation {
 
     /// Joins a scalar subquery: every left row once, with the value or NULL.
     private func single(
-        _ left: LogicalPlan, _ right: LogicalPlan, _ column: PlanColumn
+        _ left: LogicalPlan, _ right: LogicalPlan, _ column: PlanColumn, _ guards: [Expr]
     ) throws(SQLError) -> (LogicalPlan, Expr) {
         let outer = right.outerIDs(in: left)
         if outer.isEmpty {
-            return (LogicalPlan.joining(.single, left, right, []), .column(column))
+            return (LogicalPlan.joining(.single, left, right, guards), .column(column))
         }
         if let pulled = CorrelatedPredicates(outer: outer, fresh: fresh, keepsCounts: true).pull(right) {
             // At most one row a key: a left join is enough, and cheaper.
             let kind: LogicalPlan.JoinKind = pulled.isUnique ? .left : .single
+            let conditions = pulled.predicates + (pulled.isUnique ? [] : guards)
             var inner = pulled.plan
             guard let fallback = pulled.defaults[column.id] else {
-                return (LogicalPlan.joining(kind, left, inner, pulled.predicates), .column(column))
+                return (LogicalPlan.joining(kind, left, inner, conditions), .column(column))
             }
             // No row matched: the aggregate over nothing, count(*) = 0.
             let matched = fresh.make("matched", .boolean)
@@ -270,9 +320,9 @@ struct Decorrelation {
                 inner.columns.map { LogicalPlan.Output($0, .column($0)) } + [LogicalPlan.Output(matched, .yes)])
             let value = Expr.conditional(
                 [(.isNull(.column(matched)), fallback)], otherwise: .column(column), column.type)
-            return (LogicalPlan.joining(kind, left, inner, pulled.predicates), value)
+            return (LogicalPlan.joining(kind, left, inner, conditions), value)
         }
-        return (try DependentJoin(fresh: fresh).join(.single, left, right, []), .column(column))
+        return (try DependentJoin(fresh: fresh).join(.single, left, right, guards), .column(column))
     }
 
     /// LATERAL in FROM: inner or left.
@@ -318,6 +368,17 @@ extension LogicalPlan.JoinKey {
 extension LogicalPlan {
     /// Columns of `left` that this plan reads.
     func outerIDs(in left: LogicalPlan) -> Set<ColumnID> { outerColumnIDs.intersection(left.columnIDs) }
+
+    /// Whether this has one row at the most, whatever the data: an aggregate of all rows, LIMIT 1.
+    var isAtMostOneRow: Bool {
+        switch self {
+        case .aggregate(let node): node.groups.isEmpty && node.sets == nil
+        case .values(let values): values.rows.count <= 1
+        case .limit(let node): node.limit?.asLiteral?.value == .int(1) && !node.withTies || node.input.isAtMostOneRow
+        case .filter(let input, _), .project(let input, _), .sort(let input, _): input.isAtMostOneRow
+        default: false
+        }
+    }
 
     /// For existence it does not matter how many rows there are, as long as there is one, nor in which order.
     var withoutRowLimit: LogicalPlan {
