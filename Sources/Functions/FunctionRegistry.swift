@@ -33,7 +33,8 @@ public enum FunctionRegistry {
             }
             throw SQLError(
                 .undefinedFunction, "\(call) does not exist",
-                hint: "No function matches the given name and argument types. You might need to add explicit type casts.",
+                hint:
+                    "No function matches the given name and argument types. You might need to add explicit type casts.",
                 position: position)
         case .ambiguous:
             throw SQLError(
@@ -60,7 +61,8 @@ public enum FunctionRegistry {
     ) throws(SQLError) -> BoundFunction {
         let types = left.map { [$0, right] } ?? [right]
         let name = symbol == "!=" ? "<>" : symbol
-        let call = types.count == 2
+        let call =
+            types.count == 2
             ? "\(types[0].baseName) \(symbol) \(types[1].baseName)" : "\(symbol) \(types[0].baseName)"
         switch OverloadChoice.choose(operators[name] ?? [], types, isOperator: true) {
         case .chosen(let overload): return try OverloadChoice.bind(overload, types, literals, position)

@@ -75,7 +75,8 @@ enum KernelFrame {
         }
         guard let made = try? core(context, inputs, dictionary.count) else { return nil }
         let entries = Flatten.flat(made)
-        let plain = entries.validity == nil
+        let plain =
+            entries.validity == nil
             ? entries
             : Column(
                 entries.type, count: entries.count, values: entries.values, heaps: entries.heaps, child: entries.child)
@@ -290,7 +291,8 @@ extension StringView {
     func slice(_ start: Int, _ count: Int) -> StringView {
         if isInline {
             return withBytes { raw in
-                count == 0 ? StringView(head: 0, tail: 0)
+                count == 0
+                    ? StringView(head: 0, tail: 0)
                     : StringView(raw.baseAddress.unsafelyUnwrapped + start, count)
             }
         }

@@ -36,7 +36,8 @@ public struct FunctionContext: Sendable {
 
 /// Evaluates a function over a batch. Arguments have `rows` rows each, of any layout, and the bound argument types; the
 /// result has the bound result type and `rows` rows. Called once per batch.
-public typealias Kernel = @Sendable (_ context: FunctionContext, _ arguments: [Column], _ rows: Int)
+public typealias Kernel =
+    @Sendable (_ context: FunctionContext, _ arguments: [Column], _ rows: Int)
     throws(SQLError) -> Column
 
 /// How far a result may be reused (PostgreSQL docs 38.7).

@@ -4,13 +4,15 @@ import Testing
 
 @Suite("functions answer as PostgreSQL does")
 struct ExpectationTests {
-    static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Expectations")
+    static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
+        "Expectations")
 
     @Test(
         "recorded answers",
         arguments: ["aggregates", "arithmetic", "casts", "dates", "formats", "mathematics", "strings"])
     func recorded(_ name: String) throws {
-        let text = try String(contentsOf: ExpectationTests.folder.appendingPathComponent(name + ".tsv"), encoding: .utf8)
+        let text = try String(
+            contentsOf: ExpectationTests.folder.appendingPathComponent(name + ".tsv"), encoding: .utf8)
         var lines = 0
         for line in text.split(separator: "\n") {
             let parts = line.components(separatedBy: "\t=>\t")

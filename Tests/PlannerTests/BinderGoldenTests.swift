@@ -1,12 +1,13 @@
 // Bound plans and errors of the statements in Queries/plans/bind_*.plan. RECORD=1 writes the files anew.
 import Testing
 
-#if canImport(Glibc)
-import Glibc
-#else
-import Musl
-#endif
 @testable import Planner
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Musl
+#endif
 
 /// Files of cases: a statement, a line of dashes, what EXPLAIN prints or the error; an empty line between cases.
 struct PlanFile {

@@ -3,9 +3,10 @@ import Catalogs
 import Columns
 import Diagnostics
 import Functions
-@testable import Planner
 import Syntax
 import Testing
+
+@testable import Planner
 
 @Suite struct BinderParameterTests {
     @Test(
@@ -39,7 +40,7 @@ import Testing
             ("SELECT $0", "42P02"), ("SELECT a FROM t WHERE a = $1 AND c = $1", "42883"), ("SELECT $70000", "42P02"),
         ])
     func open(_ sql: String, _ code: String) {
-                do throws(SQLError) {
+        do throws(SQLError) {
             _ = try PlannerFixture.bind(sql)
             Issue.record("\(sql) binds")
         } catch { #expect(error.state.code == code, "\(error)") }

@@ -1,6 +1,7 @@
+import Testing
+
 // Every statement of the goldens gives a sound plan, bound and optimized.
 @testable import Planner
-import Testing
 
 @Suite struct PlanCheckTests {
     @Test(

@@ -1,6 +1,7 @@
 // What must hold of every plan: columns come from inputs or from outside a subquery, types fit, ids are made once.
 import Columns
 import Functions
+
 @testable import Planner
 
 /// Walks a plan and lists what is wrong with it.

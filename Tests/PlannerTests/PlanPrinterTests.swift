@@ -1,7 +1,8 @@
 // EXPLAIN's forms: text, JSON, and reports of runs.
 import Columns
-@testable import Planner
 import Testing
+
+@testable import Planner
 
 @Suite struct PlanPrinterTests {
     static let report = RunReport(

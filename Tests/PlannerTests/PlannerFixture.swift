@@ -3,8 +3,9 @@ import Catalogs
 import Columns
 import Diagnostics
 import Functions
-@testable import Planner
 import Syntax
+
+@testable import Planner
 
 /// A table that can be planned, not scanned.
 struct FakeTable: Table {

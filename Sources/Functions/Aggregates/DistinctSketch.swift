@@ -40,7 +40,8 @@ final class DistinctSketch: Aggregate {
         case .exact(var seen):
             states[group] = .registers([])
             seen.insert(hash)
-            states[group] = seen.count <= DistinctSketch.exactMax ? .exact(seen) : .registers(DistinctSketch.dense(seen))
+            states[group] =
+                seen.count <= DistinctSketch.exactMax ? .exact(seen) : .registers(DistinctSketch.dense(seen))
         }
     }
 

@@ -281,7 +281,8 @@ final class NumericSum: Aggregate {
     }
 
     func finish(_ range: Range<Int>) throws(SQLError) -> Column {
-        try AggregateResult.column(.numeric, range, zero: Numeric(0, scale: 0)) { (group) throws(SQLError) -> Numeric? in
+        try AggregateResult.column(.numeric, range, zero: Numeric(0, scale: 0)) {
+            (group) throws(SQLError) -> Numeric? in
             guard counts[group] > 0 else { return nil }
             if result == .sum { return sums[group] }
             return try NumericMath.divide(sums[group], Numeric(Int128(counts[group]), scale: 0))

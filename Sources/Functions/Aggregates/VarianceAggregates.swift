@@ -112,7 +112,8 @@ final class ExactVariance: Aggregate {
     }
 
     func finish(_ range: Range<Int>) throws(SQLError) -> Column {
-        try AggregateResult.column(.numeric, range, zero: Numeric(0, scale: 0)) { (group) throws(SQLError) -> Numeric? in
+        try AggregateResult.column(.numeric, range, zero: Numeric(0, scale: 0)) {
+            (group) throws(SQLError) -> Numeric? in
             try result(states[group])
         }
     }

@@ -56,7 +56,8 @@ enum CastDates {
         return Column(times.type, count: rows, values: times.values, validity: Bitmap.and(times.validity, bits, rows))
     }
 
-    private static func zoned(_ to: SQLType, _ convert: @escaping @Sendable (SessionTimeZone, Int64) -> Int64) -> Kernel {
+    private static func zoned(_ to: SQLType, _ convert: @escaping @Sendable (SessionTimeZone, Int64) -> Int64) -> Kernel
+    {
         { (context, a, n) throws(SQLError) in
             let zone = context.timeZone
             return Loops.unary(a[0], n, to) { (x: Int64) -> Int64 in convert(zone, x) }

@@ -6,51 +6,75 @@ enum DateOperators {
     static let all: [Overload] = dates + timestamps + times + intervals
 
     private static let dates: [Overload] = [
-        Overload("+", [.date, .int4], .date, Rowwise.binary(.date) { (d: Int32, n: Int32) throws(SQLError) -> Int32 in
-            try day(d, Int64(n))
-        }),
-        Overload("+", [.int4, .date], .date, Rowwise.binary(.date) { (n: Int32, d: Int32) throws(SQLError) -> Int32 in
-            try day(d, Int64(n))
-        }),
-        Overload("-", [.date, .int4], .date, Rowwise.binary(.date) { (d: Int32, n: Int32) throws(SQLError) -> Int32 in
-            try day(d, -Int64(n))
-        }),
-        Overload("-", [.date, .date], .int4, Rowwise.binary(.int4) { (a: Int32, b: Int32) throws(SQLError) -> Int32 in
-            if isInfinite(a) || isInfinite(b) {
-                throw SQLError(.datetimeFieldOverflow, "cannot subtract infinite dates")
-            }
-            return a &- b
-        }),
-        Overload("+", [.date, .interval], .timestamp, Rowwise.binary(.timestamp) {
-            (d: Int32, i: Interval) throws(SQLError) -> Int64 in try Calendar.add(CastDates.timestamp(d), i)
-        }),
-        Overload("+", [.interval, .date], .timestamp, Rowwise.binary(.timestamp) {
-            (i: Interval, d: Int32) throws(SQLError) -> Int64 in try Calendar.add(CastDates.timestamp(d), i)
-        }),
-        Overload("-", [.date, .interval], .timestamp, Rowwise.binary(.timestamp) {
-            (d: Int32, i: Interval) throws(SQLError) -> Int64 in
-            try Calendar.add(CastDates.timestamp(d), i.negated())
-        }),
-        Overload("+", [.date, .time], .timestamp, Rowwise.binary(.timestamp) {
-            (d: Int32, t: Int64) throws(SQLError) -> Int64 in
-            try Calendar.add(CastDates.timestamp(d), Interval(microseconds: t))
-        }),
-        Overload("+", [.time, .date], .timestamp, Rowwise.binary(.timestamp) {
-            (t: Int64, d: Int32) throws(SQLError) -> Int64 in
-            try Calendar.add(CastDates.timestamp(d), Interval(microseconds: t))
-        }),
+        Overload(
+            "+", [.date, .int4], .date,
+            Rowwise.binary(.date) { (d: Int32, n: Int32) throws(SQLError) -> Int32 in
+                try day(d, Int64(n))
+            }),
+        Overload(
+            "+", [.int4, .date], .date,
+            Rowwise.binary(.date) { (n: Int32, d: Int32) throws(SQLError) -> Int32 in
+                try day(d, Int64(n))
+            }),
+        Overload(
+            "-", [.date, .int4], .date,
+            Rowwise.binary(.date) { (d: Int32, n: Int32) throws(SQLError) -> Int32 in
+                try day(d, -Int64(n))
+            }),
+        Overload(
+            "-", [.date, .date], .int4,
+            Rowwise.binary(.int4) { (a: Int32, b: Int32) throws(SQLError) -> Int32 in
+                if isInfinite(a) || isInfinite(b) {
+                    throw SQLError(.datetimeFieldOverflow, "cannot subtract infinite dates")
+                }
+                return a &- b
+            }),
+        Overload(
+            "+", [.date, .interval], .timestamp,
+            Rowwise.binary(.timestamp) {
+                (d: Int32, i: Interval) throws(SQLError) -> Int64 in try Calendar.add(CastDates.timestamp(d), i)
+            }),
+        Overload(
+            "+", [.interval, .date], .timestamp,
+            Rowwise.binary(.timestamp) {
+                (i: Interval, d: Int32) throws(SQLError) -> Int64 in try Calendar.add(CastDates.timestamp(d), i)
+            }),
+        Overload(
+            "-", [.date, .interval], .timestamp,
+            Rowwise.binary(.timestamp) {
+                (d: Int32, i: Interval) throws(SQLError) -> Int64 in
+                try Calendar.add(CastDates.timestamp(d), i.negated())
+            }),
+        Overload(
+            "+", [.date, .time], .timestamp,
+            Rowwise.binary(.timestamp) {
+                (d: Int32, t: Int64) throws(SQLError) -> Int64 in
+                try Calendar.add(CastDates.timestamp(d), Interval(microseconds: t))
+            }),
+        Overload(
+            "+", [.time, .date], .timestamp,
+            Rowwise.binary(.timestamp) {
+                (t: Int64, d: Int32) throws(SQLError) -> Int64 in
+                try Calendar.add(CastDates.timestamp(d), Interval(microseconds: t))
+            }),
     ]
 
     private static let timestamps: [Overload] = [
-        Overload("+", [.timestamp, .interval], .timestamp, Rowwise.binary(.timestamp) {
-            (t: Int64, i: Interval) throws(SQLError) -> Int64 in try Calendar.add(t, i)
-        }),
-        Overload("+", [.interval, .timestamp], .timestamp, Rowwise.binary(.timestamp) {
-            (i: Interval, t: Int64) throws(SQLError) -> Int64 in try Calendar.add(t, i)
-        }),
-        Overload("-", [.timestamp, .interval], .timestamp, Rowwise.binary(.timestamp) {
-            (t: Int64, i: Interval) throws(SQLError) -> Int64 in try Calendar.add(t, i.negated())
-        }),
+        Overload(
+            "+", [.timestamp, .interval], .timestamp,
+            Rowwise.binary(.timestamp) {
+                (t: Int64, i: Interval) throws(SQLError) -> Int64 in try Calendar.add(t, i)
+            }),
+        Overload(
+            "+", [.interval, .timestamp], .timestamp,
+            Rowwise.binary(.timestamp) {
+                (i: Interval, t: Int64) throws(SQLError) -> Int64 in try Calendar.add(t, i)
+            }),
+        Overload(
+            "-", [.timestamp, .interval], .timestamp,
+            Rowwise.binary(.timestamp) {
+                (t: Int64, i: Interval) throws(SQLError) -> Int64 in try Calendar.add(t, i.negated())
+            }),
         Overload("-", [.timestamp, .timestamp], .interval, difference),
         Overload("-", [.timestamptz, .timestamptz], .interval, difference),
         Overload("+", [.timestamptz, .interval], .timestamptz, volatility: .stable, zoned(0, 1, isNegated: false)),
@@ -59,45 +83,70 @@ enum DateOperators {
     ]
 
     private static let times: [Overload] = [
-        Overload("+", [.time, .interval], .time, canFail: false, Rowwise.binary(.time) {
-            (t: Int64, i: Interval) throws(SQLError) -> Int64 in wrapped(t &+ i.microseconds % Calendar.microsecondsPerDay)
-        }),
-        Overload("+", [.interval, .time], .time, canFail: false, Rowwise.binary(.time) {
-            (i: Interval, t: Int64) throws(SQLError) -> Int64 in wrapped(t &+ i.microseconds % Calendar.microsecondsPerDay)
-        }),
-        Overload("-", [.time, .interval], .time, canFail: false, Rowwise.binary(.time) {
-            (t: Int64, i: Interval) throws(SQLError) -> Int64 in wrapped(t &- i.microseconds % Calendar.microsecondsPerDay)
-        }),
-        Overload("-", [.time, .time], .interval, canFail: false, Rowwise.binary(.interval) {
-            (a: Int64, b: Int64) throws(SQLError) -> Interval in Interval(microseconds: a &- b)
-        }),
+        Overload(
+            "+", [.time, .interval], .time, canFail: false,
+            Rowwise.binary(.time) {
+                (t: Int64, i: Interval) throws(SQLError) -> Int64 in
+                wrapped(t &+ i.microseconds % Calendar.microsecondsPerDay)
+            }),
+        Overload(
+            "+", [.interval, .time], .time, canFail: false,
+            Rowwise.binary(.time) {
+                (i: Interval, t: Int64) throws(SQLError) -> Int64 in
+                wrapped(t &+ i.microseconds % Calendar.microsecondsPerDay)
+            }),
+        Overload(
+            "-", [.time, .interval], .time, canFail: false,
+            Rowwise.binary(.time) {
+                (t: Int64, i: Interval) throws(SQLError) -> Int64 in
+                wrapped(t &- i.microseconds % Calendar.microsecondsPerDay)
+            }),
+        Overload(
+            "-", [.time, .time], .interval, canFail: false,
+            Rowwise.binary(.interval) {
+                (a: Int64, b: Int64) throws(SQLError) -> Interval in Interval(microseconds: a &- b)
+            }),
     ]
 
     private static let intervals: [Overload] = [
-        Overload("+", [.interval, .interval], .interval, Rowwise.binary(.interval) {
-            (a: Interval, b: Interval) throws(SQLError) -> Interval in try a.adding(b)
-        }),
-        Overload("-", [.interval, .interval], .interval, Rowwise.binary(.interval) {
-            (a: Interval, b: Interval) throws(SQLError) -> Interval in try subtract(a, b)
-        }),
-        Overload("-", [.interval], .interval, Rowwise.unary(.interval) { (a: Interval) throws(SQLError) -> Interval in
-            try a.negated()
-        }),
-        Overload("*", [.interval, .float8], .interval, Rowwise.binary(.interval) {
-            (a: Interval, f: Double) throws(SQLError) -> Interval in try a.multiplied(by: f)
-        }),
-        Overload("*", [.float8, .interval], .interval, Rowwise.binary(.interval) {
-            (f: Double, a: Interval) throws(SQLError) -> Interval in try a.multiplied(by: f)
-        }),
-        Overload("/", [.interval, .float8], .interval, Rowwise.binary(.interval) {
-            (a: Interval, f: Double) throws(SQLError) -> Interval in try a.divided(by: f)
-        }),
+        Overload(
+            "+", [.interval, .interval], .interval,
+            Rowwise.binary(.interval) {
+                (a: Interval, b: Interval) throws(SQLError) -> Interval in try a.adding(b)
+            }),
+        Overload(
+            "-", [.interval, .interval], .interval,
+            Rowwise.binary(.interval) {
+                (a: Interval, b: Interval) throws(SQLError) -> Interval in try subtract(a, b)
+            }),
+        Overload(
+            "-", [.interval], .interval,
+            Rowwise.unary(.interval) { (a: Interval) throws(SQLError) -> Interval in
+                try a.negated()
+            }),
+        Overload(
+            "*", [.interval, .float8], .interval,
+            Rowwise.binary(.interval) {
+                (a: Interval, f: Double) throws(SQLError) -> Interval in try a.multiplied(by: f)
+            }),
+        Overload(
+            "*", [.float8, .interval], .interval,
+            Rowwise.binary(.interval) {
+                (f: Double, a: Interval) throws(SQLError) -> Interval in try a.multiplied(by: f)
+            }),
+        Overload(
+            "/", [.interval, .float8], .interval,
+            Rowwise.binary(.interval) {
+                (a: Interval, f: Double) throws(SQLError) -> Interval in try a.divided(by: f)
+            }),
     ]
 
     // MARK: Pieces
 
     @inline(__always)
-    static func isInfinite(_ day: Int32) -> Bool { day == Calendar.dateInfinity || day == Calendar.dateNegativeInfinity }
+    static func isInfinite(_ day: Int32) -> Bool {
+        day == Calendar.dateInfinity || day == Calendar.dateNegativeInfinity
+    }
 
     @inline(__always)
     static func isInfinite(_ instant: Int64) -> Bool {

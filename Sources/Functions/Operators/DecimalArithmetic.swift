@@ -82,21 +82,26 @@ enum DecimalArithmetic {
     private static func numeric(_ symbol: String) -> Binding {
         let kernel: Kernel
         switch symbol {
-        case "+": kernel = Rowwise.binary(.numeric) { (x: Numeric, y: Numeric) throws(SQLError) in
-            try NumericMath.add(x, y)
-        }
-        case "-": kernel = Rowwise.binary(.numeric) { (x: Numeric, y: Numeric) throws(SQLError) in
-            try NumericMath.add(x, NumericMath.negate(y))
-        }
-        case "*": kernel = Rowwise.binary(.numeric) { (x: Numeric, y: Numeric) throws(SQLError) in
-            try NumericMath.multiply(x, y)
-        }
-        case "/": kernel = Rowwise.binary(.numeric) { (x: Numeric, y: Numeric) throws(SQLError) in
-            try NumericMath.divide(x, y)
-        }
-        default: kernel = Rowwise.binary(.numeric) { (x: Numeric, y: Numeric) throws(SQLError) in
-            try NumericMath.remainder(x, y)
-        }
+        case "+":
+            kernel = Rowwise.binary(.numeric) { (x: Numeric, y: Numeric) throws(SQLError) in
+                try NumericMath.add(x, y)
+            }
+        case "-":
+            kernel = Rowwise.binary(.numeric) { (x: Numeric, y: Numeric) throws(SQLError) in
+                try NumericMath.add(x, NumericMath.negate(y))
+            }
+        case "*":
+            kernel = Rowwise.binary(.numeric) { (x: Numeric, y: Numeric) throws(SQLError) in
+                try NumericMath.multiply(x, y)
+            }
+        case "/":
+            kernel = Rowwise.binary(.numeric) { (x: Numeric, y: Numeric) throws(SQLError) in
+                try NumericMath.divide(x, y)
+            }
+        default:
+            kernel = Rowwise.binary(.numeric) { (x: Numeric, y: Numeric) throws(SQLError) in
+                try NumericMath.remainder(x, y)
+            }
         }
         return Binding(arguments: [.numeric, .numeric], result: .numeric, kernel: kernel)
     }
@@ -185,10 +190,12 @@ enum DecimalArithmetic {
         case (.int64, .int64, _): return product(Int64.self, Int64.self, Int128.self, result)
         case (.int64, _, _):
             return isChecked
-                ? checkedProduct(Int64.self, Int128.self, result) : product(Int64.self, Int128.self, Int128.self, result)
+                ? checkedProduct(Int64.self, Int128.self, result)
+                : product(Int64.self, Int128.self, Int128.self, result)
         case (_, .int64, _):
             return isChecked
-                ? checkedProduct(Int128.self, Int64.self, result) : product(Int128.self, Int64.self, Int128.self, result)
+                ? checkedProduct(Int128.self, Int64.self, result)
+                : product(Int128.self, Int64.self, Int128.self, result)
         default:
             return isChecked
                 ? checkedProduct(Int128.self, Int128.self, result)

@@ -105,7 +105,8 @@ enum NumericMath {
         guard b.mantissa != 0 else { throw Arithmetic.divisionByZero }
         var scale = min(divisionScale(a, b), max38)
         while scale >= 0 {
-            if let quotient = DecimalMath.divide(a.mantissa, shift: scale + Int(b.scale) - Int(a.scale), by: b.mantissa) {
+            if let quotient = DecimalMath.divide(a.mantissa, shift: scale + Int(b.scale) - Int(a.scale), by: b.mantissa)
+            {
                 return Numeric(quotient, scale: scale)
             }
             scale -= 1

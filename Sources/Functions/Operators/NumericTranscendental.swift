@@ -198,7 +198,9 @@ enum NumericTranscendental {
         if a.isNaN || base.isNaN { return .nan }
         try checkLog(base)
         try checkLog(a)
-        guard a.isFinite, base.isFinite else { return a.isNaN || base.isNaN ? .nan : (a.isFinite ? Numeric(0, scale: 0) : a) }
+        guard a.isFinite, base.isFinite else {
+            return a.isNaN || base.isNaN ? .nan : (a.isFinite ? Numeric(0, scale: 0) : a)
+        }
         let weight = lnWeight(a) - lnWeight(base)
         let scale = min(max(significant - weight, Int(a.scale), Int(base.scale), 0), places)
         let divisor = try naturalLog(base)
@@ -213,7 +215,9 @@ enum NumericTranscendental {
 
     static func power(_ base: Numeric, _ exponent: Numeric) throws(SQLError) -> Numeric {
         if base.isNaN || exponent.isNaN {
-            if exponent.mantissa == 0 || Numeric.compare(base, Numeric(1, scale: 0)) == 0 { return Numeric(1, scale: 0) }
+            if exponent.mantissa == 0 || Numeric.compare(base, Numeric(1, scale: 0)) == 0 {
+                return Numeric(1, scale: 0)
+            }
             return .nan
         }
         guard base.isFinite, exponent.isFinite else {
@@ -255,7 +259,9 @@ enum NumericTranscendental {
 
     /// base^exponent when 38 digits hold it exactly.
     private static func exactPower(_ base: Numeric, _ exponent: Int128) -> Numeric? {
-        guard exponent >= 0, exponent <= 128, Int(base.scale) * Int(exponent) <= DecimalMath.digitsMax else { return nil }
+        guard exponent >= 0, exponent <= 128, Int(base.scale) * Int(exponent) <= DecimalMath.digitsMax else {
+            return nil
+        }
         var mantissa: Int128 = 1
         for _ in 0..<Int(exponent) {
             guard let next = DecimalMath.multiply(mantissa, base.mantissa) else { return nil }

@@ -70,7 +70,9 @@ final class CompiledRegex {
     }
 
     /// Searches from an offset; false when there is no match.
-    func match(_ text: UnsafeRawBufferPointer, from start: Int = 0, notEmptyAtStart: Bool = false) throws(SQLError) -> Bool {
+    func match(_ text: UnsafeRawBufferPointer, from start: Int = 0, notEmptyAtStart: Bool = false) throws(SQLError)
+        -> Bool
+    {
         // PCRE2 wants an address even for no bytes.
         let empty: StaticString = ""
         let base = text.baseAddress ?? UnsafeRawPointer(empty.utf8Start)

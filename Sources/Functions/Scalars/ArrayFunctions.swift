@@ -54,7 +54,8 @@ enum ArrayFunctions {
 
     private static let building: [Overload] =
         ["array", "make_array", "list_value"].map { name in
-            Overload(name, [.anyElement], isVariadic: true, isStrict: false, canFail: false) { (call) throws(SQLError) in
+            Overload(name, [.anyElement], isVariadic: true, isStrict: false, canFail: false) {
+                (call) throws(SQLError) in
                 let type = call.types.first.map { $0 == .unknown ? .text : $0 } ?? .text
                 return Binding(
                     arguments: call.types.map { _ in type }, result: .array(type),

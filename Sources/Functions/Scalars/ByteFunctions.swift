@@ -3,17 +3,18 @@ import Columns
 import Diagnostics
 
 enum ByteFunctions {
-    static let all: [Overload] = places + trims + [
-        Overload("overlay", [.bytea, .bytea, .int4], .bytea, overlay(hasCount: false)),
-        Overload("overlay", [.bytea, .bytea, .int4, .int4], .bytea, overlay(hasCount: true)),
-        Overload("position", [.bytea, .bytea], .int4, canFail: false, position),
-        Overload("convert_to", [.text, .text], .bytea) { (_, a, rows) throws(SQLError) in
-            try converted(a, rows, .bytea) { (_) throws(SQLError) in }
-        },
-        Overload("convert_from", [.bytea, .text], .text) { (_, a, rows) throws(SQLError) in
-            try converted(a, rows, .text, checkUTF8)
-        },
-    ]
+    static let all: [Overload] =
+        places + trims + [
+            Overload("overlay", [.bytea, .bytea, .int4], .bytea, overlay(hasCount: false)),
+            Overload("overlay", [.bytea, .bytea, .int4, .int4], .bytea, overlay(hasCount: true)),
+            Overload("position", [.bytea, .bytea], .int4, canFail: false, position),
+            Overload("convert_to", [.text, .text], .bytea) { (_, a, rows) throws(SQLError) in
+                try converted(a, rows, .bytea) { (_) throws(SQLError) in }
+            },
+            Overload("convert_from", [.bytea, .text], .text) { (_, a, rows) throws(SQLError) in
+                try converted(a, rows, .text, checkUTF8)
+            },
+        ]
 
     /// LIKE over bytes.
     static let operators: [Overload] = [
@@ -24,16 +25,20 @@ enum ByteFunctions {
     // MARK: Bytes and bits
 
     private static let places: [Overload] = [
-        Overload("get_byte", [.bytea, .int4], .int4, Rowwise.binary(.int4) {
-            (bytes: StringView, index: Int32) throws(SQLError) -> Int32 in
-            try checkPlace(Int(index), bytes.count)
-            return bytes.withBytes { Int32($0[Int(index)]) }
-        }),
-        Overload("get_bit", [.bytea, .int8], .int4, Rowwise.binary(.int4) {
-            (bytes: StringView, index: Int64) throws(SQLError) -> Int32 in
-            try checkPlace(Int(index), bytes.count * 8)
-            return bytes.withBytes { Int32($0[Int(index) / 8] >> UInt8(index % 8) & 1) }
-        }),
+        Overload(
+            "get_byte", [.bytea, .int4], .int4,
+            Rowwise.binary(.int4) {
+                (bytes: StringView, index: Int32) throws(SQLError) -> Int32 in
+                try checkPlace(Int(index), bytes.count)
+                return bytes.withBytes { Int32($0[Int(index)]) }
+            }),
+        Overload(
+            "get_bit", [.bytea, .int8], .int4,
+            Rowwise.binary(.int4) {
+                (bytes: StringView, index: Int64) throws(SQLError) -> Int32 in
+                try checkPlace(Int(index), bytes.count * 8)
+                return bytes.withBytes { Int32($0[Int(index) / 8] >> UInt8(index % 8) & 1) }
+            }),
         Overload("bit_count", [.bytea], .int8, canFail: false) { (_, a, rows) throws(SQLError) in
             Loops.unary(a[0], rows, .int8) { (bytes: StringView) -> Int64 in
                 bytes.withBytes { raw in raw.reduce(0) { $0 + Int64($1.nonzeroBitCount) } }

@@ -9,14 +9,17 @@ enum DateFunctions {
 
     private static let clocks: [Overload] =
         ["now", "transaction_timestamp", "current_timestamp", "get_current_timestamp"].map { name in
-            Overload(name, [SQLType](), .timestamptz, volatility: .stable, canFail: false) { (c, _, rows) throws(SQLError) in
+            Overload(name, [SQLType](), .timestamptz, volatility: .stable, canFail: false) {
+                (c, _, rows) throws(SQLError) in
                 constant(.timestamptz, c.transactionTime, rows)
             }
-        } + ["current_date", "today"].map { name in
+        }
+        + ["current_date", "today"].map { name in
             Overload(name, [SQLType](), .date, volatility: .stable, canFail: false) { (c, _, rows) throws(SQLError) in
                 constant(.date, Int64(Calendar.split(c.timeZone.local(atUTC: c.transactionTime)).days), rows)
             }
-        } + ["current_time", "localtime"].map { name in
+        }
+        + ["current_time", "localtime"].map { name in
             Overload(name, [SQLType](), .time, volatility: .stable, canFail: false) { (c, _, rows) throws(SQLError) in
                 constant(.time, Calendar.split(c.timeZone.local(atUTC: c.transactionTime)).time, rows)
             }
@@ -40,9 +43,11 @@ enum DateFunctions {
     // MARK: Ages
 
     private static let ages: [Overload] = [
-        Overload("age", [.timestamp, .timestamp], .interval, Rowwise.binary(.interval) {
-            (a: Int64, b: Int64) throws(SQLError) -> Interval in try age(a, b)
-        }),
+        Overload(
+            "age", [.timestamp, .timestamp], .interval,
+            Rowwise.binary(.interval) {
+                (a: Int64, b: Int64) throws(SQLError) -> Interval in try age(a, b)
+            }),
         Overload("age", [.timestamptz, .timestamptz], .interval, volatility: .stable) { (c, a, rows) throws(SQLError) in
             let zone = c.timeZone
             return try Loops.binaryThrowing(a[0], a[1], rows, .interval) {
@@ -151,15 +156,17 @@ enum DateFunctions {
         Overload(
             "make_interval", [.int4, .int4, .int4, .int4, .int4, .int4, .float8], .interval, optional: 7,
             makeInterval),
-        Overload("to_timestamp", [.float8], .timestamptz, Rowwise.unary(.timestamptz) {
-            (x: Double) throws(SQLError) -> Int64 in
-            if x.isInfinite { return x > 0 ? Calendar.infinity : Calendar.negativeInfinity }
-            let micros = (x * 1_000_000).rounded(.toNearestOrEven)
-            guard let result = Int64(exactly: micros), Calendar.isInRange(result) else {
-                throw SQLError(.datetimeFieldOverflow, "timestamp out of range: \"\(x)\"")
-            }
-            return result
-        }),
+        Overload(
+            "to_timestamp", [.float8], .timestamptz,
+            Rowwise.unary(.timestamptz) {
+                (x: Double) throws(SQLError) -> Int64 in
+                if x.isInfinite { return x > 0 ? Calendar.infinity : Calendar.negativeInfinity }
+                let micros = (x * 1_000_000).rounded(.toNearestOrEven)
+                guard let result = Int64(exactly: micros), Calendar.isInRange(result) else {
+                    throw SQLError(.datetimeFieldOverflow, "timestamp out of range: \"\(x)\"")
+                }
+                return result
+            }),
     ]
 
     private static func each<R: BitwiseCopyable>(
@@ -175,7 +182,8 @@ enum DateFunctions {
 
     private static func timestamp(_ name: String, _ type: SQLType) -> Overload {
         Overload(
-            name, [.int4, .int4, .int4, .int4, .int4, .float8], type, volatility: type == .timestamptz ? .stable : .immutable
+            name, [.int4, .int4, .int4, .int4, .int4, .float8], type,
+            volatility: type == .timestamptz ? .stable : .immutable
         ) { (context, a, rows) throws(SQLError) in
             let parts = a[0..<5].map { Lane($0, Int32.self) }
             let seconds = Lane(a[5], Double.self)
@@ -208,15 +216,21 @@ enum DateFunctions {
     // MARK: Adjustments
 
     private static let adjustments: [Overload] = [
-        Overload("justify_hours", [.interval], .interval, Rowwise.unary(.interval) {
-            (x: Interval) throws(SQLError) -> Interval in try justifyHours(x)
-        }),
-        Overload("justify_days", [.interval], .interval, Rowwise.unary(.interval) {
-            (x: Interval) throws(SQLError) -> Interval in try justifyDays(x)
-        }),
-        Overload("justify_interval", [.interval], .interval, Rowwise.unary(.interval) {
-            (x: Interval) throws(SQLError) -> Interval in try justify(x)
-        }),
+        Overload(
+            "justify_hours", [.interval], .interval,
+            Rowwise.unary(.interval) {
+                (x: Interval) throws(SQLError) -> Interval in try justifyHours(x)
+            }),
+        Overload(
+            "justify_days", [.interval], .interval,
+            Rowwise.unary(.interval) {
+                (x: Interval) throws(SQLError) -> Interval in try justifyDays(x)
+            }),
+        Overload(
+            "justify_interval", [.interval], .interval,
+            Rowwise.unary(.interval) {
+                (x: Interval) throws(SQLError) -> Interval in try justify(x)
+            }),
         Overload("isfinite", [.date], .boolean, canFail: false) { (_, a, rows) throws(SQLError) in
             Loops.unary(a[0], rows, .boolean) { (x: Int32) -> UInt8 in DateOperators.isInfinite(x) ? 0 : 1 }
         },
@@ -309,17 +323,23 @@ enum DateFunctions {
                 },
             ]
         } + [
-            Overload("last_day", [.date], .date, Rowwise.unary(.date) { (x: Int32) throws(SQLError) -> Int32 in
-                if DateOperators.isInfinite(x) { return x }
-                let date = Calendar.civil(Int(x))
-                return x - Int32(date.day) + Int32(Calendar.days(inMonth: date.month, of: date.year))
-            }),
-            Overload("monthname", [.date], .text, TextKernels.from { (x: Int32, out) throws(SQLError) in
-                out.append(contentsOf: CalendarNames.months[Calendar.civil(Int(x)).month - 1].utf8)
-            }),
-            Overload("dayname", [.date], .text, TextKernels.from { (x: Int32, out) throws(SQLError) in
-                out.append(contentsOf: CalendarNames.weekdays[Calendar.weekday(Int(x))].utf8)
-            }),
+            Overload(
+                "last_day", [.date], .date,
+                Rowwise.unary(.date) { (x: Int32) throws(SQLError) -> Int32 in
+                    if DateOperators.isInfinite(x) { return x }
+                    let date = Calendar.civil(Int(x))
+                    return x - Int32(date.day) + Int32(Calendar.days(inMonth: date.month, of: date.year))
+                }),
+            Overload(
+                "monthname", [.date], .text,
+                TextKernels.from { (x: Int32, out) throws(SQLError) in
+                    out.append(contentsOf: CalendarNames.months[Calendar.civil(Int(x)).month - 1].utf8)
+                }),
+            Overload(
+                "dayname", [.date], .text,
+                TextKernels.from { (x: Int32, out) throws(SQLError) in
+                    out.append(contentsOf: CalendarNames.weekdays[Calendar.weekday(Int(x))].utf8)
+                }),
         ]
 
     /// How many boundaries of the unit lie between two timestamps.

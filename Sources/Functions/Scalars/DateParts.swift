@@ -133,18 +133,21 @@ enum DatePart: String, CaseIterable, Sendable {
 enum DatePartFunctions {
     private static let types: [SQLType] = [.date, .time, .timestamp, .timestamptz, .interval]
 
-    static let all: [Overload] = types.flatMap { type in
-        [
-            Overload("extract", [.type(.text), .type(type)], volatility: volatility(type)) { (call) throws(SQLError) in
-                try extract(call, type)
-            },
-            Overload("date_part", [.type(.text), .type(type)], volatility: volatility(type)) { (_) throws(SQLError) in
-                // A date has the fields of its midnight here.
-                let settled = type == .date ? .timestamp : type
-                return Binding(arguments: [.text, settled], result: .float8, kernel: general(settled, .float8))
-            },
-        ]
-    } + shorthands
+    static let all: [Overload] =
+        types.flatMap { type in
+            [
+                Overload("extract", [.type(.text), .type(type)], volatility: volatility(type)) {
+                    (call) throws(SQLError) in
+                    try extract(call, type)
+                },
+                Overload("date_part", [.type(.text), .type(type)], volatility: volatility(type)) {
+                    (_) throws(SQLError) in
+                    // A date has the fields of its midnight here.
+                    let settled = type == .date ? .timestamp : type
+                    return Binding(arguments: [.text, settled], result: .float8, kernel: general(settled, .float8))
+                },
+            ]
+        } + shorthands
 
     private static func volatility(_ type: SQLType) -> Volatility { type == .timestamptz ? .stable : .immutable }
 

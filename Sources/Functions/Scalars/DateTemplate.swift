@@ -53,7 +53,9 @@ struct TemplateItem: Sendable {
             }
             var isFilled = true
             var look = at
-            while look + 1 < text.count, matches(text, look, "FM") || matches(text, look, "TM") || matches(text, look, "FX") {
+            while look + 1 < text.count,
+                matches(text, look, "FM") || matches(text, look, "TM") || matches(text, look, "FX")
+            {
                 if matches(text, look, "FM") || matches(text, look, "TM") { isFilled = false }
                 look += 2
             }

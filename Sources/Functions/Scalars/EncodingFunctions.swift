@@ -19,15 +19,21 @@ enum EncodingFunctions {
                 return true
             }
         },
-        Overload("md5", [.text], .text, canFail: false, TextKernels.unary { (raw, out) throws(SQLError) in
-            appendHex(Digests.md5([UInt8](raw)), &out)
-        }),
-        Overload("md5", [.bytea], .text, canFail: false, TextKernels.unary { (raw, out) throws(SQLError) in
-            appendHex(Digests.md5([UInt8](raw)), &out)
-        }),
-        Overload("sha256", [.bytea], .bytea, canFail: false, TextKernels.unary(.bytea) { (raw, out) throws(SQLError) in
-            out = Digests.sha256([UInt8](raw))
-        }),
+        Overload(
+            "md5", [.text], .text, canFail: false,
+            TextKernels.unary { (raw, out) throws(SQLError) in
+                appendHex(Digests.md5([UInt8](raw)), &out)
+            }),
+        Overload(
+            "md5", [.bytea], .text, canFail: false,
+            TextKernels.unary { (raw, out) throws(SQLError) in
+                appendHex(Digests.md5([UInt8](raw)), &out)
+            }),
+        Overload(
+            "sha256", [.bytea], .bytea, canFail: false,
+            TextKernels.unary(.bytea) { (raw, out) throws(SQLError) in
+                out = Digests.sha256([UInt8](raw))
+            }),
         Overload("gen_random_uuid", [SQLType](), .uuid, volatility: .volatile, canFail: false, uuids),
         Overload("uuid", [SQLType](), .uuid, volatility: .volatile, canFail: false, uuids),
     ]

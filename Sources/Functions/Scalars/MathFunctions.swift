@@ -110,42 +110,47 @@ enum MathFunctions {
 
     // MARK: Numerics
 
-    private static let numericFunctions: [Overload] = [
-        numeric1("sqrt") { (x) throws(SQLError) in try NumericTranscendental.sqrt(x) },
-        numeric1("exp") { (x) throws(SQLError) in try NumericTranscendental.exp(x) },
-        numeric1("ln") { (x) throws(SQLError) in try NumericTranscendental.ln(x) },
-        numeric1("log") { (x) throws(SQLError) in try NumericTranscendental.log(Numeric(10, scale: 0), x) },
-        numeric1("log10") { (x) throws(SQLError) in try NumericTranscendental.log(Numeric(10, scale: 0), x) },
-        numeric2("log") { (b, x) throws(SQLError) in try NumericTranscendental.log(b, x) },
-        numeric2("div") { (x, y) throws(SQLError) in try NumericMath.wholeQuotient(x, y) },
-        scale("scale") { $0 }, scale("min_scale", trimmed),
-        numeric1("trim_scale") { (x) throws(SQLError) in trimmed(x) },
-        numeric2("gcd") { (x, y) throws(SQLError) in try commonDivisor(x, y) },
-        numeric2("lcm") { (x, y) throws(SQLError) in
-            let divisor = try commonDivisor(x, y)
-            guard divisor.isFinite else { return divisor }
-            let scale = Int(max(x.scale, y.scale))
-            guard let a = x.rescaled(scale)?.mantissa, let b = y.rescaled(scale)?.mantissa,
-                let c = divisor.rescaled(scale)?.mantissa
-            else { throw DecimalMath.overflow }
-            guard c != 0 else { return Numeric(0, scale: scale) }
-            guard let product = DecimalMath.multiply(a / c, b) else { throw DecimalMath.overflow }
-            return Numeric(Int128(product.magnitude), scale: scale)
-        },
-        Overload("factorial", [.int8], .numeric, Rowwise.unary(.numeric) { (n: Int64) throws(SQLError) -> Numeric in
-            guard n >= 0 else {
-                throw SQLError(.numericValueOutOfRange, "factorial of a negative number is undefined")
-            }
-            var product: Int128 = 1
-            var factor: Int64 = 2
-            while factor <= n {
-                guard let next = DecimalMath.multiply(product, Int128(factor)) else { throw DecimalMath.overflow }
-                product = next
-                factor += 1
-            }
-            return Numeric(product, scale: 0)
-        }),
-    ] + power("power") + power("pow")
+    private static let numericFunctions: [Overload] =
+        [
+            numeric1("sqrt") { (x) throws(SQLError) in try NumericTranscendental.sqrt(x) },
+            numeric1("exp") { (x) throws(SQLError) in try NumericTranscendental.exp(x) },
+            numeric1("ln") { (x) throws(SQLError) in try NumericTranscendental.ln(x) },
+            numeric1("log") { (x) throws(SQLError) in try NumericTranscendental.log(Numeric(10, scale: 0), x) },
+            numeric1("log10") { (x) throws(SQLError) in try NumericTranscendental.log(Numeric(10, scale: 0), x) },
+            numeric2("log") { (b, x) throws(SQLError) in try NumericTranscendental.log(b, x) },
+            numeric2("div") { (x, y) throws(SQLError) in try NumericMath.wholeQuotient(x, y) },
+            scale("scale") { $0 }, scale("min_scale", trimmed),
+            numeric1("trim_scale") { (x) throws(SQLError) in trimmed(x) },
+            numeric2("gcd") { (x, y) throws(SQLError) in try commonDivisor(x, y) },
+            numeric2("lcm") { (x, y) throws(SQLError) in
+                let divisor = try commonDivisor(x, y)
+                guard divisor.isFinite else { return divisor }
+                let scale = Int(max(x.scale, y.scale))
+                guard let a = x.rescaled(scale)?.mantissa, let b = y.rescaled(scale)?.mantissa,
+                    let c = divisor.rescaled(scale)?.mantissa
+                else { throw DecimalMath.overflow }
+                guard c != 0 else { return Numeric(0, scale: scale) }
+                guard let product = DecimalMath.multiply(a / c, b) else { throw DecimalMath.overflow }
+                return Numeric(Int128(product.magnitude), scale: scale)
+            },
+            Overload(
+                "factorial", [.int8], .numeric,
+                Rowwise.unary(.numeric) { (n: Int64) throws(SQLError) -> Numeric in
+                    guard n >= 0 else {
+                        throw SQLError(.numericValueOutOfRange, "factorial of a negative number is undefined")
+                    }
+                    var product: Int128 = 1
+                    var factor: Int64 = 2
+                    while factor <= n {
+                        guard let next = DecimalMath.multiply(product, Int128(factor)) else {
+                            throw DecimalMath.overflow
+                        }
+                        product = next
+                        factor += 1
+                    }
+                    return Numeric(product, scale: 0)
+                }),
+        ] + power("power") + power("pow")
 
     /// NaN and the infinities have no scale: NULL.
     private static func scale(_ name: String, _ form: @escaping @Sendable (Numeric) -> Numeric) -> Overload {
@@ -231,36 +236,37 @@ enum MathFunctions {
         if x < 0 { throw SQLError(.invalidArgumentForLogarithm, "cannot take logarithm of a negative number") }
     }
 
-    private static let floatFunctions: [Overload] = plainFloats + circular + [
-        float1("sqrt", squareRoot),
-        float1("exp") { (x) throws(SQLError) in
-            let result = exp(x)
-            if result.isInfinite, !x.isInfinite { throw Arithmetic.floatOverflow }
-            if result == 0, !x.isInfinite { throw Arithmetic.floatUnderflow }
-            return result
-        },
-        float1("ln") { (x) throws(SQLError) in
-            try checkedLog(x)
-            return log(x)
-        },
-        float1("log") { (x) throws(SQLError) in
-            try checkedLog(x)
-            return log10(x)
-        },
-        float1("log10") { (x) throws(SQLError) in
-            try checkedLog(x)
-            return log10(x)
-        },
-        float1("log2") { (x) throws(SQLError) in
-            try checkedLog(x)
-            return log2(x)
-        },
-        float2("atan2") { (y, x) throws(SQLError) in atan2(y, x) },
-        float2("atan2d") { (y, x) throws(SQLError) in atan2(y, x) * 180 / .pi },
-        Overload("pi", [SQLType](), .float8, canFail: false) { (_, _, rows) throws(SQLError) in
-            Column.constant(Scalar(.float8, .double(.pi)), count: rows)
-        },
-    ]
+    private static let floatFunctions: [Overload] =
+        plainFloats + circular + [
+            float1("sqrt", squareRoot),
+            float1("exp") { (x) throws(SQLError) in
+                let result = exp(x)
+                if result.isInfinite, !x.isInfinite { throw Arithmetic.floatOverflow }
+                if result == 0, !x.isInfinite { throw Arithmetic.floatUnderflow }
+                return result
+            },
+            float1("ln") { (x) throws(SQLError) in
+                try checkedLog(x)
+                return log(x)
+            },
+            float1("log") { (x) throws(SQLError) in
+                try checkedLog(x)
+                return log10(x)
+            },
+            float1("log10") { (x) throws(SQLError) in
+                try checkedLog(x)
+                return log10(x)
+            },
+            float1("log2") { (x) throws(SQLError) in
+                try checkedLog(x)
+                return log2(x)
+            },
+            float2("atan2") { (y, x) throws(SQLError) in atan2(y, x) },
+            float2("atan2d") { (y, x) throws(SQLError) in atan2(y, x) * 180 / .pi },
+            Overload("pi", [SQLType](), .float8, canFail: false) { (_, _, rows) throws(SQLError) in
+                Column.constant(Scalar(.float8, .double(.pi)), count: rows)
+            },
+        ]
 
     /// Radians of one degree, as PostgreSQL has it.
     static let degree = 0.0174532925199432957692
@@ -318,23 +324,31 @@ enum MathFunctions {
     // MARK: Integers
 
     private static let integerFunctions: [Overload] = [
-        Overload("gcd", [.int4, .int4], .int4, Rowwise.binary(.int4) { (x: Int32, y: Int32) throws(SQLError) -> Int32 in
-            guard let result = Int32(exactly: gcd(Int64(x), Int64(y))) else { throw Arithmetic.outOfRange(.int4) }
-            return result
-        }),
-        Overload("gcd", [.int8, .int8], .int8, Rowwise.binary(.int8) { (x: Int64, y: Int64) throws(SQLError) -> Int64 in
-            guard let result = Int64(exactly: gcd(x, y)) else { throw Arithmetic.outOfRange(.int8) }
-            return result
-        }),
-        Overload("lcm", [.int4, .int4], .int4, Rowwise.binary(.int4) { (x: Int32, y: Int32) throws(SQLError) -> Int32 in
-            guard let result = Int32(exactly: try lcm(Int64(x), Int64(y), .int4)) else {
-                throw Arithmetic.outOfRange(.int4)
-            }
-            return result
-        }),
-        Overload("lcm", [.int8, .int8], .int8, Rowwise.binary(.int8) { (x: Int64, y: Int64) throws(SQLError) -> Int64 in
-            try lcm(x, y, .int8)
-        }),
+        Overload(
+            "gcd", [.int4, .int4], .int4,
+            Rowwise.binary(.int4) { (x: Int32, y: Int32) throws(SQLError) -> Int32 in
+                guard let result = Int32(exactly: gcd(Int64(x), Int64(y))) else { throw Arithmetic.outOfRange(.int4) }
+                return result
+            }),
+        Overload(
+            "gcd", [.int8, .int8], .int8,
+            Rowwise.binary(.int8) { (x: Int64, y: Int64) throws(SQLError) -> Int64 in
+                guard let result = Int64(exactly: gcd(x, y)) else { throw Arithmetic.outOfRange(.int8) }
+                return result
+            }),
+        Overload(
+            "lcm", [.int4, .int4], .int4,
+            Rowwise.binary(.int4) { (x: Int32, y: Int32) throws(SQLError) -> Int32 in
+                guard let result = Int32(exactly: try lcm(Int64(x), Int64(y), .int4)) else {
+                    throw Arithmetic.outOfRange(.int4)
+                }
+                return result
+            }),
+        Overload(
+            "lcm", [.int8, .int8], .int8,
+            Rowwise.binary(.int8) { (x: Int64, y: Int64) throws(SQLError) -> Int64 in
+                try lcm(x, y, .int8)
+            }),
         Overload("bit_count", [.int8], .int8, canFail: false) { (_, a, rows) throws(SQLError) in
             Loops.unary(a[0], rows, .int8) { (x: Int64) -> Int64 in Int64(x.nonzeroBitCount) }
         },
@@ -428,7 +442,8 @@ enum MathFunctions {
     }
 
     private static let random: [Overload] = [
-        Overload("random", [SQLType](), .float8, volatility: .volatile, canFail: false) { (_, _, rows) throws(SQLError) in
+        Overload("random", [SQLType](), .float8, volatility: .volatile, canFail: false) {
+            (_, _, rows) throws(SQLError) in
             var generator = SystemRandomNumberGenerator()
             let out = Buffer(count: max(1, rows), of: Double.self)
             let o = out.pointer(Double.self)

@@ -3,11 +3,12 @@ import Columns
 import Diagnostics
 
 enum RegexFunctions {
-    static let all: [Overload] = replacing + matching + counting + splitting + [
-        Overload("substring", [.text, .text], .text, substring),
-        Overload("similar_to_escape", [.text], .text, similar(hasEscape: false)),
-        Overload("similar_to_escape", [.text, .text], .text, similar(hasEscape: true)),
-    ]
+    static let all: [Overload] =
+        replacing + matching + counting + splitting + [
+            Overload("substring", [.text, .text], .text, substring),
+            Overload("similar_to_escape", [.text], .text, similar(hasEscape: false)),
+            Overload("similar_to_escape", [.text, .text], .text, similar(hasEscape: true)),
+        ]
 
     /// Reads PostgreSQL's flags.
     static func options(_ flags: String, allowsGlobal: Bool, _ name: String) throws(SQLError) -> CompiledRegex.Options {

@@ -93,17 +93,21 @@ enum StringFunctions {
             Overload("substring", [.bytea, .int4, .int4], .bytea, byteSubstring(hasCount: true)),
             Overload("substr", [.bytea, .int4], .bytea, canFail: false, byteSubstring(hasCount: false)),
             Overload("substr", [.bytea, .int4, .int4], .bytea, byteSubstring(hasCount: true)),
-            Overload("left", [.text, .int4], .text, canFail: false, slices { (raw, n) in
-                // A negative count leaves out that many at the other end.
-                let wanted = n >= 0 ? n : max(0, TextOps.characters(raw) + n)
-                return (0, TextOps.offset(raw, ofCharacter: wanted))
-            }),
-            Overload("right", [.text, .int4], .text, canFail: false, slices { (raw, n) in
-                let total = TextOps.characters(raw)
-                let skipped = n >= 0 ? max(0, total - n) : min(total, -n)
-                let start = TextOps.offset(raw, ofCharacter: skipped)
-                return (start, raw.count - start)
-            }),
+            Overload(
+                "left", [.text, .int4], .text, canFail: false,
+                slices { (raw, n) in
+                    // A negative count leaves out that many at the other end.
+                    let wanted = n >= 0 ? n : max(0, TextOps.characters(raw) + n)
+                    return (0, TextOps.offset(raw, ofCharacter: wanted))
+                }),
+            Overload(
+                "right", [.text, .int4], .text, canFail: false,
+                slices { (raw, n) in
+                    let total = TextOps.characters(raw)
+                    let skipped = n >= 0 ? max(0, total - n) : min(total, -n)
+                    let start = TextOps.offset(raw, ofCharacter: skipped)
+                    return (start, raw.count - start)
+                }),
         ]
 
     /// Parts of the first argument given by the second; long ones share the argument's memory.
@@ -191,9 +195,11 @@ enum StringFunctions {
             try Loops.eachRow(validity, rows) { (row) throws(SQLError) in
                 let view = texts[row]
                 let part = view.withBytes { raw -> (Int, Int) in
-                    guard hasSet else { return trimmed(raw, atStart, atEnd) { raw, low, high in
-                        high - low == 1 && raw[low] == 32
-                    } }
+                    guard hasSet else {
+                        return trimmed(raw, atStart, atEnd) { raw, low, high in
+                            high - low == 1 && raw[low] == 32
+                        }
+                    }
                     return sets[row].withBytes { set in
                         trimmed(raw, atStart, atEnd) { raw, low, high in contains(set, raw, low, high) }
                     }
@@ -251,14 +257,16 @@ enum StringFunctions {
                     return true
                 }
             },
-            Overload("reverse", [.text], .text, canFail: false, TextKernels.unary { (raw, out) throws(SQLError) in
-                var end = raw.count
-                while end > 0 {
-                    let start = TextOps.previous(raw, end)
-                    out.append(contentsOf: UnsafeRawBufferPointer(rebasing: raw[start..<end]))
-                    end = start
-                }
-            }),
+            Overload(
+                "reverse", [.text], .text, canFail: false,
+                TextKernels.unary { (raw, out) throws(SQLError) in
+                    var end = raw.count
+                    while end > 0 {
+                        let start = TextOps.previous(raw, end)
+                        out.append(contentsOf: UnsafeRawBufferPointer(rebasing: raw[start..<end]))
+                        end = start
+                    }
+                }),
         ]
 
     static func checkLength(_ bytes: Int) throws(SQLError) {
@@ -312,20 +320,26 @@ enum StringFunctions {
                 x.withBytes { $0.count == 0 ? 0 : Int32(truncatingIfNeeded: TextOps.scalar($0, 0)) }
             }
         },
-        Overload("chr", [.int4], .text, TextKernels.from { (code: Int32, out) throws(SQLError) in
-            if code == 0 { throw SQLError(.programLimitExceeded, "null character not permitted") }
-            if code < 0 { throw SQLError(.invalidParameterValue, "character number must be positive") }
-            guard Unicode.Scalar(UInt32(code)) != nil else {
-                let what = code > 0x10ffff ? "too large" : "not valid"
-                throw SQLError(.programLimitExceeded, "requested character \(what) for encoding: \(code)")
-            }
-            TextOps.append(UInt32(code), to: &out)
-        }),
-        Overload("to_hex", [.int4], .text, canFail: false, TextKernels.from { (n: Int32, out) throws(SQLError) in
-            out.append(contentsOf: String(UInt32(bitPattern: n), radix: 16).utf8)
-        }),
-        Overload("to_hex", [.int8], .text, canFail: false, TextKernels.from { (n: Int64, out) throws(SQLError) in
-            out.append(contentsOf: String(UInt64(bitPattern: n), radix: 16).utf8)
-        }),
+        Overload(
+            "chr", [.int4], .text,
+            TextKernels.from { (code: Int32, out) throws(SQLError) in
+                if code == 0 { throw SQLError(.programLimitExceeded, "null character not permitted") }
+                if code < 0 { throw SQLError(.invalidParameterValue, "character number must be positive") }
+                guard Unicode.Scalar(UInt32(code)) != nil else {
+                    let what = code > 0x10ffff ? "too large" : "not valid"
+                    throw SQLError(.programLimitExceeded, "requested character \(what) for encoding: \(code)")
+                }
+                TextOps.append(UInt32(code), to: &out)
+            }),
+        Overload(
+            "to_hex", [.int4], .text, canFail: false,
+            TextKernels.from { (n: Int32, out) throws(SQLError) in
+                out.append(contentsOf: String(UInt32(bitPattern: n), radix: 16).utf8)
+            }),
+        Overload(
+            "to_hex", [.int8], .text, canFail: false,
+            TextKernels.from { (n: Int64, out) throws(SQLError) in
+                out.append(contentsOf: String(UInt64(bitPattern: n), radix: 16).utf8)
+            }),
     ]
 }

@@ -276,12 +276,16 @@ enum StringSearch {
     // MARK: Quoting
 
     private static let quoting: [Overload] = [
-        Overload("quote_ident", [.text], .text, canFail: false, TextKernels.unary { (raw, out) throws(SQLError) in
-            appendIdentifier(raw, &out)
-        }),
-        Overload("quote_literal", [.text], .text, canFail: false, TextKernels.unary { (raw, out) throws(SQLError) in
-            appendLiteral(raw, &out)
-        }),
+        Overload(
+            "quote_ident", [.text], .text, canFail: false,
+            TextKernels.unary { (raw, out) throws(SQLError) in
+                appendIdentifier(raw, &out)
+            }),
+        Overload(
+            "quote_literal", [.text], .text, canFail: false,
+            TextKernels.unary { (raw, out) throws(SQLError) in
+                appendLiteral(raw, &out)
+            }),
         Overload("quote_nullable", [.text], .text, isStrict: false, canFail: false) { (_, a, rows) throws(SQLError) in
             let sink = TextSink(rows: rows)
             let lane = Lane(a[0], StringView.self)

@@ -26,7 +26,9 @@ private struct NumberTemplate {
         var at = 0
         func word(_ name: StaticString) -> Bool {
             guard at + name.utf8CodeUnitCount <= text.count else { return false }
-            for index in 0..<name.utf8CodeUnitCount where text[at + index] & ~32 != name.utf8Start[index] { return false }
+            for index in 0..<name.utf8CodeUnitCount where text[at + index] & ~32 != name.utf8Start[index] {
+                return false
+            }
             return true
         }
         while at < text.count {
@@ -187,7 +189,9 @@ enum ToCharNumbers {
     static let all: [Overload] = [
         Overload("to_char", [.int4, .text], .text, kernel { Numeric(Int128(Lane($0, Int32.self)[$1]), scale: 0) }),
         Overload("to_char", [.int8, .text], .text, kernel { Numeric(Int128(Lane($0, Int64.self)[$1]), scale: 0) }),
-        Overload("to_char", [.float4, .text], .text, kernel { Numeric(Double(Lane($0, Float.self)[$1]), significantDigits: 6) }),
+        Overload(
+            "to_char", [.float4, .text], .text,
+            kernel { Numeric(Double(Lane($0, Float.self)[$1]), significantDigits: 6) }),
         Overload("to_char", [.float8, .text], .text, kernel { Numeric(Lane($0, Double.self)[$1]) }),
         Overload("to_char", [.numeric, .text], .text, kernel { Lane($0, Numeric.self)[$1] }),
         Overload("to_number", [.text, .text], .numeric, toNumber),

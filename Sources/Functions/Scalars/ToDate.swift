@@ -9,7 +9,8 @@ enum ToDate {
                 Int32(truncatingIfNeeded: try fields.days())
             }
         },
-        Overload("to_timestamp", [.text, .text], .timestamptz, volatility: .stable) { (context, a, rows) throws(SQLError) in
+        Overload("to_timestamp", [.text, .text], .timestamptz, volatility: .stable) {
+            (context, a, rows) throws(SQLError) in
             let zone = context.timeZone
             return try parsed(a, rows, .timestamptz) { (fields) throws(SQLError) -> Int64 in
                 let local = try fields.timestamp()
@@ -110,7 +111,9 @@ struct TemplateFields {
     mutating func read(_ item: TemplateItem, isFollowedByField: Bool) throws(SQLError) {
         guard let field = item.field else {
             // Literal text stands for as many characters, whatever they are; blanks for any number of blanks.
-            if item.literal == [32] { skipBlanks() } else if at < text.count {
+            if item.literal == [32] {
+                skipBlanks()
+            } else if at < text.count {
                 let isDigit = text[at] &- 48 < 10
                 if !isDigit || item.literal.first.map({ $0 &- 48 < 10 }) == true { at += item.literal.count }
             }
@@ -122,7 +125,8 @@ struct TemplateFields {
             let value = try number(field, 4, bounded).value
             if field == .iyyy { isoYear = value } else { year = value }
         case .yyy, .yy, .y, .iyy, .iy, .i:
-            let read = try number(field, field == .yyy || field == .iyy ? 3 : field == .yy || field == .iy ? 2 : 1, bounded)
+            let read = try number(
+                field, field == .yyy || field == .iyy ? 3 : field == .yy || field == .iy ? 2 : 1, bounded)
             let value = read.digits >= 4 ? read.value : TemplateFields.nearYear(read.value, read.digits)
             if field == .yyy || field == .yy || field == .y { year = value } else { isoYear = value }
         case .mm: month = try number(field, 2, bounded).value
@@ -146,7 +150,8 @@ struct TemplateFields {
         case .id: isoDay = try number(field, 1, true).value
         case .j: julian = try number(field, 7, bounded).value
         case .d, .w, .ww, .q, .cc, .iddd: _ = try number(field, 2, bounded)
-        case .rm: month = 12 - (try word(["xii", "xi", "x", "ix", "viii", "vii", "vi", "v", "iv", "iii", "ii", "i"], field))
+        case .rm:
+            month = 12 - (try word(["xii", "xi", "x", "ix", "viii", "vii", "vi", "v", "iv", "iii", "ii", "i"], field))
         case .tzh:
             let isNegative = at < text.count && text[at] == 45
             let hours = abs(try number(field, 2, bounded).value)

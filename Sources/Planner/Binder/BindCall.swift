@@ -117,7 +117,7 @@ extension QueryBinder {
         case "pg_typeof":
             let bound = try arguments(of: call, scope)
             guard bound.count == 1 else { return nil }
-            return .literal(.text(bound[0].type.withoutModifier.name))
+            return .literal(.text(bound[0].type.baseName))
         default: return nil
         }
     }

@@ -266,6 +266,10 @@ extension QueryBinder {
                 .datatypeMismatch, "argument of \(clause) must be type bigint, not type \(typed.type.baseName)",
                 position: typed.position)
         }
+        guard !count.hasSubquery else {
+            throw SQLError(
+                .featureNotSupported, "subqueries in \(clause) are not supported", position: typed.position)
+        }
         if case .literal(let scalar) = count, case .int(let rows) = scalar.value, rows < 0 {
             throw SQLError(state, "\(clause) must not be negative")
         }

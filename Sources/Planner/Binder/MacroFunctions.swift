@@ -48,7 +48,7 @@ enum MacroFunctions {
                 WHEN 1186 THEN 'interval' WHEN 1231 THEN 'numeric[]' WHEN 1700 THEN 'numeric' WHEN 2950 THEN 'uuid'
                 WHEN 2951 THEN 'uuid[]' ELSE '???' END
                 END
-                """)
+                """),
     ]
 }
 

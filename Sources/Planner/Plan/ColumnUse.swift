@@ -31,7 +31,9 @@ extension Expr {
     /// The columns it reads, subqueries aside.
     var columns: [PlanColumn] {
         var found: [PlanColumn] = []
-        walk { if case .column(let column) = $0, !found.contains(where: { $0.id == column.id }) { found.append(column) } }
+        walk {
+            if case .column(let column) = $0, !found.contains(where: { $0.id == column.id }) { found.append(column) }
+        }
         return found
     }
 

@@ -214,7 +214,9 @@ private struct NodePrinter {
         case .setOperation(let node): return [("Output", names(node.columns))]
         case .unnest(let node):
             let outputs = node.columns + (node.ordinality.map { [$0] } ?? [])
-            return [("Function", "\(functionName(node.function))(\(list(node.arguments)))"), ("Output", names(outputs))]
+            return [
+                ("Function", "\(functionName(node.function))(\(list(node.arguments)))"), ("Output", names(outputs)),
+            ]
                 + (node.keepsEmpty ? [("Keeps Empty", "true")] : [])
         case .recursive(let node): return [("Output", names(node.columns))]
         case .cteScan(let scan): return [("Output", names(scan.columns)), ("With", "\(scan.id)")]

@@ -154,7 +154,12 @@ private struct JoinGraph {
             let estimate = cardinality.estimate(relation)
             return Candidate(plan: relation, estimate: estimate, cost: 0, ids: relation.columnIDs)
         }
-        let best = leaves.count <= ReorderJoins.exactMax ? exact(leaves, all) : greedy(leaves, all)
+        let best: Candidate
+        switch leaves.count {
+        case ...ReorderJoins.exactMax: best = exact(leaves, all)
+        case ...JoinGraph.greedyMax: best = greedy(leaves, all)
+        default: best = inOrder(leaves, all)
+        }
         // Conditions over no relation at all, or that no join took.
         let rest = conditions.filter { $0.columnIDs.isEmpty }
         return best.plan.filtered(rest)
@@ -224,6 +229,27 @@ private struct JoinGraph {
             }
         }
         return table[(1 << count) - 1] ?? greedy(leaves, all)
+    }
+
+    /// Relations among which the cheapest pair is looked for: the time grows with the cube of their number.
+    private static let greedyMax = 64
+    /// How many relations ahead one with a key to those joined so far is looked for.
+    private static let lookAhead = 16
+
+    /// Joins in the order of the query, except that what has a key comes before what has none.
+    private func inOrder(_ leaves: [Candidate], _ all: [Expr]) -> Candidate {
+        var joined = leaves[0]
+        var open = leaves[1...]
+        while let next = open.first {
+            var chosen = (index: open.startIndex, candidate: join(joined, next, all))
+            for index in open.indices.prefix(JoinGraph.lookAhead).dropFirst() where chosen.candidate.isCross {
+                let other = join(joined, open[index], all)
+                if !other.isCross { chosen = (index, other) }
+            }
+            joined = chosen.candidate.0
+            open.remove(at: chosen.index)
+        }
+        return joined
     }
 
     private func greedy(_ leaves: [Candidate], _ all: [Expr]) -> Candidate {
