@@ -169,10 +169,16 @@ struct FunctionCase {
             let type = bound.argumentTypes[index]
             let builder = ColumnBuilder(type)
             let texts = (argument.text ?? "").split(separator: ";", omittingEmptySubsequences: false).map(String.init)
+            var values: [Scalar] = []
             for text in texts where !(texts.count == 1 && text.isEmpty) {
                 let scalar = try parse(text == "\\N" ? nil : text, argument.type)
-                builder.append(try converted(scalar, to: type).scalar(0))
+                values.append(try converted(scalar, to: type).scalar(0))
             }
+            // WITHIN GROUP hands rows over in its order.
+            if index == arguments.count - 1, ["percentile_cont", "percentile_disc", "mode"].contains(name) {
+                values.sort { !$0.isNull && ($1.isNull || (Scalar.compare($0, $1) ?? 0) < 0) }
+            }
+            for value in values { builder.append(value) }
             rows = builder.count
             columns.append(builder.finish())
         }
