@@ -44,6 +44,12 @@ public struct ScramVerifier: Sendable, Hashable {
         serverKey = server
     }
 
+    /// Whether a password sent in the clear is the right one.
+    public func accepts(_ password: String) -> Bool {
+        let other = ScramVerifier(password: password, salt: salt, iterations: iterations)
+        return Scram.isEqual(other.storedKey, storedKey)
+    }
+
     /// PostgreSQL's text form.
     public var text: String {
         "SCRAM-SHA-256$\(iterations):\(Base64.encode(salt))$\(Base64.encode(storedKey)):\(Base64.encode(serverKey))"

@@ -16,13 +16,15 @@ final class ColumnCells {
     /// Texts and bytea in binary are not copied here: their views, by row, and -1 in `offsets` for valid rows.
     private(set) var isDirect = false
 
+    /// Rows there is room for at first: most results are small.
+    private static let rowsFirst = 64
     /// Bytes of the length in front of a value.
     static let headBytes = 4
 
     init() {
         capacity = 1024
         bytes = .allocate(capacity: capacity + WireBuffer.slack)
-        rowsCapacity = Batch.rowsMax
+        rowsCapacity = ColumnCells.rowsFirst
         offsets = .allocate(capacity: rowsCapacity)
     }
 

@@ -111,6 +111,7 @@ struct ProtocolTests {
     func verifiers() throws {
         let verifier = ScramVerifier(password: "secret", salt: Array(0..<16))
         #expect(ScramVerifier(verifier.text) == verifier)
+        #expect(verifier.accepts("secret") && !verifier.accepts("Secret"))
         #expect(ScramVerifier("SCRAM-SHA-256$0:AA==$x:y") == nil)
         #expect(ScramVerifier("md5abc") == nil)
     }
