@@ -96,7 +96,7 @@ let package = Package(
         suite(
             "ServerTests",
             [
-                "Server", "Coordinator", "PostgresWire", "Columns", "Diagnostics",
+                "Server", "Support", "Coordinator", "PostgresWire", "Columns", "Diagnostics",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),

@@ -1,6 +1,7 @@
 // SQL cursors: DECLARE, FETCH, MOVE, CLOSE. A cursor is a query parked between fetches; it moves forward only.
 import Columns
 import Diagnostics
+import Planner
 import Syntax
 
 /// An open cursor.
@@ -8,12 +9,14 @@ actor OpenCursor {
     nonisolated let columns: [ResultColumn]
     nonisolated let timeZone: SessionTimeZone
     nonisolated let isHeld: Bool
-    private let stream: any ResultStream
+    private let stream: QueryStream
+    nonisolated let running: any RunningQuery
     private var rest: Batch?
     private var isAtEnd = false
 
-    init(_ stream: any ResultStream, isHeld: Bool) {
+    init(_ stream: QueryStream, isHeld: Bool) {
         self.stream = stream
+        running = stream.running
         self.isHeld = isHeld
         columns = stream.columns ?? []
         timeZone = stream.timeZone
@@ -32,7 +35,8 @@ actor OpenCursor {
         }
         guard batch.rows > rowsMax else { return batch }
         rest = Batch(
-            batch.columns.map { Gather.slice($0, from: rowsMax, count: batch.rows - rowsMax) }, rows: batch.rows - rowsMax)
+            batch.columns.map { Gather.slice($0, from: rowsMax, count: batch.rows - rowsMax) },
+            rows: batch.rows - rowsMax)
         return Batch(batch.columns.map { Gather.slice($0, from: 0, count: rowsMax) }, rows: rowsMax)
     }
 
@@ -44,14 +48,16 @@ actor OpenCursor {
 }
 
 /// The rows of one FETCH.
-private actor FetchStream: ResultStream {
+private actor FetchStream: ResultStream, QueryBacked {
     nonisolated let columns: [ResultColumn]?
     nonisolated let timeZone: SessionTimeZone
+    nonisolated let running: any RunningQuery
     private let cursor: OpenCursor
     private var left: Int
 
     init(_ cursor: OpenCursor, rowsMax: Int) {
         self.cursor = cursor
+        running = cursor.running
         columns = cursor.columns
         timeZone = cursor.timeZone
         left = rowsMax
@@ -69,7 +75,9 @@ private actor FetchStream: ResultStream {
 }
 
 extension Session {
-    func declareCursor(_ declare: Statement.DeclareCursor) async throws(SQLError) -> any ResultStream {
+    func declareCursor(
+        _ declare: Statement.DeclareCursor, _ types: [SQLType?] = [], _ parameters: [Scalar] = []
+    ) async throws(SQLError) -> any ResultStream {
         let name = declare.name.value
         guard declare.isHeld || transaction?.isExplicit == true else {
             throw SQLError(
@@ -88,8 +96,8 @@ extension Session {
             throw SQLError(.programLimitExceeded, "a session holds at most \(Session.portalsMax) cursors")
         }
         let life = life()
-        let bound = try await life.bind(declare.query, in: currentTransaction)
-        cursors[name] = OpenCursor(try await start(bound, [], life), isHeld: declare.isHeld)
+        let bound = try await bind(declare.query, types, life)
+        cursors[name] = OpenCursor(try await start(bound, parameters, life), isHeld: declare.isHeld)
         return done("DECLARE CURSOR")
     }
 
@@ -105,8 +113,11 @@ extension Session {
         case .relative(let count) where count == 1: rows = 1
         default:
             throw SQLError(
-                SQLState("55000"), "cursor can only scan forward", hint: "Declare it with SCROLL option to enable backward scan.")
+                SQLState("55000"), "cursor can only scan forward",
+                hint: "Declare it with SCROLL option to enable backward scan.")
         }
+        // The query began under another statement's watch.
+        currentWatch.follow(cursor.running)
         guard fetch.isMove else { return FetchStream(cursor, rowsMax: rows) }
         var moved = 0
         while moved < rows, let batch = try await cursor.next(rows - moved) { moved += batch.rows }

@@ -7,25 +7,39 @@ import Syntax
 extension Session {
     static let explainColumns = [ResultColumn("QUERY PLAN", .text)]
 
-    func explain(_ explain: Statement.Explain) async throws(SQLError) -> any ResultStream {
-        var target = explain.statement
-        if case .execute(let name, _) = target, let prepared = statements[name.value]?.statement { target = prepared }
+    func explain(
+        _ explain: Statement.Explain, _ types: [SQLType?] = [], _ parameters: [Scalar] = []
+    ) async throws(SQLError) -> any ResultStream {
+        var (target, types, parameters) = (explain.statement, types, parameters)
+        if case .execute(let name, let arguments) = target {
+            let (prepared, values) = try evaluate(name, arguments)
+            if let statement = prepared.statement { target = statement }
+            (types, parameters) = (prepared.parameterTypes, values)
+        }
         guard case .query(let query) = target else {
             throw SQLError(.featureNotSupported, "EXPLAIN works for queries only")
         }
         let clock = ContinuousClock()
         let start = clock.now
         let life = life(isProfiled: explain.analyze)
-        let bound = try await life.bind(query, in: currentTransaction)
+        let bound = try await bind(query, types, life)
         remember(bound)
-        var traces: [RuleTrace] = []
-        let plan = try life.optimize(bound, trace: { traces.append($0) })
+        let values = parameters
+        let (plan, traces) = try await currentWatch.perform { () async throws(SQLError) -> (LogicalPlan, [RuleTrace]) in
+            var traces: [RuleTrace] = []
+            let plan = try life.optimize(bound, parameters: values, trace: { traces.append($0) })
+            return (plan, traces)
+        }
         let planned = clock.now - start
         var lines: [String]
         if explain.analyze {
-            let running = try await life.start(plan)
-            setRunning(running)
-            defer { clearRunning() }
+            let watch = currentWatch
+            let running = try await watch.perform { () async throws(SQLError) -> any RunningQuery in
+                try await life.start(plan)
+            } discard: { query, cause in
+                query.cancel(cause)
+            }
+            watch.follow(running)
             while try await running.next() != nil {}
             let report = running.report
             lines =
@@ -42,10 +56,12 @@ extension Session {
             lines.append("Planning Time: \(Session.milliseconds(planned)) ms")
             let rules = traces.filter { $0.plan != nil }.map { "\($0.rule) \($0.nanoseconds / 1_000) us" }
             if explain.verbose, !rules.isEmpty { lines.append("Rules: " + rules.joined(separator: ", ")) }
-            if explain.analyze { lines.append("Execution Time: \(Session.milliseconds(clock.now - start - planned)) ms") }
+            if explain.analyze {
+                lines.append("Execution Time: \(Session.milliseconds(clock.now - start - planned)) ms")
+            }
         }
         let text = explain.format == "json" ? [lines.joined(separator: "\n")] : lines
-        return FixedStream(Session.explainColumns, text.map { [.text($0)] }, tag: .rows("EXPLAIN"))
+        return FixedStream(Session.explainColumns, text.map { [.text($0)] }, tag: .done("EXPLAIN"))
     }
 
     private static func milliseconds(_ duration: Duration) -> String {

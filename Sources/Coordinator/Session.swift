@@ -23,7 +23,8 @@ public actor Session: SQLSession {
     var notices: [SQLNotice] = []
     private var reportedBefore: [String: String] = [:]
     private let clock: @Sendable () -> Int64
-    private let running = Mutex<(any RunningQuery)?>(nil)
+    /// Over the statement that is being carried out.
+    private let watch = Mutex<StatementWatch?>(nil)
 
     /// Prepared statements of one session.
     static let statementsMax = 10_000
@@ -48,6 +49,8 @@ public actor Session: SQLSession {
     struct Portal: Sendable {
         var statement: PreparedStatement
         var parameters: [Scalar]
+        /// The query behind it, once it runs.
+        var running: (any RunningQuery)?
     }
 
     init(engine: Engine, user: String, database: String, settings: SessionSettings, processID: Int32) {
@@ -120,8 +123,10 @@ public actor Session: SQLSession {
             throw SQLError(.duplicatePreparedStatement, "prepared statement \"\(name)\" already exists")
         }
         guard statements.count < Session.statementsMax else {
-            throw SQLError(.programLimitExceeded, "a session holds at most \(Session.statementsMax) prepared statements")
+            throw SQLError(
+                .programLimitExceeded, "a session holds at most \(Session.statementsMax) prepared statements")
         }
+        beginStatement()
         let parsed = try Parser.parse(sql)
         guard parsed.count <= 1 else {
             throw SQLError(.syntaxError, "cannot insert multiple commands into a prepared statement")
@@ -139,10 +144,18 @@ public actor Session: SQLSession {
         try refuseIfFailed(statement)
         switch statement {
         case .query(let query):
-            let bound = try await life().bind(query, parameterTypes: types, in: currentTransaction)
+            let bound = try await bind(query, types, life())
             prepared.bound = bound
             prepared.parameterTypes = bound.query.parameterTypes
             prepared.columns = bound.columns
+        case .declareCursor(let declare):
+            prepared.parameterTypes = try await bind(declare.query, types, life()).query.parameterTypes
+        case .explain(let explain):
+            prepared.parameterTypes = types.map { $0 ?? .text }
+            if case .query(let query) = explain.statement {
+                prepared.parameterTypes = try await bind(query, types, life()).query.parameterTypes
+            }
+            prepared.columns = Session.explainColumns
         default:
             prepared.parameterTypes = types.map { $0 ?? .text }
             prepared.columns = try await columns(of: statement)
@@ -188,7 +201,15 @@ public actor Session: SQLSession {
 
     public func execute(_ name: String) async throws(SQLError) -> any ResultStream {
         guard let portal = portals[name] else { throw Session.unknownPortal(name) }
-        return try await execute(portal.statement, portal.parameters)
+        beginStatement()
+        let stream = try await execute(portal.statement, portal.parameters)
+        portals[name]?.running = (stream as? any QueryBacked)?.running
+        return stream
+    }
+
+    public func resume(_ name: String) {
+        let watch = beginStatement()
+        if let running = portals[name]?.running { watch.follow(running) }
     }
 
     func execute(
@@ -197,17 +218,23 @@ public actor Session: SQLSession {
         guard let statement = prepared.statement else { return FixedStream(StatementOutcome(.empty)) }
         engine.counters.statements.add(1, ordering: .relaxed)
         do throws(SQLError) {
+            try refuseIfFailed(statement)
+            switch statement {
+            case .declareCursor(let declare):
+                return try await declareCursor(declare, prepared.parameterTypes, parameters)
+            case .explain(let explain): return try await self.explain(explain, prepared.parameterTypes, parameters)
+            default: break
+            }
             guard case .query(let query) = statement else {
                 return try await run(statement, text: prepared.text, position: 0)
             }
-            try refuseIfFailed(statement)
             let life = life()
             var bound = prepared.bound
             // The plan bound at Parse holds as long as neither settings nor the branches it read have moved.
             if let known = bound, prepared.generation == settings.generation, try await isCurrent(known) {
                 remember(known)
             } else {
-                bound = try await life.bind(query, parameterTypes: prepared.parameterTypes, in: currentTransaction)
+                bound = try await bind(query, prepared.parameterTypes, life)
                 guard bound?.columns == prepared.columns else {
                     throw SQLError(.featureNotSupported, "cached plan must not change result type")
                 }
@@ -235,6 +262,7 @@ public actor Session: SQLSession {
     public func fail(_ error: SQLError) { transaction?.isFailed = true }
 
     public func finishCycle() async -> CycleReport {
+        endStatement()
         var problem: SQLError?
         if let open = transaction, !open.isExplicit {
             do {
@@ -255,7 +283,7 @@ public actor Session: SQLSession {
     }
 
     public nonisolated func cancel() {
-        running.withLock { $0 }?.cancel(SQLError(.queryCanceled, "canceling statement due to user request"))
+        watch.withLock { $0 }?.stop(SQLError(.queryCanceled, "canceling statement due to user request"))
     }
 
     public func close() {
@@ -269,26 +297,54 @@ public actor Session: SQLSession {
 
     // MARK: - Running
 
-    /// Starts a bound query.
-    func start(
-        _ bound: QueryLife.Bound, _ parameters: [Scalar], _ life: QueryLife
-    ) async throws(SQLError) -> any ResultStream {
-        remember(bound)
-        let plan = try life.optimize(bound, parameters: parameters)
-        let query = try await life.start(plan)
-        setRunning(query)
-        let counters = engine.counters
-        return QueryStream(
-            columns: bound.columns, timeZone: life.context.functions.timeZone, running: query,
-            timeoutMilliseconds: Int(settings["statement_timeout"]) ?? 0
-        ) { [weak self] error in
-            if error != nil { counters.errors.add(1, ordering: .relaxed) }
-            self?.clearRunning()
+    /// Watches over a statement from now on.
+    @discardableResult
+    func beginStatement() -> StatementWatch {
+        let next = StatementWatch(timeoutMilliseconds: Int(settings["statement_timeout"]) ?? 0)
+        let last = watch.withLock { watch in
+            defer { watch = next }
+            return watch
+        }
+        last?.end()
+        return next
+    }
+
+    private func endStatement() {
+        let last = watch.withLock { watch in
+            defer { watch = nil }
+            return watch
+        }
+        last?.end()
+    }
+
+    /// The watch over the current statement.
+    var currentWatch: StatementWatch { watch.withLock { $0 } ?? beginStatement() }
+
+    /// Resolves and binds, under the statement's watch.
+    func bind(_ query: Query, _ types: [SQLType?], _ life: QueryLife) async throws(SQLError) -> QueryLife.Bound {
+        let transaction = currentTransaction
+        return try await currentWatch.perform { () async throws(SQLError) -> QueryLife.Bound in
+            try await life.bind(query, parameterTypes: types, in: transaction)
         }
     }
 
-    nonisolated func setRunning(_ query: any RunningQuery) { running.withLock { $0 = query } }
-    nonisolated func clearRunning() { running.withLock { $0 = nil } }
+    /// Optimizes and starts a bound query, under the statement's watch.
+    func start(_ bound: QueryLife.Bound, _ parameters: [Scalar], _ life: QueryLife) async throws(SQLError)
+        -> QueryStream
+    {
+        remember(bound)
+        let watch = currentWatch
+        let query = try await watch.perform { () async throws(SQLError) -> any RunningQuery in
+            try await life.start(try life.optimize(bound, parameters: parameters))
+        } discard: { query, cause in
+            query.cancel(cause)
+        }
+        watch.follow(query)
+        let counters = engine.counters
+        return QueryStream(columns: bound.columns, timeZone: life.context.functions.timeZone, running: query) { error in
+            if error != nil { counters.errors.add(1, ordering: .relaxed) }
+        }
+    }
 
     /// Keeps the commits that a statement saw for the rest of the transaction.
     func remember(_ bound: QueryLife.Bound) {

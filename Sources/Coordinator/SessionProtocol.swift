@@ -217,6 +217,9 @@ public protocol SQLSession: Sendable {
     /// Execute: starts a portal. The Server calls this once a portal and keeps the stream while it is suspended.
     func execute(_ portal: String) async throws(SQLError) -> any ResultStream
 
+    /// Execute of a portal whose stream was left at a row limit: what runs now is that stream.
+    func resume(_ portal: String) async
+
     /// Close: unknown names do no harm.
     func closeStatement(_ name: String) async
     func closePortal(_ name: String) async

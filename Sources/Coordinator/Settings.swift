@@ -9,17 +9,20 @@ public struct Setting: Sendable {
     public let summary: String
     /// Whether clients are told of changes (ParameterStatus).
     let isReported: Bool
+    /// Whether the value is milliseconds, which SHOW prints with a unit.
+    let isDuration: Bool
     /// Returns the value to keep; throws 22023 for a bad one, 55P02 for what cannot be changed.
     let check: @Sendable (String) throws(SQLError) -> String
 
     init(
-        _ name: String, _ standard: String, _ summary: String, isReported: Bool = false,
+        _ name: String, _ standard: String, _ summary: String, isReported: Bool = false, isDuration: Bool = false,
         check: @escaping @Sendable (String) throws(SQLError) -> String = { (text) throws(SQLError) in text }
     ) {
         self.name = name
         self.standard = standard
         self.summary = summary
         self.isReported = isReported
+        self.isDuration = isDuration
         self.check = check
     }
 }
@@ -43,21 +46,26 @@ public enum Settings {
             "default_transaction_read_only", "off", "Whether new transactions may write.", isReported: true,
             check: boolean),
         Setting("disabled_rules", "", "Optimizer rules that are switched off, separated by commas."),
-        Setting("extra_float_digits", "1", "Digits of floats: 1 and more print the shortest exact form.", check: integer),
-        Setting("idle_in_transaction_session_timeout", "0", "Accepted, without effect.", check: milliseconds),
+        Setting(
+            "extra_float_digits", "1", "Digits of floats: 1 and more print the shortest exact form.", check: integer),
+        Setting(
+            "idle_in_transaction_session_timeout", "0", "Accepted, without effect.", isDuration: true,
+            check: milliseconds),
         Setting("in_hot_standby", "off", "Always off.", isReported: true, check: fixed("in_hot_standby")),
         Setting("integer_datetimes", "on", "Always on.", isReported: true, check: fixed("integer_datetimes")),
         Setting("IntervalStyle", "postgres", "How intervals are printed.", isReported: true, check: only("postgres")),
-        Setting("is_superuser", "on", "Whether the user may do everything.", isReported: true, check: fixed("is_superuser")),
+        Setting(
+            "is_superuser", "on", "Whether the user may do everything.", isReported: true, check: fixed("is_superuser")),
         Setting("jit", "off", "Accepted, without effect.", check: boolean),
         Setting("lc_collate", "C", "Text is ordered by bytes.", check: fixed("lc_collate")),
         Setting("lc_messages", "C", "The language of messages."),
-        Setting("lock_timeout", "0", "Accepted, without effect.", check: milliseconds),
+        Setting("lock_timeout", "0", "Accepted, without effect.", isDuration: true, check: milliseconds),
         Setting("max_identifier_length", "63", "Bytes of a name.", check: fixed("max_identifier_length")),
         Setting("memory_limit", "default", "Memory that one query's operators may hold, such as 2GB.", check: memory),
         Setting("row_security", "on", "Accepted, without effect.", check: boolean),
         Setting("search_path", "public", "Schemas searched for names without one, in order."),
-        Setting("server_encoding", "UTF8", "The lake's character set.", isReported: true, check: fixed("server_encoding")),
+        Setting(
+            "server_encoding", "UTF8", "The lake's character set.", isReported: true, check: fixed("server_encoding")),
         Setting(
             "server_version", serverVersion, "The version of PostgreSQL that is spoken.", isReported: true,
             check: fixed("server_version")),
@@ -67,7 +75,9 @@ public enum Settings {
         Setting(
             "standard_conforming_strings", "on", "Always on: a backslash is a character.", isReported: true,
             check: only("on")),
-        Setting("statement_timeout", "0", "Milliseconds a statement may run; 0 for ever.", check: milliseconds),
+        Setting(
+            "statement_timeout", "0", "Milliseconds a statement may be planned and run; 0 for ever.", isDuration: true,
+            check: milliseconds),
         Setting("threads", "default", "Worker threads that one query may use.", check: count),
         Setting("TimeZone", "UTC", "The zone in which timestamptz is printed.", isReported: true, check: timeZone),
         Setting("transaction_isolation", "repeatable read", "Isolation of this transaction: always one snapshot."),
@@ -183,6 +193,16 @@ public enum Settings {
         return String(number * factor)
     }
 
+    /// Milliseconds in the largest unit that is exact: `5s`, `1500ms`, `0`.
+    static func duration(_ milliseconds: String) -> String {
+        guard let number = Int(milliseconds), number > 0 else { return milliseconds }
+        for (unit, factor) in [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000)]
+        where number.isMultiple(of: factor) {
+            return "\(number / factor)\(unit)"
+        }
+        return "\(number)ms"
+    }
+
     private static let memory: @Sendable (String) throws(SQLError) -> String = { (value) throws(SQLError) in
         if value.lowercased() == "default" { return "default" }
         guard bytes(value) != nil else { throw invalid("memory_limit", value) }
@@ -215,10 +235,14 @@ struct SessionSettings: Sendable {
     /// Counts changes, so that plans made under other settings are known.
     private(set) var generation = 0
 
-    /// Returns the value of a setting.
+    /// Returns the value of a setting as SHOW prints it.
     func value(_ name: String) throws(SQLError) -> String {
         let setting = try Settings.find(name)
-        return values[setting.name.lowercased()] ?? startup[setting.name.lowercased()] ?? setting.standard
+        let key = setting.name.lowercased()
+        let value = values[key] ?? startup[key] ?? setting.standard
+        // A transaction that asks for nothing has the session's default.
+        if key == "transaction_isolation", values[key] == nil { return self["default_transaction_isolation"] }
+        return setting.isDuration ? Settings.duration(value) : value
     }
 
     subscript(name: String) -> String {

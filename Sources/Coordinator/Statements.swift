@@ -11,6 +11,7 @@ extension Session {
     /// Runs a statement of a simple query.
     func runSimple(_ parsed: ParsedStatement) async throws(SQLError) -> any ResultStream {
         engine.counters.statements.add(1, ordering: .relaxed)
+        beginStatement()
         do throws(SQLError) {
             return try await run(parsed.statement, text: parsed.text, position: parsed.offset)
         } catch let error {
@@ -25,7 +26,7 @@ extension Session {
         switch statement {
         case .query(let query):
             let life = life()
-            return try await start(try await life.bind(query, in: currentTransaction), [], life)
+            return try await start(try await bind(query, [], life), [], life)
         case .explain(let explain): return try await self.explain(explain)
         case .createSchema(let create): return try await createSchema(create, text)
         case .createView(let create): return try await createView(create, text)
@@ -68,7 +69,7 @@ extension Session {
     /// The columns of a statement that is not a query, for Describe: nil when it returns no rows.
     func columns(of statement: Statement) async throws(SQLError) -> [ResultColumn]? {
         switch statement {
-        case .query(let query): return try await life().bind(query, in: currentTransaction).columns
+        case .query(let query): return try await bind(query, [], life()).columns
         case .explain: return Session.explainColumns
         case .show(let show): return try showColumns(show)
         case .describe: return Session.describeColumns
@@ -90,10 +91,8 @@ extension Session {
             return
         }
         do throws(SQLError) {
-            if set.name.value == "transaction" {
-                guard case .text(let mode)? = set.values.first else { return }
-                transaction?.isReadOnly = mode == "read only"
-                return
+            if set.name.value == "transaction" || set.name.value == "session characteristics" {
+                return try setTransactionModes(set)
             }
             var words: [String] = []
             for value in set.values {
@@ -115,6 +114,27 @@ extension Session {
             }
         } catch let error {
             throw error.at(set.name.position)
+        }
+    }
+
+    /// SET TRANSACTION, and SET SESSION CHARACTERISTICS for the transactions to come.
+    private func setTransactionModes(_ set: Statement.SetVariable) throws(SQLError) {
+        let isDefault = set.name.value == "session characteristics"
+        for case .text(let mode) in set.values {
+            switch mode {
+            case "read only", "read write":
+                if isDefault {
+                    try settings.set("default_transaction_read_only", mode == "read only" ? "on" : "off")
+                } else {
+                    transaction?.isReadOnly = mode == "read only"
+                }
+            default:
+                if isDefault {
+                    try settings.set("default_transaction_isolation", mode)
+                } else if transaction?.isExplicit == true {
+                    try settings.set("transaction_isolation", mode, isLocal: true)
+                }
+            }
         }
     }
 
@@ -145,7 +165,7 @@ extension Session {
         _ command: Statement.TransactionCommand
     ) async throws(SQLError) -> any ResultStream {
         switch command {
-        case .begin(let readOnly):
+        case .begin(let modes):
             if transaction?.isExplicit == true {
                 notices.append(
                     SQLNotice(.warning, SQLError(.activeTransaction, "there is already a transaction in progress")))
@@ -153,8 +173,12 @@ extension Session {
             }
             var begun = currentTransaction
             begun.isExplicit = true
-            if let readOnly { begun.isReadOnly = readOnly }
+            if let isReadOnly = modes.isReadOnly { begun.isReadOnly = isReadOnly }
             transaction = begun
+            if let isolation = modes.isolation {
+                // Every transaction sees one commit, whatever it asks for; what it asked for is shown.
+                try settings.set("transaction_isolation", isolation, isLocal: true)
+            }
             transactionTime = planContext().functions.statementTime
             return done("BEGIN")
         case .commit:
@@ -255,6 +279,14 @@ extension Session {
     private func executeStatement(
         _ name: Identifier, _ arguments: [Expression]
     ) async throws(SQLError) -> any ResultStream {
+        let (prepared, values) = try evaluate(name, arguments)
+        return try await execute(prepared, values)
+    }
+
+    /// A prepared statement, and the values of EXECUTE's arguments.
+    func evaluate(
+        _ name: Identifier, _ arguments: [Expression]
+    ) throws(SQLError) -> (PreparedStatement, [Scalar]) {
         guard let prepared = statements[name.value] else { throw Session.unknownStatement(name.value) }
         guard arguments.count == prepared.parameterTypes.count else {
             throw SQLError(
@@ -267,7 +299,7 @@ extension Session {
         for (argument, type) in zip(arguments, prepared.parameterTypes) {
             values.append(try Binder.value(of: argument, as: type, context: context))
         }
-        return try await execute(prepared, values)
+        return (prepared, values)
     }
 
     // MARK: - SHOW and DESCRIBE
@@ -307,7 +339,7 @@ extension Session {
             }
         case .tables(let schema): rows = try await tableRows(schema)
         }
-        return FixedStream(columns, rows, tag: .rows("SHOW"), timeZone: planContext().functions.timeZone)
+        return FixedStream(columns, rows, tag: .done("SHOW"), timeZone: planContext().functions.timeZone)
     }
 
     static let describeColumns = [
@@ -321,10 +353,10 @@ extension Session {
         let query = Query(
             body: .select(Select(items: [SelectItem(value: star)], from: [table], position: name.position)),
             position: name.position)
-        let bound = try await life.bind(query, in: currentTransaction)
+        let bound = try await bind(query, [], life)
         let rows: [[Scalar]] = bound.query.plan.columns.map {
             [.text($0.name), .text($0.type.name), .boolean($0.isNullable)]
         }
-        return FixedStream(Session.describeColumns, rows, tag: .rows("DESCRIBE"))
+        return FixedStream(Session.describeColumns, rows, tag: .done("DESCRIBE"))
     }
 }

@@ -4,51 +4,44 @@ import Diagnostics
 import Planner
 import Synchronization
 
+/// A stream whose rows a query makes.
+protocol QueryBacked {
+    var running: any RunningQuery { get }
+}
+
 /// Rows of a running query.
-final class QueryStream: ResultStream {
+final class QueryStream: ResultStream, QueryBacked {
     let columns: [ResultColumn]?
     let timeZone: SessionTimeZone
-    private let running: any RunningQuery
-    private let timeout: Task<Void, Never>?
+    let running: any RunningQuery
     private let ended: @Sendable (SQLError?) -> Void
 
     /// `ended` is called once the rows have ended, with the error if there was one.
     init(
-        columns: [ResultColumn], timeZone: SessionTimeZone, running: any RunningQuery, timeoutMilliseconds: Int,
+        columns: [ResultColumn], timeZone: SessionTimeZone, running: any RunningQuery,
         ended: @escaping @Sendable (SQLError?) -> Void
     ) {
         self.columns = columns
         self.timeZone = timeZone
         self.running = running
         self.ended = ended
-        timeout =
-            timeoutMilliseconds == 0
-            ? nil
-            : Task {
-                try? await Task.sleep(for: .milliseconds(timeoutMilliseconds))
-                guard !Task.isCancelled else { return }
-                running.cancel(SQLError(.queryCanceled, "canceling statement due to statement timeout"))
-            }
     }
 
     func next() async throws(SQLError) -> Batch? {
         do {
             return try await running.next()
         } catch let error {
-            timeout?.cancel()
             ended(error)
             throw error
         }
     }
 
     func finish() async throws(SQLError) -> StatementOutcome {
-        timeout?.cancel()
         ended(nil)
         return StatementOutcome(.rows("SELECT"))
     }
 
     func cancel() {
-        timeout?.cancel()
         running.cancel(SQLError(.queryCanceled, "canceling statement due to user request"))
         ended(nil)
     }

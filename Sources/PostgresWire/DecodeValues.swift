@@ -42,23 +42,14 @@ public enum ParameterDecoder {
         return try TextParse.scalar(text, as: type, context: context)
     }
 
-    private static func integer(_ reader: inout MessageReader) throws(SQLError) -> Int64 {
-        // Declared as oid (four bytes) a parameter is a bigint here: the length tells.
-        switch reader.remaining {
-        case 2: return Int64(Int16(bitPattern: try reader.uint16()))
-        case 4: return Int64(try reader.int32())
-        case 8: return try reader.int64()
-        default: throw SQLError(.invalidBinaryRepresentation, "incorrect binary data format")
+    private static func integer(_ reader: inout MessageReader, _ type: SQLType) throws(SQLError) -> Scalar {
+        switch type {
+        case .int2: return Scalar(type, .int(Int64(Int16(bitPattern: try reader.uint16()))))
+        case .int4: return Scalar(type, .int(Int64(try reader.int32())))
+        default:
+            // Declared as oid (four bytes) a parameter is a bigint here: the length tells.
+            return Scalar(type, .int(reader.remaining == 4 ? Int64(try reader.int32()) : try reader.int64()))
         }
-    }
-
-    private static func integer<T: FixedWidthInteger>(
-        _ reader: inout MessageReader, _ type: SQLType, _: T.Type
-    ) throws(SQLError) -> Scalar {
-        guard let value = T(exactly: try integer(&reader)) else {
-            throw SQLError(.numericValueOutOfRange, "\(type.name) out of range")
-        }
-        return Scalar(type, .int(Int64(value)))
     }
 
     private static func binary(
@@ -66,9 +57,7 @@ public enum ParameterDecoder {
     ) throws(SQLError) -> Scalar {
         switch type {
         case .boolean: return Scalar(type, .bool(try reader.byte() != 0))
-        case .int2: return try integer(&reader, type, Int16.self)
-        case .int4: return try integer(&reader, type, Int32.self)
-        case .int8: return try integer(&reader, type, Int64.self)
+        case .int2, .int4, .int8: return try integer(&reader, type)
         case .float4:
             return Scalar(type, .double(Double(Float(bitPattern: UInt32(bitPattern: try reader.int32())))))
         case .float8: return Scalar(type, .double(Double(bitPattern: UInt64(bitPattern: try reader.int64()))))

@@ -33,6 +33,8 @@ final class PostgresConnection {
     /// The text that the current message is about.
     var currentSQL: String?
     var isEncrypted = false
+    /// Reported settings that changed in this cycle.
+    var parameterChanges: [(name: String, value: String)] = []
 
     /// Bytes of answers that are gathered before they are written.
     static let flushBytes = 64 << 10
@@ -274,7 +276,8 @@ final class PostgresConnection {
             shared.metrics.errors.increase()
             out.errorResponse(error)
         }
-        for (name, value) in report.parameterChanges { out.parameterStatus(name, value) }
+        for (name, value) in parameterChanges + report.parameterChanges { out.parameterStatus(name, value) }
+        parameterChanges = []
         out.readyForQuery(status: report.status.rawValue)
         currentSQL = nil
     }

@@ -33,6 +33,7 @@ extension PostgresConnection {
         }
         let stream: any ResultStream
         if let suspended = portal.stream {
+            await session.resume(name)
             stream = suspended
         } else {
             stream = try await session.execute(name)
@@ -93,6 +94,7 @@ extension PostgresConnection {
         case .done(let tag): out.commandComplete(tag)
         case .empty: out.emptyQueryResponse()
         }
-        for (name, value) in outcome.parameterChanges { out.parameterStatus(name, value) }
+        // PostgreSQL tells of settings when the cycle ends.
+        parameterChanges += outcome.parameterChanges
     }
 }

@@ -367,12 +367,14 @@ extension Parser {
                 Statement.SetVariable(scope: scope, name: Identifier("timezone", position: position), values: value))
         }
         if atWord("transaction") || atWords("characteristics", "as", "transaction") {
-            while !atWord("transaction") { advance() }
+            let isDefault = takeWords("characteristics", "as")
             advance()
-            let readOnly = try transactionModes()
-            let name = Identifier("transaction", position: position)
-            let value = readOnly.map { [Statement.SetVariable.Value.text($0 ? "read only" : "read write")] } ?? []
-            return .set(Statement.SetVariable(scope: scope, name: name, values: value))
+            let modes = try transactionModes()
+            var values: [Statement.SetVariable.Value] = []
+            if let isReadOnly = modes.isReadOnly { values.append(.text(isReadOnly ? "read only" : "read write")) }
+            if let isolation = modes.isolation { values.append(.text(isolation)) }
+            let name = Identifier(isDefault ? "session characteristics" : "transaction", position: position)
+            return .set(Statement.SetVariable(scope: scope, name: name, values: values))
         }
         if takeWord("names") {
             let name = Identifier("client_encoding", position: position)
@@ -417,7 +419,7 @@ extension Parser {
             } else if !takeWord("transaction") {
                 _ = takeWord("work")
             }
-            return .transaction(.begin(readOnly: try transactionModes()))
+            return .transaction(.begin(try transactionModes()))
         case "commit", "end":
             if !takeWord("transaction") { _ = takeWord("work") }
             _ = takeWords("and", "no", "chain")
@@ -437,21 +439,27 @@ extension Parser {
         }
     }
 
-    /// Isolation levels are read and not kept: every transaction sees one commit.
-    private mutating func transactionModes() throws(SQLError) -> Bool? {
-        var readOnly: Bool?
+    private mutating func transactionModes() throws(SQLError) -> Statement.TransactionModes {
+        var modes = Statement.TransactionModes()
         while true {
             if takeWords("isolation", "level") {
-                guard
-                    takeWord("serializable") || takeWords("repeatable", "read") || takeWords("read", "committed")
-                        || takeWords("read", "uncommitted")
-                else { throw unexpected() }
+                if takeWord("serializable") {
+                    modes.isolation = "serializable"
+                } else if takeWords("repeatable", "read") {
+                    modes.isolation = "repeatable read"
+                } else if takeWords("read", "committed") {
+                    modes.isolation = "read committed"
+                } else if takeWords("read", "uncommitted") {
+                    modes.isolation = "read uncommitted"
+                } else {
+                    throw unexpected()
+                }
             } else if takeWords("read", "only") {
-                readOnly = true
+                modes.isReadOnly = true
             } else if takeWords("read", "write") {
-                readOnly = false
+                modes.isReadOnly = false
             } else if !takeWords("not", "deferrable"), !takeWord("deferrable") {
-                return readOnly
+                return modes
             }
             _ = take(",")
         }

@@ -242,8 +242,19 @@ public indirect enum Statement: Hashable, Sendable {
         }
     }
 
+    /// What BEGIN and SET TRANSACTION ask for; nil where they do not say.
+    public struct TransactionModes: Hashable, Sendable {
+        public var isReadOnly: Bool?
+        /// In lower case: "serializable", "repeatable read", ...
+        public var isolation: String?
+        public init(isReadOnly: Bool? = nil, isolation: String? = nil) {
+            self.isReadOnly = isReadOnly
+            self.isolation = isolation
+        }
+    }
+
     public enum TransactionCommand: Hashable, Sendable {
-        case begin(readOnly: Bool?)
+        case begin(TransactionModes)
         case commit, rollback
         case savepoint(Identifier)
         case release(Identifier)

@@ -145,7 +145,11 @@ extension QueryBinder {
         let value = try bind(operand, scope)
         let (a, b) = (try bind(low, scope), try bind(high, scope))
         func within(_ low: Typed, _ high: Typed) throws(SQLError) -> Expr {
-            .and([try operation(">=", value, low, at), try operation("<=", value, high, at)])
+            let first = try operation(">=", value, low, at)
+            // A parameter that has got its type from the first bound has it at the second.
+            var again = value
+            if case .parameter = operand.node { again = try bind(operand, scope) }
+            return .and([first, try operation("<=", again, high, at)])
         }
         let inside = symmetric ? Expr.or([try within(a, b), try within(b, a)]) : try within(a, b)
         return negated ? .not(inside) : inside
