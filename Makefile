@@ -1,4 +1,4 @@
-# Four commands: run, test, bench, lint. Each installs what is missing, then calls the plain swift command it prints.
+# Commands: run, test, bench, lint, asan. Each installs what is missing, then calls the plain swift command it prints.
 # Variables: PORT and HTTP_PORT (make run), FILTER (make test FILTER=WireTests).
 
 PORT ?= 5432
@@ -9,7 +9,7 @@ PACKAGES = libcurl4-openssl-dev libsnappy-dev libzstd-dev liblz4-dev libbrotli-d
 	libsqlite3-dev libssl-dev pkg-config tzdata
 BINARY = .build/release/apus
 
-.PHONY: run build test bench lint packages
+.PHONY: run build test bench lint asan packages
 
 run: build
 	@sh .ci/serve-sample "$(BINARY)" "$(PORT)" "$(HTTP_PORT)" "$(DATA)"
@@ -26,6 +26,11 @@ bench: build
 
 lint:
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests
+
+# Bad input under AddressSanitizer, in a folder of its own.
+asan: packages
+	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test --sanitize=address --scratch-path .build/asan --no-parallel \
+		--filter 'ServerTests.MalformedTests|ServerTests.ConversationTests|FormatsTests.CorpusTests|WireTests'
 
 packages:
 	@sh .ci/packages $(PACKAGES)

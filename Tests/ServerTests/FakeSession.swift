@@ -177,6 +177,7 @@ actor FakeSession: SQLSession {
         return try start(portal.sql, portal.parameters)
     }
 
+    func resume(_ portal: String) async {}
     func closeStatement(_ name: String) async { statements[name] = nil }
     func closePortal(_ name: String) async { portals[name] = nil }
     func fail(_ error: SQLError) async { if status == .active { status = .failed } }

@@ -60,6 +60,18 @@ final class RawClient {
         }
     }
 
+    /// Connects, sends, closes its own side and reads until the server has closed the other; what fails on the way does
+    /// not matter.
+    static func throwAway(_ bytes: [UInt8], port: Int) async {
+        try? await with(port: port) { client in
+            try await client.send(bytes)
+            // A server that sees the end at once may leave what came before unanswered; it is to be answered.
+            try await Task.sleep(for: .milliseconds(5))
+            try await client.channel.close(mode: .output).get()
+            while let more = try await client.inbound.next() { _ = more }
+        }
+    }
+
     func send(_ bytes: [UInt8]...) async throws {
         try await channel.writeAndFlush(channel.allocator.buffer(bytes: Array(bytes.joined()))).get()
     }

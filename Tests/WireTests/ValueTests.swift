@@ -155,8 +155,8 @@ struct ValueTests {
     @Test(
         "bad parameters",
         arguments: [
-            (SQLType.int4, ValueFormat.binary, [UInt8]([0, 0, 0]), "22P03"), (.int4, .text, Array("abc".utf8), "22P02"),
-            (.int2, .binary, [0, 1, 0, 0], "22003"), (.text, .text, [0xff], "22021"),
+            (SQLType.int4, ValueFormat.binary, [UInt8]([0, 0, 0]), "08P01"), (.int4, .text, Array("abc".utf8), "22P02"),
+            (.int2, .binary, [0, 1, 0, 0], "22P03"), (.text, .text, [0xff], "22021"),
             (.text, .binary, [65, 0], "22021"),
             (.uuid, .binary, [1, 2], "08P01"), (.date, .binary, [0x7f, 0xff, 0xff, 0xf0], "22008"),
             (.numeric, .binary, [0, 1, 0, 0, 0, 1, 0, 0, 0, 1], "22P03"), (.boolean, .binary, [1, 1], "22P03"),
