@@ -1,6 +1,6 @@
 // The build side of a hash join: rows by key. Read-only once made, shared by all probing workers. Hot.
-// A key is one 64-bit number: exact for integers (KeyPacking), a hash that is verified for all else. Numbers lead to the
-// first of their rows by direct address when they lie densely, else by open addressing; further rows are chained.
+// A key is one 64-bit number: exact for integers (KeyPacking), a hash that is verified for all else. Numbers lead to
+// the first of their rows by direct address when they lie densely, else by open addressing; further rows are chained.
 import Columns
 import Diagnostics
 
@@ -52,7 +52,12 @@ final class JoinTable: @unchecked Sendable {
     private static let directMin: UInt64 = 1 << 14
     /// Rows whose keys are packed or hashed at a time.
     private static let step = 4096
-    private static let spread: UInt64 = 0x9e37_79b9_7f4a_7c15
+
+    /// The slot where the search for a number begins: its upper half counts too, then a product's best bits.
+    @inline(__always)
+    private static func slot(_ number: UInt64, _ shift: UInt64) -> Int {
+        Int(truncatingIfNeeded: ((number ^ number &>> 32) &* 0xd6e8_feb8_6659_fd93) &>> shift)
+    }
 
     /// Builds the table over `tableKeys` of the keys. `keepsDuplicates` false: of rows with equal keys one is enough
     /// (semi joins).
@@ -119,7 +124,7 @@ final class JoinTable: @unchecked Sendable {
             let slots = UnsafePointer(memory.pointer(UInt64.self))
             for row in 0..<rows {
                 let number = numbers[row]
-                var slot = Int(truncatingIfNeeded: (number &* JoinTable.spread) &>> shift)
+                var slot = JoinTable.slot(number, shift)
                 var found: UInt64 = 0
                 if number != KeyPacking.none {
                     while true {
@@ -175,7 +180,7 @@ final class JoinTable: @unchecked Sendable {
             while index >= 0 {
                 let number = numbers[index]
                 if number != KeyPacking.none {
-                    var slot = Int(truncatingIfNeeded: (number &* JoinTable.spread) &>> shift)
+                    var slot = JoinTable.slot(number, shift)
                     while slots[slot &* 2 &+ 1] != 0, slots[slot &* 2] != number { slot = (slot &+ 1) & mask }
                     let head = slots[slot &* 2 &+ 1]
                     if head != 0 { try link(start &+ index, to: Int32(truncatingIfNeeded: head)) }

@@ -1,6 +1,6 @@
-// What inner, left, right, full and single joins do with the pairs of rows that a hash table or a nested loop finds. Hot.
-// Pairs leave in batches of at most Batch.rowsMax rows; left rows without a match follow their batch, right rows without
-// a match come when the last worker has no more input.
+// What inner, left, right, full and single joins do with the pairs that a hash table or a nested loop finds. Hot.
+// Pairs leave in batches of at most Batch.rowsMax rows; left rows without a match follow their batch, right rows
+// without a match come when the last worker has no more input.
 import Columns
 import Diagnostics
 import Planner

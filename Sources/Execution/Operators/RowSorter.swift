@@ -47,62 +47,63 @@ struct RowSorter {
         let words = buffer.pointer(UInt64.self)
         encoder.encode(keys, count: rows, into: words)
         try run.check()
-        let rowBits = 64 - (rows - 1).leadingZeroBitCount
-        if encoder.words == 1, encoder.bits + rowBits <= 64 {
-            try sortCompact(words, rowBits, into: out)
-            try breakTies(words, out, isSortedBy: 1)
-        } else {
-            try sortEntries(words, into: out)
-            try breakTies(words, out, isSortedBy: 1)
-        }
+        try sortByPrefix(words, into: out)
         try account.add(-wordBytes)
     }
 
     // MARK: - The first word
 
-    /// Keys and rows together in one word each.
-    private func sortCompact(
-        _ words: UnsafePointer<UInt64>, _ rowBits: Int, into out: UnsafeMutablePointer<Int32>
+    /// Sorts by as many leading bits as fit into one word beside the row number, then what ties in them.
+    private func sortByPrefix(
+        _ words: UnsafePointer<UInt64>, into out: UnsafeMutablePointer<Int32>
     ) throws(SQLError) {
         let bytes = Int64(rows * 16)
         try account.add(bytes)
         let (first, second) = (Buffer(bytes: rows * 8), Buffer(bytes: rows * 8))
         var (from, to) = (first.pointer(UInt64.self), second.pointer(UInt64.self))
-        let down = UInt64(64 - encoder.bits - rowBits)
+        let rowBits = 64 - (rows - 1).leadingZeroBitCount
+        let keyBits = min(encoder.bits, 64 - rowBits)
         let mask: UInt64 = (1 << UInt64(rowBits)) - 1
-        if encoder.bits == 0 {
-            for row in 0..<rows { from[row] = UInt64(truncatingIfNeeded: row) }
-        } else {
-            for row in 0..<rows { from[row] = (words[row] &>> down) & ~mask | UInt64(truncatingIfNeeded: row) }
+        let width = encoder.words
+        // The key's bits stand above the row's, at the lower end.
+        let down = UInt64(64 - rowBits - keyBits)
+        for row in 0..<rows {
+            let key = keyBits == 0 ? 0 : words[row &* width] &>> down
+            from[row] = key & ~mask | UInt64(truncatingIfNeeded: row)
         }
         let counts = Buffer(count: RowSorter.digits, of: Int.self)
         var shift = rowBits
-        while shift < rowBits + encoder.bits {
+        while shift < rowBits + keyBits {
             try run.check()
             let by = UInt64(shift)
-            let isMoved = RowSorter.pass(
-                from, to, rows, counts.pointer(Int.self)) { Int(truncatingIfNeeded: $0 &>> by) & (RowSorter.digits - 1) }
+            let isMoved = RowSorter.pass(from, to, rows, counts.pointer(Int.self)) {
+                Int(truncatingIfNeeded: $0 &>> by) & (RowSorter.digits - 1)
+            }
             if isMoved { swap(&from, &to) }
             shift += RowSorter.digitBits
         }
         for row in 0..<rows { out[row] = Int32(truncatingIfNeeded: from[row] & mask) }
+        let isWhole = width == 1 && keyBits == encoder.bits
+        if !isWhole || !encoder.isExact {
+            try sortTies(of: from, words, out, shift: UInt64(rowBits), after: isWhole ? 0 : -1)
+        }
         withExtendedLifetime((first, second)) {}
         try account.add(-bytes)
     }
 
-    private func sortEntries(_ words: UnsafePointer<UInt64>, into out: UnsafeMutablePointer<Int32>) throws(SQLError) {
-        let bytes = Int64(rows * 32)
-        try account.add(bytes)
-        let (first, second) = (Buffer(bytes: rows * 16), Buffer(bytes: rows * 16))
-        let entries = first.pointer(Entry.self)
-        let width = encoder.words
-        for row in 0..<rows {
-            entries[row] = Entry(word: words[row &* width], row: UInt64(truncatingIfNeeded: row))
+    /// Sorts the runs that are equal in their prefix.
+    private func sortTies(
+        of sorted: UnsafePointer<UInt64>, _ words: UnsafePointer<UInt64>, _ out: UnsafeMutablePointer<Int32>,
+        shift: UInt64, after word: Int
+    ) throws(SQLError) {
+        var start = 0
+        while start < rows {
+            let prefix = sorted[start] &>> shift
+            var end = start &+ 1
+            while end < rows, sorted[end] &>> shift == prefix { end &+= 1 }
+            if end &- start > 1 { try sortTie(words, out, from: start, to: end, after: word) }
+            start = end
         }
-        let sorted = try radix(entries, second.pointer(Entry.self), rows)
-        for row in 0..<rows { out[row] = Int32(truncatingIfNeeded: sorted[row].row) }
-        withExtendedLifetime((first, second)) {}
-        try account.add(-bytes)
     }
 
     /// Sorts by word, least digit first; returns which of the two holds the result.
@@ -151,13 +152,6 @@ struct RowSorter {
     // MARK: - Ties
 
     /// Sorts ranges of equal first words by what is left of their keys.
-    private func breakTies(
-        _ words: UnsafePointer<UInt64>, _ out: UnsafeMutablePointer<Int32>, isSortedBy done: Int
-    ) throws(SQLError) {
-        guard encoder.words > done || !encoder.isExact else { return }
-        try breakTies(words, out, from: 0, to: rows, word: done - 1)
-    }
-
     /// `out[from..<to]` is sorted by the words up to `word`.
     private func breakTies(
         _ words: UnsafePointer<UInt64>, _ out: UnsafeMutablePointer<Int32>, from: Int, to: Int, word: Int
@@ -206,6 +200,7 @@ struct RowSorter {
             for index in 0..<count { out[from &+ index] = Int32(truncatingIfNeeded: sorted[index].row) }
         }
         withExtendedLifetime((first, second)) {}
+        guard word + 2 < encoder.words || !encoder.isExact else { return }
         // Depth is bounded by KeyEncoder.wordsMax.
         try breakTies(words, out, from: from, to: to, word: word + 1)
     }

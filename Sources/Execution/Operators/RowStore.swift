@@ -68,6 +68,8 @@ final class ColumnStore {
     /// The last dictionary seen, and the same with strings of its own.
     private var dictionary: (seen: Column, owned: Column)?
 
+    /// Dictionaries with more entries per row of a batch are not copied as a whole: most would not be used.
+    private static let entriesPerRowMax = 2
     private static let chunkRowsMin = 1024
     private static let chunkRowsMax = 256 << 10
     private static let heapBytesMin = 16 << 10
@@ -83,7 +85,7 @@ final class ColumnStore {
     func append(_ column: Column, rows count: Int) throws(SQLError) {
         var isOwned = type.physical != .view
         var source = column
-        if !isOwned, let shared = column.dictionary, shared.count <= max(count, ColumnStore.chunkRowsMax) {
+        if !isOwned, let shared = column.dictionary, shared.count <= count * ColumnStore.entriesPerRowMax {
             source = Column(
                 codes: column.values, count: column.count, validity: column.validity,
                 dictionary: try ownedDictionary(shared))

@@ -1,6 +1,6 @@
 // Aggregates over frames, by means of what every aggregate can do: add rows to groups, merge groups. Hot.
-// Frames that begin (or end) with their partition are running sums over segments, made in log(n) rounds of merges; other
-// frames are added up row by row, once for equal frames.
+// Frames that begin (or end) with their partition are running sums over segments, made in log(n) rounds of merges;
+// other frames are added up row by row, once for equal frames.
 import Columns
 import Diagnostics
 import Functions
