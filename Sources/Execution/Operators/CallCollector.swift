@@ -12,11 +12,15 @@ final class CallCollector {
     /// Else: batches of group, arguments, order keys.
     private var kept: [Batch] = []
     private var keptBytes = 0
+    /// Whether rows are told apart by group: else the group is left out of the table's key.
+    private let hasGroups: Bool
     private let numbers = Scratch<Int32>()
 
-    init(_ call: CallPlan) {
+    init(_ call: CallPlan, hasGroups: Bool) {
         self.call = call
-        distinct = call.isDistinct ? GroupTable([.int4] + call.argumentTypes + call.order.map(\.type)) : nil
+        self.hasGroups = hasGroups
+        let types = call.argumentTypes + call.order.map(\.type)
+        distinct = call.isDistinct ? GroupTable((hasGroups ? [.int4] : []) + types) : nil
     }
 
     var sizeBytes: Int { (distinct?.sizeBytes ?? 0) + keptBytes }
@@ -34,7 +38,7 @@ final class CallCollector {
 
     private func add(_ columns: [Column], _ rows: Int) {
         if let distinct {
-            distinct.find(columns, rows, to: numbers.room(rows))
+            distinct.find(hasGroups ? columns : Array(columns.dropFirst()), rows, to: numbers.room(rows))
         } else {
             let batch = Batch(columns, rows: rows)
             kept.append(batch)
@@ -56,9 +60,10 @@ final class CallCollector {
 
     private func forEach(_ body: ([Column], Int) throws(SQLError) -> Void) throws(SQLError) {
         if let distinct {
-            let keys = 1 + call.argumentTypes.count + call.order.count
+            let keys = (hasGroups ? 1 : 0) + call.argumentTypes.count + call.order.count
             try GroupState.forRanges(distinct.count) { (range) throws(SQLError) in
-                try body((0..<keys).map { distinct.column($0, range) }, range.count)
+                let first = hasGroups ? [] : [Column.constant(.int4(0), count: range.count)]
+                try body(first + (0..<keys).map { distinct.column($0, range) }, range.count)
             }
         } else {
             for batch in kept { try body(batch.columns, batch.rows) }

@@ -40,7 +40,7 @@ final class GroupState {
         self.calls = calls
         table = keyTypes.isEmpty ? nil : GroupTable(keyTypes)
         aggregates = calls.map { $0.function.make() }
-        collectors = calls.map { $0.isCollected ? CallCollector($0) : nil }
+        collectors = calls.map { $0.isCollected ? CallCollector($0, hasGroups: !keyTypes.isEmpty) : nil }
         offset = hasSpareGroup ? 1 : 0
     }
 

@@ -30,7 +30,8 @@ final class GroupTable {
     init(_ types: [SQLType]) {
         self.types = types
         interners = types.map { KeyLayout.bits($0.physical) == nil ? Interner($0) : nil }
-        layout = KeyLayout(types, nullable: types.map { _ in false })
+        // A single key fills its word anyway.
+        layout = KeyLayout(types, needs: types.map { _ in KeyLayout.Needs(isWide: types.count == 1) })
         lastColumns = types.map { _ in nil }
     }
 
@@ -49,6 +50,7 @@ final class GroupTable {
             count = interner.count
             return
         }
+        let keys = zip(keys, interners).map { $1 == nil ? $0.flat() : $0 }
         widen(for: keys)
         let width = layout.words
         let row = encoded.room(rows * width)
@@ -145,14 +147,18 @@ final class GroupTable {
 
     // MARK: - Words
 
-    /// Gives NULL bits to columns that show their first NULL, and re-encodes the groups.
+    /// Gives NULL bits to columns that show their first NULL, and 64 bits to those that need them for the first time;
+    /// re-encodes the groups.
     private func widen(for keys: [Column]) {
-        var nullable = layout.nullable
-        for (index, key) in keys.enumerated() where interners[index] == nil && key.validity != nil {
-            nullable[index] = true
+        var needs = layout.needs
+        for (index, key) in keys.enumerated() where interners[index] == nil {
+            if key.validity != nil { needs[index].hasNull = true }
+            if types[index].physical == .int64, !needs[index].isWide {
+                needs[index].isWide = KeyLayout.isWide(key.pointer(Int64.self), key.layout == .constant ? 1 : key.count)
+            }
         }
-        guard nullable != layout.nullable else { return }
-        let wide = KeyLayout(types, nullable: nullable)
+        guard needs != layout.needs else { return }
+        let wide = KeyLayout(types, needs: needs)
         let old = layout
         let moved = Buffer(count: max(1, count) * wide.words, of: UInt64.self)
         moved.fill(0)
@@ -161,7 +167,7 @@ final class GroupTable {
             let (source, target) = (from + group * old.words, to + group * wide.words)
             for key in types.indices {
                 wide.put(old.value(key, source), key, target)
-                if old.nullable[key], old.isNull(key, source) { wide.putNull(key, target) }
+                if old.isNull(key, source) { wide.putNull(key, target) }
             }
         }
         layout = wide
@@ -184,9 +190,8 @@ final class GroupTable {
                 }
                 continue
             }
-            let flat = key.flat()
-            KeyLayout.encode(flat, rows, out + place.word, width, place.shift)
-            if let validity = flat.validityWords, let null = layout.nullPlaces[index] {
+            layout.encode(index, key, rows, to: out)
+            if let validity = key.validityWords, let null = layout.nullPlaces[index] {
                 for row in 0..<rows where !Bitmap.get(validity, row) {
                     // A NULL's bits must not depend on what its value happens to be.
                     (out + row &* width)[place.word] &= ~(place.mask &<< place.shift)

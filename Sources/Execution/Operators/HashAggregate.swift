@@ -133,8 +133,10 @@ final class WorkerGroups {
     static let partitionCount = 1 << partitionBits
     /// Groups above which rows go through partitions.
     private static let groupsMax = 32 << 10
-    /// Rows that are spread over partitions at a time: each partition gets some hundred.
-    private static let waitingMax = 64 << 10
+    /// Rows, and their bytes, that are spread over partitions at a time: each partition gets some thousand, so that
+    /// what they bring into the cache is used more than once.
+    private static let waitingMax = 256 << 10
+    private static let waitingBytesMax = 16 << 20
 
     init(_ plan: AggregatePlan, set: Int) {
         self.plan = plan
@@ -155,7 +157,7 @@ final class WorkerGroups {
         waiting.append((keys, inputs, rows))
         waitingRows += rows
         waitingBytes += Batch(keys + inputs, rows: rows).ownBytes
-        if waitingRows >= WorkerGroups.waitingMax { try flush() }
+        if waitingRows >= WorkerGroups.waitingMax || waitingBytes >= WorkerGroups.waitingBytesMax { try flush() }
     }
 
     /// Moves all groups to partitions.

@@ -10,8 +10,18 @@ struct KeyLayout {
         var mask: UInt64
     }
 
+    /// What the values seen so far need.
+    struct Needs: Equatable {
+        /// Some value is NULL.
+        var hasNull = false
+        /// Some 64-bit value does not fit 32 bits.
+        var isWide = false
+    }
+
     let places: [Place]
-    let nullable: [Bool]
+    let needs: [Needs]
+    /// 64-bit integers of which only 32 bits are kept.
+    private let isNarrow: [Bool]
     let nullPlaces: [Place?]
     let words: Int
 
@@ -26,8 +36,9 @@ struct KeyLayout {
         }
     }
 
-    init(_ types: [SQLType], nullable: [Bool]) {
-        self.nullable = nullable
+    init(_ types: [SQLType], needs: [Needs]) {
+        self.needs = needs
+        isNarrow = zip(types, needs).map { $0.physical == .int64 && !$1.isWide }
         var used: [Int] = []
         func place(_ bits: Int) -> Place {
             let mask: UInt64 = bits == 64 ? .max : (1 << UInt64(bits)) - 1
@@ -38,13 +49,30 @@ struct KeyLayout {
             used.append(bits)
             return Place(word: used.count - 1, shift: 0, mask: mask)
         }
-        places = types.map { place(KeyLayout.bits($0.physical) ?? 32) }
-        nullPlaces = nullable.map { $0 ? place(1) : nil }
+        places = zip(types, isNarrow).map { place($1 ? 32 : KeyLayout.bits($0.physical) ?? 32) }
+        nullPlaces = needs.map { $0.hasNull ? place(1) : nil }
         words = max(1, used.count)
     }
 
+    /// Whether a 64-bit integer column, NULL rows included, has values that 32 bits cannot hold.
+    static func isWide(_ values: UnsafePointer<Int64>, _ rows: Int) -> Bool {
+        var high: Int64 = 0
+        for row in 0..<rows { high |= values[row] ^ (values[row] &>> 63) }
+        return high >= 1 << 31
+    }
+
     /// Adds the values of a flat column to the words of its rows.
-    static func encode(
+    func encode(_ key: Int, _ column: Column, _ rows: Int, to words: UnsafeMutablePointer<UInt64>) {
+        let place = places[key]
+        let (out, width, shift) = (words + place.word, self.words, place.shift)
+        if isNarrow[key] {
+            KeyLayout.add(column.pointer(Int64.self), rows, out, width, shift) { UInt64(bitPattern: $0) & 0xffff_ffff }
+            return
+        }
+        KeyLayout.encode(column, rows, out, width, shift)
+    }
+
+    private static func encode(
         _ column: Column, _ rows: Int, _ out: UnsafeMutablePointer<UInt64>, _ width: Int, _ shift: UInt64
     ) {
         switch column.physical {
@@ -77,11 +105,12 @@ struct KeyLayout {
     }
 
     func value(_ key: Int, _ row: UnsafePointer<UInt64>) -> UInt64 {
-        (row[places[key].word] >> places[key].shift) & places[key].mask
+        let bits = (row[places[key].word] >> places[key].shift) & places[key].mask
+        return isNarrow[key] ? UInt64(bitPattern: Int64(Int32(truncatingIfNeeded: bits))) : bits
     }
 
     func put(_ value: UInt64, _ key: Int, _ row: UnsafeMutablePointer<UInt64>) {
-        row[places[key].word] |= value << places[key].shift
+        row[places[key].word] |= (value & places[key].mask) << places[key].shift
     }
 
     func isNull(_ key: Int, _ row: UnsafePointer<UInt64>) -> Bool {
@@ -102,7 +131,15 @@ struct KeyLayout {
         case .bool: take(from, range.count, place, values.pointer(UInt8.self))
         case .int16: take(from, range.count, place, values.pointer(UInt16.self))
         case .int32, .float32: take(from, range.count, place, values.pointer(UInt32.self))
-        default: take(from, range.count, place, values.pointer(UInt64.self))
+        default:
+            guard !isNarrow[key] else {
+                let out = values.pointer(Int64.self)
+                for row in 0..<range.count {
+                    out[row] = Int64(Int32(truncatingIfNeeded: from[row &* words] &>> place.shift))
+                }
+                break
+            }
+            take(from, range.count, place, values.pointer(UInt64.self))
         }
         guard let null = nullPlaces[key] else { return Column(type, count: range.count, values: values) }
         let validity = Bitmap.make(range.count, all: true)
