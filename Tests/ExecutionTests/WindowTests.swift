@@ -12,12 +12,14 @@ struct WindowTests {
     static let order = SortKey(.column(columns[1]))
 
     static func run(
-        _ batches: [Batch], _ calls: [WindowCall], order: [SortKey] = [order], columns: [PlanColumn] = columns
+        _ batches: [Batch], _ calls: [WindowCall], order: [SortKey] = [order], columns: [PlanColumn] = columns,
+        slidingMin: Int = WindowAggregate.rowsPerFrameMin
     ) throws -> [[Scalar]] {
         let run = QueryRun.test()
-        let plan = WindowPlan(
+        var plan = WindowPlan(
             input: columns, kept: columns, partition: [.column(columns[0])], order: order,
             calls: calls.enumerated().map { (PlanColumn(id: ColumnID(50 + $0), name: "w\($0)", type: $1.type), $1) })
+        plan.slidingMin = slidingMin
         let stage = WindowStage(plan, account: run.memory.account("window"))
         let sink = CollectingSink()
         try InlineExecution.run(
@@ -107,8 +109,10 @@ struct WindowTests {
         return WindowFrame(mode: mode, start: bounds[first], end: bounds[last], exclusion: exclusion)
     }
 
-    @Test("aggregates and frame functions over random frames", arguments: 1...60)
-    func frames(seed: Int) throws {
+    @Test(
+        "aggregates and frame functions over random frames", arguments: 1...60,
+        [0, WindowAggregate.rowsPerFrameMin])
+    func frames(seed: Int, slidingMin: Int) throws {
         var random = RandomRows(UInt64(seed))
         let batches = random.batches(
             [.int4, .int8, .int8], rows: 220, distinct: seed % 3 == 0 ? 2 : 12, nulls: seed % 2 == 0 ? 0.1 : 0)
@@ -126,7 +130,7 @@ struct WindowTests {
             WindowCall(
                 function: .aggregate(Fn.count), arguments: [], filter: .not(.isNull(value)), frame: frame),
         ]
-        let rows = try Self.run(batches, calls)
+        let rows = try Self.run(batches, calls, slidingMin: slidingMin)
         #expect(bag(rows.map { Array($0[..<3]) }) == bag(batches.rows))
         for part in Self.partitions(rows) {
             for (index, row) in part.enumerated() {

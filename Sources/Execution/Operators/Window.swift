@@ -13,6 +13,8 @@ struct WindowPlan: Sendable {
     var partition: [Expr]
     var order: [SortKey]
     var calls: [(column: PlanColumn, call: WindowCall)]
+    /// Rows of all frames, per row, from which on aggregates slide.
+    var slidingMin = WindowAggregate.rowsPerFrameMin
 
     var orders: [KeyOrder] { order.map { KeyOrder(isDescending: $0.isDescending, nullsFirst: $0.nullsFirst) } }
 
@@ -60,6 +62,8 @@ final class WindowStage: SinkStage {
     func worker(_ run: QueryRun) throws(SQLError) -> any Sink {
         Worker(self, try layout.evaluator(run), RowStore(types: layout.types, account: account), run)
     }
+
+    var rowsToFinish: Int { state.withLock { $0.stores.reduce(0) { $0 + $1.rows } } }
 
     func finish(_ run: QueryRun) throws(SQLError) {
         let stores = state.withLock { state in
@@ -216,7 +220,9 @@ final class WindowSource: SourceStage {
                     filter = Gather.take(columns[layout.places[place]], rows, count: range.count)
                     place += 1
                 }
-                results.append(try chunk.evaluate(call, arguments, filter, account: stage.account))
+                results.append(
+                    try chunk.evaluate(
+                        call, arguments, filter, account: stage.account, slidingMin: plan.slidingMin))
             }
         }
     }

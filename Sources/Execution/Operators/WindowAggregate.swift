@@ -1,6 +1,6 @@
 // Aggregates over frames, by means of what every aggregate can do: add rows to groups, merge groups. Hot.
 // Frames that begin (or end) with their partition are running sums over segments, made in log(n) rounds of merges;
-// other frames are added up row by row, once for equal frames.
+// small other frames are added up row by row, once for equal frames; large ones slide (WindowSliding.swift).
 import Columns
 import Diagnostics
 import Functions
@@ -8,21 +8,26 @@ import Planner
 
 /// Computes one aggregate for the rows of a chunk.
 struct WindowAggregate {
-    private let aggregate: BoundAggregate
+    let aggregate: BoundAggregate
+    let frames: WindowFrames
+    let chunk: WindowChunk
     private let arguments: [Column]
     private let filter: Column?
-    private let frames: WindowFrames
-    private let chunk: WindowChunk
+    private let account: MemoryAccount
+    /// See ``rowsPerFrameMin``.
+    let slidingMin: Int
 
     init(
         _ aggregate: BoundAggregate, _ arguments: [Column], _ filter: Column?, _ frames: WindowFrames,
-        _ chunk: WindowChunk
+        _ chunk: WindowChunk, account: MemoryAccount, slidingMin: Int
     ) {
         self.aggregate = aggregate
         self.arguments = arguments
         self.filter = filter
         self.frames = frames
         self.chunk = chunk
+        self.account = account
+        self.slidingMin = slidingMin
     }
 
     func evaluate() throws(SQLError) -> Column {
@@ -31,6 +36,7 @@ struct WindowAggregate {
             if frames.isFromStart { return try running(isForward: true) }
             if frames.isToEnd { return try running(isForward: false) }
         }
+        if let result = try sliding() { return result }
         return try expanded()
     }
 
@@ -92,7 +98,7 @@ struct WindowAggregate {
     }
 
     /// Adds the rows that pass the filter to their groups.
-    private func update(_ states: any Aggregate, _ groupOf: Buffer, groups: Int) throws(SQLError) {
+    func update(_ states: any Aggregate, _ groupOf: Buffer, groups: Int) throws(SQLError) {
         let numbers = UnsafePointer(groupOf.pointer(Int32.self))
         var start = 0
         while start < chunk.count {
@@ -131,7 +137,7 @@ struct WindowAggregate {
     }
 
     /// Running totals over the segments of each partition: after round r a segment holds the 2^r last (or next) ones.
-    private func scanned(
+    func scanned(
         _ first: any Aggregate, _ partitions: [Int32], _ count: Int, _ isForward: Bool
     ) throws(SQLError) -> any Aggregate {
         var longest = 0
@@ -147,6 +153,9 @@ struct WindowAggregate {
         let (moved, own) = (target.pointer(Int32.self), same.pointer(Int32.self))
         for index in 0...count { own[index] = Int32(index) }
         moved[count] = Int32(count)
+        // Two states at a time, of which one is given back when the round is done.
+        let bytes = Int64(first.sizeBytes * 2)
+        try account.add(bytes)
         while distance < longest {
             try chunk.run.check()
             // What leaves its partition goes to a group that nobody reads.
@@ -166,6 +175,7 @@ struct WindowAggregate {
             states = next
             distance *= 2
         }
+        try account.add(-bytes)
         return states
     }
 

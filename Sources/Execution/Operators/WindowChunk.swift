@@ -64,13 +64,15 @@ final class WindowChunk {
 
     /// Computes one call for all rows.
     func evaluate(
-        _ call: WindowCall, _ arguments: [Column], _ filter: Column?, account: MemoryAccount
+        _ call: WindowCall, _ arguments: [Column], _ filter: Column?, account: MemoryAccount, slidingMin: Int
     ) throws(SQLError) -> Column {
         try run.check()
         switch call.function {
         case .aggregate(let aggregate):
             let frames = try WindowFrames(call.frame, self)
-            return try WindowAggregate(aggregate, arguments, filter, frames, self).evaluate()
+            return try WindowAggregate(
+                aggregate, arguments, filter, frames, self, account: account, slidingMin: slidingMin
+            ).evaluate()
         case .window(let kind, let type):
             return try WindowFunctions(self, type).evaluate(kind, call, arguments)
         }
