@@ -46,15 +46,36 @@ final class CallCollector {
         }
     }
 
-    /// Adds another worker's rows, whose group i is `map.numbers[i]` here.
-    func merge(_ other: CallCollector, _ map: GroupNumbers) throws(SQLError) {
+    /// Adds another worker's rows, whose group i is `map.numbers[i]` here; drops those that go to group 0 when that is
+    /// the spare group, of rows of other partitions.
+    func merge(_ other: CallCollector, _ map: GroupNumbers, hasSpareGroup: Bool) throws(SQLError) {
         try other.forEach { (columns, rows) throws(SQLError) in
             guard let first = columns.first else { return }
-            let theirs = first.flat().pointer(Int32.self)
+            let flat = first.flat()
+            let theirs = flat.pointer(Int32.self)
             let mapped = Buffer(count: rows, of: Int32.self)
             let out = mapped.pointer(Int32.self)
-            for row in 0..<rows { out[row] = map.numbers.map { $0[Int(theirs[row])] } ?? 0 }
-            add([Column(.int4, count: rows, values: mapped)] + columns.dropFirst(), rows)
+            guard let numbers = map.numbers else {
+                out.update(repeating: 0, count: rows)
+                add([Column(.int4, count: rows, values: mapped)] + columns.dropFirst(), rows)
+                return
+            }
+            let chosen = Buffer(count: rows, of: Int32.self)
+            let picked = chosen.pointer(Int32.self)
+            var count = 0
+            for row in 0..<rows {
+                let number = numbers[Int(theirs[row])]
+                out[count] = number
+                picked[count] = Int32(truncatingIfNeeded: row)
+                count &+= hasSpareGroup && number == 0 ? 0 : 1
+            }
+            withExtendedLifetime(flat) {}
+            guard count > 0 else { return }
+            var moved = [Column(.int4, count: count, values: mapped)]
+            for column in columns.dropFirst() {
+                moved.append(count == rows ? column : column.gather(UnsafePointer(picked), count: count))
+            }
+            add(moved, count)
         }
     }
 
@@ -71,10 +92,13 @@ final class CallCollector {
     }
 
     /// Gives the rows to the aggregate.
-    func feed(_ aggregate: any Aggregate, groups: Int) throws(SQLError) {
+    func feed(
+        _ aggregate: any Aggregate, groups: Int, _ run: QueryRun, _ account: MemoryAccount
+    ) throws(SQLError) {
         let arguments = 1...max(1, call.arguments.count)
         if call.order.isEmpty {
             try forEach { (columns, rows) throws(SQLError) in
+                try run.check()
                 try feed(aggregate, columns, arguments, rows, groups)
             }
             return
@@ -87,19 +111,20 @@ final class CallCollector {
             Gather.concatenate(batches.map { $0.columns[index] }, type: first.columns[index].type)
         }
         kept = []
-        let keys =
-            [RowOrder.Key(column: all[0], isDescending: false, nullsFirst: false)]
-            + call.order.enumerated().map { index, key in
-                RowOrder.Key(
-                    column: all[1 + call.arguments.count + index], isDescending: key.isDescending,
-                    nullsFirst: key.nullsFirst)
-            }
-        let order = RowOrder.sorted(keys, total)
+        let bytes = Int64(Batch(all, rows: total).ownBytes)
+        try account.add(bytes)
+        let keys = [all[0]] + all[(1 + call.arguments.count)...]
+        let orders =
+            [KeyOrder()] + call.order.map { KeyOrder(isDescending: $0.isDescending, nullsFirst: $0.nullsFirst) }
+        let order = try RowSorter.order(
+            keys.map { $0.flat() }, orders, rows: total, run: run, account: account)
         try GroupState.forRanges(total) { (range) throws(SQLError) in
+            try run.check()
             let rows = UnsafePointer(order.pointer(Int32.self)) + range.lowerBound
             try feed(aggregate, all.map { $0.gather(rows, count: range.count) }, arguments, range.count, groups)
         }
         withExtendedLifetime(order) {}
+        try account.add(-bytes - Int64(total * 4))
     }
 
     private func feed(
@@ -110,28 +135,5 @@ final class CallCollector {
         try aggregate.update(
             given, groups: GroupNumbers(numbers: numbers.pointer(Int32.self), rows: rows, groups: groups))
         withExtendedLifetime(numbers) {}
-    }
-}
-
-/// Sorts row numbers by key columns.
-enum RowOrder {
-    struct Key {
-        let column: Column
-        let isDescending: Bool
-        let nullsFirst: Bool
-    }
-
-    /// Row numbers in order; equal rows keep theirs.
-    static func sorted(_ keys: [Key], _ rows: Int) -> Buffer {
-        let columns = keys.map { $0.column.flat() }
-        let orders = keys.map { KeyOrder(isDescending: $0.isDescending, nullsFirst: $0.nullsFirst) }
-        let order = (0..<rows).sorted { a, b in
-            let compared = KeyCompare.compare(columns, a, columns, b, orders)
-            return compared != 0 ? compared < 0 : a < b
-        }
-        let buffer = Buffer(count: max(1, rows), of: Int32.self)
-        let out = buffer.pointer(Int32.self)
-        for (index, row) in order.enumerated() { out[index] = Int32(truncatingIfNeeded: row) }
-        return buffer
     }
 }

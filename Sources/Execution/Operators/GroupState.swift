@@ -126,7 +126,7 @@ final class GroupState {
     private func mergeStates(_ other: GroupState, _ map: GroupNumbers) throws(SQLError) {
         for index in calls.indices {
             if let mine = collectors[index], let theirs = other.collectors[index] {
-                try mine.merge(theirs, map)
+                try mine.merge(theirs, map, hasSpareGroup: offset == 1)
             } else {
                 try aggregates[index].merge(other.aggregates[index], groups: map)
             }
@@ -158,13 +158,13 @@ final class GroupState {
     }
 
     /// Feeds collected rows to their aggregates. Called once, before results are asked for.
-    func close() throws(SQLError) {
+    func close(_ run: QueryRun, _ account: MemoryAccount) throws(SQLError) {
         guard !isFinished else { return }
         isFinished = true
         let groups = count + Int(offset)
         for (index, collector) in collectors.enumerated() {
             guard let collector else { continue }
-            try collector.feed(aggregates[index], groups: groups)
+            try collector.feed(aggregates[index], groups: groups, run, account)
         }
     }
 

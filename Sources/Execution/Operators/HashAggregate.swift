@@ -48,9 +48,6 @@ struct AggregatePlan: Sendable {
         self.inputs = inputs
     }
 
-    /// Rows of many groups may be spread over partitions before they are grouped.
-    var canPartition: Bool { !calls.contains { $0.isCollected } }
-
     func state(set: Int, hasSpareGroup: Bool = false) -> GroupState {
         GroupState(keyTypes: sets[set].map { keyTypes[$0] }, calls: calls, hasSpareGroup: hasSpareGroup)
     }
@@ -151,7 +148,7 @@ final class WorkerGroups {
     func update(_ keys: [Column], _ inputs: [Column], _ rows: Int) throws(SQLError) {
         guard isPartitioned else {
             try single.update(keys, inputs, rows)
-            if plan.canPartition, single.count > WorkerGroups.groupsMax { try partition() }
+            if single.count > WorkerGroups.groupsMax { try partition() }
             return
         }
         waiting.append((keys, inputs, rows))
@@ -310,7 +307,7 @@ private final class AggregateSource: BatchSource {
                 try run.check()
                 try first.merge(other)
             }
-            try first.close()
+            try first.close(run, stage.account)
             set = part.set
             current = first
             start = 0
