@@ -18,6 +18,8 @@ final class MaterializeStage: SinkStage {
         Worker(self, RowStore(types: types, account: account), run)
     }
 
+    var rowsToFinish: Int { state.withLock { $0.stores.reduce(0) { $0 + $1.rows } } }
+
     func finish(_ run: QueryRun) throws(SQLError) {
         let stores = state.withLock { $0.stores }
         let rows = try RowStore.join(stores, types: types)

@@ -69,6 +69,8 @@ final class SortStage: SinkStage {
 
     fileprivate func add(_ store: RowStore) { state.withLock { $0.stores.append(store) } }
 
+    var rowsToFinish: Int { state.withLock { $0.stores.reduce(0) { $0 + $1.rows } } }
+
     func finish(_ run: QueryRun) throws(SQLError) {
         let stores = state.withLock { state in
             let all = state.stores

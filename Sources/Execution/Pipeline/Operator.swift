@@ -20,6 +20,12 @@ protocol SinkStage: AnyObject, Sendable {
     /// Called once, after every worker of every pipeline that feeds this sink has combined. Pipelines that depend on
     /// this one start afterwards.
     func finish(_ run: QueryRun) throws(SQLError)
+    /// Rows that ``finish(_:)`` works on: it cannot be interrupted by other queries.
+    var rowsToFinish: Int { get }
+}
+
+extension SinkStage {
+    var rowsToFinish: Int { 0 }
 }
 
 /// What a transform gives for a batch.

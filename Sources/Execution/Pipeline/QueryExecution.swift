@@ -60,8 +60,19 @@ final class QueryExecution: Sendable {
         startReady()
     }
 
-    /// One slice of a worker, on a scheduler thread.
-    func work(_ worker: PipelineWorker, of pipeline: Int, until deadline: Int64) {
+    /// Rows from which on finishing a sink is a job of its own.
+    private static let rowsOfLongFinish = 64 << 10
+
+    /// One job, on a scheduler thread.
+    func work(_ job: Scheduler.Job, until deadline: Int64) {
+        guard let worker = job.worker else {
+            finish(job.pipeline)
+            return
+        }
+        slice(worker, of: job.pipeline, until: deadline)
+    }
+
+    private func slice(_ worker: PipelineWorker, of pipeline: Int, until deadline: Int64) {
         do throws(SQLError) {
             switch try worker.slice(until: deadline) {
             case .again: scheduler.enqueue(Scheduler.Job(execution: self, worker: worker, pipeline: pipeline), lane)
@@ -100,9 +111,20 @@ final class QueryExecution: Sendable {
             state.feeding[sink] -= 1
             return state.feeding[sink] == 0 ? state.pipelines[pipeline].sink : nil
         }
-        if let finished, !run.isStopped {
+        guard let finished, !run.isStopped else { return leave() }
+        if finished.rowsToFinish > QueryExecution.rowsOfLongFinish {
+            scheduler.enqueue(Scheduler.Job(execution: self, worker: nil, pipeline: pipeline), lane)
+        } else {
+            finish(pipeline)
+        }
+    }
+
+    /// Finishes the sink of a pipeline, and starts what waited for it.
+    private func finish(_ pipeline: Int) {
+        let sink = state.withLock { $0.pipelines.indices.contains(pipeline) ? $0.pipelines[pipeline].sink : nil }
+        if let sink, !run.isStopped {
             do throws(SQLError) {
-                try finished.finish(run)
+                try sink.finish(run)
                 state.withLock { state in
                     let sink = state.sinkOf[pipeline]
                     state.sinksLeft -= 1
@@ -113,6 +135,11 @@ final class QueryExecution: Sendable {
                 run.stop(error)
             }
         }
+        leave()
+    }
+
+    /// A worker, and the finish that it led to, has ended.
+    private func leave() {
         let isLast = state.withLock { state in
             state.active -= 1
             return state.active == 0 && (state.sinksLeft == 0 || run.isStopped)

@@ -30,6 +30,7 @@ public final class Scheduler: Sendable {
         self.threads = max(1, min(threads ?? cores, Scheduler.threadsMax))
         Allocator.keepFreedMemory()
         shared = Shared()
+        shared.longMax = max(1, self.threads - 1)
         for _ in 0..<self.threads { Scheduler.spawn(shared) }
     }
 
@@ -45,11 +46,14 @@ public final class Scheduler: Sendable {
         init(threadsMax: Int) { self.threadsMax = threadsMax }
     }
 
-    /// A worker that wants a slice.
+    /// A worker that wants a slice, or the sink of a pipeline that is to be finished in one go.
     struct Job: Sendable {
         let execution: QueryExecution
-        let worker: PipelineWorker
+        let worker: PipelineWorker?
         let pipeline: Int
+
+        /// Whether the job may take long: sorting what was kept, making a hash table.
+        var isLong: Bool { worker == nil }
     }
 
     func enqueue(_ job: Job, _ lane: Lane) { shared.add(job, lane) }
@@ -78,6 +82,9 @@ public final class Scheduler: Sendable {
         private let wake: UnsafeMutablePointer<pthread_cond_t>
         private var ring: [Lane] = []
         private var isClosed = false
+        /// Long jobs that may run at a time, so that one thread stays for short queries; set before threads start.
+        var longMax = 1
+        private var longRunning = 0
 
         init() {
             lock = .allocate(capacity: 1)
@@ -115,8 +122,8 @@ public final class Scheduler: Sendable {
 
         func work() {
             while let (job, lane) = take() {
-                job.execution.work(job.worker, of: job.pipeline, until: Clock.now() + Scheduler.sliceNanoseconds)
-                give(back: lane)
+                job.execution.work(job, until: Clock.now() + Scheduler.sliceNanoseconds)
+                give(back: lane, job)
             }
         }
 
@@ -125,23 +132,36 @@ public final class Scheduler: Sendable {
             pthread_mutex_lock(lock)
             defer { pthread_mutex_unlock(lock) }
             while true {
-                if !ring.isEmpty {
-                    let lane = ring.removeFirst()
-                    lane.isQueued = false
-                    guard !lane.jobs.isEmpty else { continue }
-                    let job = lane.jobs.removeFirst()
-                    lane.running += 1
-                    requeue(lane)
-                    return (job, lane)
-                }
+                if let found = next() { return found }
                 if isClosed { return nil }
                 pthread_cond_wait(wake, lock)
             }
         }
 
-        private func give(back lane: Lane) {
+        /// The first job that may run, of the first lane that has one.
+        private func next() -> (Job, Lane)? {
+            let takesLong = longRunning < longMax
+            for (place, lane) in ring.enumerated() {
+                guard let index = lane.jobs.firstIndex(where: { takesLong || !$0.isLong }) else { continue }
+                ring.remove(at: place)
+                lane.isQueued = false
+                let job = lane.jobs.remove(at: index)
+                lane.running += 1
+                longRunning += job.isLong ? 1 : 0
+                requeue(lane)
+                return (job, lane)
+            }
+            return nil
+        }
+
+        private func give(back lane: Lane, _ job: Job) {
             pthread_mutex_lock(lock)
             lane.running -= 1
+            if job.isLong {
+                longRunning -= 1
+                // Another long job may have been passed over.
+                if !ring.isEmpty { pthread_cond_signal(wake) }
+            }
             requeue(lane)
             pthread_mutex_unlock(lock)
         }
