@@ -8,6 +8,7 @@ extension Lowering {
         guard !join.isLateral else {
             throw SQLError(.featureNotSupported, "this kind of LATERAL join is not supported")
         }
+        if join.buildsLeft { return try lowerTurned(join, plan) }
         let wanted = needed
         let right = try lower(join.right)
         var shape = JoinShape(
@@ -25,15 +26,47 @@ extension Lowering {
             return left
         }
         let build = HashJoinBuild(shape, makesFilters: join.runtimeFilterID != nil, account: account)
-        if let id = join.runtimeFilterID { runtimeFilters[id] = build }
-        var left = try lowerLeft(join)
-        shape.left = left.columns
-        let profile = profile(plan, [left.profile, right.profile])
+        let profile = profile(plan, [])
         profile.account(account)
         profile.detail { build.details }
-        left.wait(for: close(right, into: build, profile: profile))
+        let building = close(right, into: build, profile: profile)
+        if let id = join.runtimeFilterID { runtimeFilters[id] = RuntimeFilterMaker(source: build, pipelines: building) }
+        var left = try lowerLeft(join)
+        shape.left = left.columns
+        profile.child(left.profile)
+        profile.child(right.profile)
+        left.wait(for: building)
         left.append(HashJoinProbe(build, shape), columns: shape.output, profile: profile)
         return left
+    }
+
+    /// A semi or anti join whose left side is kept.
+    private func lowerTurned(_ join: LogicalPlan.Join, _ plan: LogicalPlan) throws(SQLError) -> Flow {
+        let wanted = needed
+        let left = try lower(join.left)
+        let keys = join.keys.map {
+            LogicalPlan.JoinKey(left: $0.right, right: $0.left, nullsEqual: $0.nullsEqual)
+        }
+        var shape = JoinShape(
+            kind: join.kind, left: [], right: left.columns, keys: keys, residual: join.residual,
+            output: plan.columns.filter { wanted?.contains($0.id) ?? true })
+        shape.isTurned = true
+        let account = newAccount("join")
+        let build = HashJoinBuild(shape, makesFilters: join.runtimeFilterID != nil, account: account)
+        let profile = profile(plan, [left.profile])
+        profile.account(account)
+        profile.detail { build.details }
+        let building = close(left, into: build, profile: profile)
+        if let id = join.runtimeFilterID { runtimeFilters[id] = RuntimeFilterMaker(source: build, pipelines: building) }
+        var right = try lower(join.right)
+        shape.left = right.columns
+        profile.child(right.profile)
+        right.wait(for: building)
+        let marks = ExistenceMarks(build, shape, account: account)
+        let chain = Chain(
+            source: ExistenceSource(marks), sourceProfile: profile,
+            dependencies: close(right, into: marks, profile: profile), isSerial: left.isSerial)
+        return Flow(chains: [chain], columns: shape.output, profile: profile)
     }
 
     /// The last worker to end gives the right rows without a match: that takes one chain.
@@ -52,6 +85,13 @@ extension Lowering {
         let chain = Chain(source: MaterializedSource(stage), dependencies: feeding, isSerial: flow.isSerial)
         return Flow(chains: [chain], columns: columns, profile: profile)
     }
+}
+
+/// A join that makes filters, and the pipelines that feed it: a scan that filters with them starts after those, also
+/// when an aggregation or another join stands between the scan and the join.
+struct RuntimeFilterMaker {
+    let source: any RuntimeFilterSource
+    let pipelines: [Int]
 }
 
 extension HashJoinBuild: RuntimeFilterSource {

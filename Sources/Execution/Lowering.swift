@@ -16,7 +16,7 @@ final class Lowering {
     private var replayed: ArraySlice<ScanSlot>
     private let naming: PlanNaming
     /// Filters of joins under construction, by ``LogicalPlan/Join/runtimeFilterID``.
-    var runtimeFilters: [Int: any RuntimeFilterSource] = [:]
+    var runtimeFilters: [Int: RuntimeFilterMaker] = [:]
     /// Rows of WITH queries and of recursive terms, by ``LogicalPlan/CTEScan/id``.
     var sharedRows: [Int: SharedRows] = [:]
     /// Columns that the node being lowered must give, nil for all; read it before lowering inputs.
@@ -174,11 +174,13 @@ final class Lowering {
         let columns = scan.columns.map(\.column)
         let layout = ColumnLayout(columns)
         var uses: [ScanStage.RuntimeFilterUse] = []
+        var dependencies: Set<Int> = []
         for target in scan.runtimeFilters {
-            guard let source = runtimeFilters[target.joinID] else { continue }
+            guard let maker = runtimeFilters[target.joinID] else { continue }
+            dependencies.formUnion(maker.pipelines)
             uses.append(
                 ScanStage.RuntimeFilterUse(
-                    source: source, key: target.key, column: try layout.index(of: target.column)))
+                    source: maker.source, key: target.key, column: try layout.index(of: target.column)))
         }
         let profile = profile(plan, [])
         profile.detail { slot.details }
@@ -186,7 +188,8 @@ final class Lowering {
         let stage = ScanStage(
             slot, conditions: scan.filter, columns: columns, limit: scan.limit, runtimeFilters: uses)
         return Flow(
-            chains: [Chain(source: stage, sourceProfile: profile)], columns: columns, profile: profile)
+            chains: [Chain(source: stage, sourceProfile: profile, dependencies: dependencies.sorted())],
+            columns: columns, profile: profile)
     }
 
     private func lowerAggregate(_ node: LogicalPlan.AggregateNode, _ plan: LogicalPlan) throws(SQLError) -> Flow {

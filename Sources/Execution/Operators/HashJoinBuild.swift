@@ -59,6 +59,8 @@ final class HashJoinBuild: SinkStage {
             store: RowStore(types: layout.types, account: account), run)
     }
 
+    var rowsToFinish: Int { state.withLock { $0.stores.reduce(0) { $0 + $1.rows } } }
+
     func finish(_ run: QueryRun) throws(SQLError) {
         let stores = state.withLock { state in
             let all = state.stores
@@ -68,7 +70,7 @@ final class HashJoinBuild: SinkStage {
         let layout = layout
         let rows = try RowStore.join(stores, types: layout.types)
         let allKeys = layout.keyAt.map { rows.columns[$0] }
-        let needsAll = !shape.isExistence || !shape.residual.isEmpty || tableKeys.count < shape.keys.count
+        let needsAll = !shape.isExistence || shape.isTurned || !shape.residual.isEmpty || tableKeys.count < shape.keys.count
         let table = try JoinTable(
             rows.columns, keys: allKeys, tableKeys: tableKeys, rows: rows.rows,
             nullsEqual: shape.keys.map(\.nullsEqual), keepsDuplicates: needsAll,

@@ -16,6 +16,8 @@ struct JoinShape: Sendable {
     var mark: PlanColumn?
     /// Columns that are wanted, in order: of the left, of the right (not for semi, anti, mark), the mark.
     var output: [PlanColumn]
+    /// Semi and anti joins: the sides are exchanged. The join's left rows are those kept, and come out.
+    var isTurned = false
 
     init(
         kind: LogicalPlan.JoinKind, left: [PlanColumn], right: [PlanColumn], keys: [LogicalPlan.JoinKey] = [],

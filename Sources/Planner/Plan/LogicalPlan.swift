@@ -185,6 +185,9 @@ public indirect enum LogicalPlan: Sendable {
         public var isLateral: Bool
         /// Set by the RuntimeFilters rule when scans below the probe side use this join's build keys.
         public var runtimeFilterID: Int?
+        /// Semi and anti joins with keys: the left side, being the smaller one, is kept in the table, and rows of the
+        /// right side mark what they match. Set by ReorderJoins.
+        public var buildsLeft = false
         public init(
             kind: JoinKind, left: LogicalPlan, right: LogicalPlan, keys: [JoinKey] = [], residual: [Expr] = [],
             mark: PlanColumn? = nil, isLateral: Bool = false, runtimeFilterID: Int? = nil

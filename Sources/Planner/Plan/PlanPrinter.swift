@@ -278,6 +278,7 @@ private struct NodePrinter {
         }
         if !join.residual.isEmpty { details.append(("Join Filter", conditions(join.residual))) }
         if let mark = join.mark { details.append(("Mark", naming.name(mark))) }
+        if join.buildsLeft { details.append(("Builds", "left side")) }
         if let id = join.runtimeFilterID { details.append(("Filters Scans As", "join \(id)")) }
         return details
     }

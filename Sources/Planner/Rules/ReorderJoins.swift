@@ -29,6 +29,7 @@ struct ReorderJoins: OptimizerRule {
             if let sunk = sink(join) { return try reorder(sunk).passing(plan.columns) }
             join.left = try reorder(join.left)
             join.right = try reorder(join.right)
+            join.buildsLeft = isLeftSmaller(join)
             return .join(join)
         case .left, .right, .full, .mark, .single:
             join.left = try reorder(join.left)
@@ -39,11 +40,7 @@ struct ReorderJoins: OptimizerRule {
 
     /// The right side is built into a table: for left and right joins let it be the smaller one.
     private func buildSmaller(_ join: LogicalPlan.Join) -> LogicalPlan {
-        guard join.kind == .left || join.kind == .right, !join.keys.isEmpty else { return .join(join) }
-        let cardinality = Cardinality()
-        guard cardinality.estimate(join.left).rows < cardinality.estimate(join.right).rows / 2 else {
-            return .join(join)
-        }
+        guard join.kind == .left || join.kind == .right, isLeftSmaller(join) else { return .join(join) }
         var swapped = join
         swapped.kind = join.kind == .left ? .right : .left
         (swapped.left, swapped.right) = (join.right, join.left)
@@ -51,6 +48,12 @@ struct ReorderJoins: OptimizerRule {
             LogicalPlan.JoinKey(left: $0.right, right: $0.left, nullsEqual: $0.nullsEqual)
         }
         return .join(swapped)
+    }
+
+    private func isLeftSmaller(_ join: LogicalPlan.Join) -> Bool {
+        guard !join.keys.isEmpty else { return false }
+        let cardinality = Cardinality()
+        return cardinality.estimate(join.left).rows < cardinality.estimate(join.right).rows / 2
     }
 
     /// A semi or anti join over an inner join, moved to the one input that its conditions look at when that input is

@@ -22,30 +22,31 @@ private struct Marking {
         guard case .join(var join) = plan else {
             return try plan.mapInputs { (input) throws(SQLError) in try mark(input) }
         }
-        join.right = try mark(join.right)
-        let isFiltering = [.inner, .semi, .right].contains(join.kind)
-        if isFiltering, !join.keys.isEmpty, isWorthIt(join) {
+        // What is kept filters what passes by.
+        let (kept, passing) = join.buildsLeft ? (join.left, join.right) : (join.right, join.left)
+        var filtered = passing
+        let isFiltering = join.buildsLeft || [.inner, .semi, .right].contains(join.kind)
+        if isFiltering, !join.keys.isEmpty, isWorthIt(kept, passing) {
             let id = fresh.number()
             var found = false
             for (index, key) in join.keys.enumerated() where !key.nullsEqual {
-                guard let column = key.left.asColumn else { continue }
+                guard let column = (join.buildsLeft ? key.right : key.left).asColumn else { continue }
                 let target = LogicalPlan.RuntimeFilterTarget(joinID: id, key: index, column: column)
-                if let changed = attach(target, to: join.left) {
-                    join.left = changed
+                if let changed = attach(target, to: filtered) {
+                    filtered = changed
                     found = true
                 }
             }
             if found { join.runtimeFilterID = id }
         }
-        join.left = try mark(join.left)
+        let (keptMarked, passingMarked) = (try mark(kept), try mark(filtered))
+        (join.left, join.right) = join.buildsLeft ? (keptMarked, passingMarked) : (passingMarked, keptMarked)
         return .join(join)
     }
 
     /// A build side that may hold most keys of the probe side filters nothing.
-    private func isWorthIt(_ join: LogicalPlan.Join) -> Bool {
-        let build = cardinality.estimate(join.right).rows
-        let probe = cardinality.estimate(join.left).rows
-        return build < probe || isFiltered(join.right)
+    private func isWorthIt(_ build: LogicalPlan, _ probe: LogicalPlan) -> Bool {
+        cardinality.estimate(build).rows < cardinality.estimate(probe).rows || isFiltered(build)
     }
 
     private func isFiltered(_ plan: LogicalPlan) -> Bool {
