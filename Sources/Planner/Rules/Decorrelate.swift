@@ -191,12 +191,13 @@ struct Decorrelation {
         let inner = try plan(subquery.plan)
         switch subquery.kind {
         case .scalar: return try scalar(inner, &target, guards)
-        case .exists: return try exists(inner, conditions: [], &target)
+        case .exists: return try exists(inner, conditions: [], guards, &target)
         case .any(let tests):
-            return try quantified(inner, tests.map { .call($0.comparison, [$0.operand, .column($0.column)]) }, &target)
+            return try quantified(
+                inner, tests.map { .call($0.comparison, [$0.operand, .column($0.column)]) }, guards, &target)
         case .all(let tests):
             let failures = tests.map { Expr.not(.call($0.comparison, [$0.operand, .column($0.column)])) }
-            return .not(try quantified(inner, failures, &target))
+            return .not(try quantified(inner, failures, guards, &target))
         }
     }
 
@@ -206,23 +207,23 @@ struct Decorrelation {
         guard let column = inner.columns.first else { return .literal(.null(.unknown)) }
         // Only a subquery that may have too many rows needs guarding: the others cannot fail by their number of rows.
         let conditions = inner.isAtMostOneRow ? [] : guards.filter { !$0.isVolatile && !$0.canFail }
-        let (joined, value) = try single(target, inner, column, conditions)
+        let (joined, value) = try single(target, inner, column, conditions, within: guards)
         target = joined
         return value
     }
 
     /// TRUE or FALSE, never NULL: a mark join whose unknown counts as no match.
     private func exists(
-        _ inner: LogicalPlan, conditions: [Expr], _ target: inout LogicalPlan
+        _ inner: LogicalPlan, conditions: [Expr], _ guards: [Expr], _ target: inout LogicalPlan
     ) throws(SQLError) -> Expr {
         let mark = fresh.make("exists", .boolean)
-        target = try joined(.mark, target, inner.withoutRowLimit, conditions, mark: mark)
+        target = try joined(.mark, target, inner.withoutRowLimit, conditions, mark: mark, within: guards)
         return .coalesce([.column(mark), .literal(.boolean(false))], .boolean)
     }
 
     /// ANY: TRUE if a row passes, else NULL if a row is unknown, else FALSE.
     private func quantified(
-        _ inner: LogicalPlan, _ conditions: [Expr], _ target: inout LogicalPlan
+        _ inner: LogicalPlan, _ conditions: [Expr], _ guards: [Expr], _ target: inout LogicalPlan
     ) throws(SQLError) -> Expr {
         // A single equality without correlation: the mark join knows IN's own NULL rules.
         if conditions.count == 1, let (left, right) = conditions[0].asEquality, inner.outerIDs(in: target).isEmpty,
@@ -236,11 +237,11 @@ struct Decorrelation {
             return .column(mark)
         }
         let condition = Expr.all(conditions)
-        let yes = try exists(inner, conditions: conditions, &target)
+        let yes = try exists(inner, conditions: conditions, guards, &target)
         let again = try inner.renamed(fresh)
         var map: [ColumnID: Expr] = [:]
         for (old, new) in zip(inner.columns, again.columns) { map[old.id] = .column(new) }
-        let unknown = try exists(again, conditions: [.isNull(try condition.substituting(map))], &target)
+        let unknown = try exists(again, conditions: [.isNull(try condition.substituting(map))], guards, &target)
         return .conditional(
             [(yes, .yes), (unknown, .literal(.null(.boolean)))], otherwise: .literal(.boolean(false)), .boolean)
     }
@@ -285,7 +286,7 @@ struct Decorrelation {
     /// Joins for existence: semi, anti or mark.
     private func joined(
         _ kind: LogicalPlan.JoinKind, _ left: LogicalPlan, _ right: LogicalPlan, _ conditions: [Expr],
-        mark: PlanColumn? = nil
+        mark: PlanColumn? = nil, within guards: [Expr] = []
     ) throws(SQLError) -> LogicalPlan {
         let outer = right.outerIDs(in: left)
         if outer.isEmpty { return LogicalPlan.joining(kind, left, right, conditions, mark: mark) }
@@ -294,12 +295,13 @@ struct Decorrelation {
         {
             return LogicalPlan.joining(kind, left, pulled.plan, conditions + pulled.predicates, mark: mark)
         }
-        return try DependentJoin(fresh: fresh).join(kind, left, right, conditions, mark: mark)
+        return try DependentJoin(fresh: fresh, within: guards).join(kind, left, right, conditions, mark: mark)
     }
 
     /// Joins a scalar subquery: every left row once, with the value or NULL.
     private func single(
-        _ left: LogicalPlan, _ right: LogicalPlan, _ column: PlanColumn, _ guards: [Expr]
+        _ left: LogicalPlan, _ right: LogicalPlan, _ column: PlanColumn, _ guards: [Expr],
+        within all: [Expr]
     ) throws(SQLError) -> (LogicalPlan, Expr) {
         let outer = right.outerIDs(in: left)
         if outer.isEmpty {
@@ -322,7 +324,7 @@ struct Decorrelation {
                 [(.isNull(.column(matched)), fallback)], otherwise: .column(column), column.type)
             return (LogicalPlan.joining(kind, left, inner, conditions), value)
         }
-        return (try DependentJoin(fresh: fresh).join(.single, left, right, guards), .column(column))
+        return (try DependentJoin(fresh: fresh, within: all).join(.single, left, right, guards), .column(column))
     }
 
     /// LATERAL in FROM: inner or left.

@@ -7,6 +7,8 @@ import Functions
 /// Pushes the distinct outer values (the domain) down into a plan.
 struct DependentJoin {
     let fresh: FreshColumns
+    /// What holds for the outer rows whose result is used: for others nothing is computed.
+    var within: [Expr] = []
 
     /// Joins `left` with a `right` that reads columns of it.
     func join(
@@ -16,7 +18,7 @@ struct DependentJoin {
         let ids = right.outerIDs(in: left)
         let columns = left.columns.filter { ids.contains($0.id) }
         // The outer side again, under other names, cut to its distinct values.
-        let copy = try left.renamed(fresh)
+        let copy = try left.filtered(within.filter { !$0.isVolatile }).renamed(fresh)
         var outputs: [LogicalPlan.Output] = []
         var domain = Domain(plan: copy, columns: [])
         for column in columns {
