@@ -68,7 +68,7 @@ final class HashJoinBuild: SinkStage {
             return all
         }
         let layout = layout
-        let rows = try RowStore.join(stores, types: layout.types)
+        let rows = try RowStore.join(stores, types: layout.types, run)
         let allKeys = layout.keyAt.map { rows.columns[$0] }
         let needsAll = !shape.isExistence || shape.isTurned || !shape.residual.isEmpty || tableKeys.count < shape.keys.count
         let table = try JoinTable(

@@ -22,7 +22,7 @@ final class MaterializeStage: SinkStage {
 
     func finish(_ run: QueryRun) throws(SQLError) {
         let stores = state.withLock { $0.stores }
-        let rows = try RowStore.join(stores, types: types)
+        let rows = try RowStore.join(stores, types: types, run)
         state.withLock { $0 = ([], rows) }
     }
 

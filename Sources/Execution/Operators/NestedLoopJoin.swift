@@ -26,7 +26,7 @@ final class NestedLoopBuild: SinkStage {
 
     func finish(_ run: QueryRun) throws(SQLError) {
         let stores = state.withLock { $0.stores }
-        let rows = try RowStore.join(stores, types: shape.kept.map(\.type))
+        let rows = try RowStore.join(stores, types: shape.kept.map(\.type), run)
         state.withLock { $0 = ([], rows) }
     }
 

@@ -14,6 +14,8 @@ struct RowSorter {
 
     /// Ranges below this are sorted by insertion.
     private static let insertionMax = 24
+    /// Rows between two looks at whether the query was stopped.
+    private static let step = 256 << 10
     private static let digitBits = 11
     private static let digits = 1 << digitBits
 
@@ -45,8 +47,13 @@ struct RowSorter {
         try account.add(wordBytes)
         let buffer = Buffer(bytes: rows * encoder.words * 8)
         let words = buffer.pointer(UInt64.self)
-        encoder.encode(keys, count: rows, into: words)
-        try run.check()
+        var start = 0
+        while start < rows {
+            try run.check()
+            let count = min(RowSorter.step, rows - start)
+            encoder.encode(keys, from: start, count: count, into: words + start * encoder.words)
+            start += count
+        }
         try sortByPrefix(words, into: out)
         try account.add(-wordBytes)
     }
@@ -179,7 +186,9 @@ struct RowSorter {
         guard word + 1 < encoder.words else {
             var range = UnsafeMutableBufferPointer(start: out + from, count: count)
             // Equal rows keep their order because lower numbers stand first, and the sort is stable.
-            range.sort { compareInexact(Int($0), Int($1)) < 0 }
+            // Once the query was stopped, any order will do.
+            range.sort { !run.isStopped && compareInexact(Int($0), Int($1)) < 0 }
+            try run.check()
             return
         }
         let (first, second) = (Buffer(bytes: count * 16), Buffer(bytes: count * 16))

@@ -32,12 +32,12 @@ final class RowStore: @unchecked Sendable {
     }
 
     /// Makes one flat column of the stores' rows, store by store; the stores are empty afterwards.
-    static func join(_ stores: [RowStore], types: [SQLType]) throws(SQLError) -> Batch {
+    static func join(_ stores: [RowStore], types: [SQLType], _ run: QueryRun) throws(SQLError) -> Batch {
         let total = stores.reduce(0) { $0 + $1.rows }
         guard total <= rowsMax else { throw tooManyRows }
         var joined: [Column] = []
         for (index, type) in types.enumerated() {
-            joined.append(try ColumnStore.join(stores.map { $0.columns[index] }, type, rows: total))
+            joined.append(try ColumnStore.join(stores.map { $0.columns[index] }, type, rows: total, run))
         }
         for store in stores { store.rows = 0 }
         return Batch(joined, rows: total)
@@ -192,7 +192,9 @@ final class ColumnStore {
     }
 
     /// Joins the chunks of all stores into one column, and gives the chunks' memory back.
-    static func join(_ stores: [ColumnStore], _ type: SQLType, rows: Int) throws(SQLError) -> Column {
+    static func join(
+        _ stores: [ColumnStore], _ type: SQLType, rows: Int, _ run: QueryRun
+    ) throws(SQLError) -> Column {
         let filled = stores.filter { $0.rows > 0 }
         let heaps = filled.flatMap(\.heaps)
         guard let account = filled.first?.account else {
@@ -201,7 +203,7 @@ final class ColumnStore {
         var child: Column?
         if case .array(let element) = type {
             let children = filled.compactMap(\.child)
-            child = try join(children, element, rows: children.reduce(0) { $0 + $1.rows })
+            child = try join(children, element, rows: children.reduce(0) { $0 + $1.rows }, run)
         }
         if filled.count == 1, let only = filled.first, only.chunks.count == 1 {
             let chunk = only.chunks[0]
@@ -217,6 +219,7 @@ final class ColumnStore {
         var (start, childStart) = (0, 0)
         for store in filled {
             for chunk in store.chunks {
+                try run.check()
                 memcpy(values.base + start * stride, chunk.values.base, chunk.count * stride)
                 if let validity, let bits = chunk.validity {
                     Bitmap.copy(bits.pointer(UInt64.self), 0, chunk.count, to: validity.pointer(UInt64.self), start)

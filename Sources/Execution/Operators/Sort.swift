@@ -78,7 +78,7 @@ final class SortStage: SinkStage {
             return all
         }
         let layout = layout
-        let rows = try RowStore.join(stores, types: layout.types)
+        let rows = try RowStore.join(stores, types: layout.types, run)
         let keys = plan.keys.indices.map { rows.columns[layout.places[$0]] }
         let order = try RowSorter.order(keys, plan.orders, rows: rows.rows, run: run, account: account)
         var count = rows.rows
@@ -260,7 +260,7 @@ private final class SortWorker: Sink {
 
     /// Sorts the candidates and drops those behind the last row wanted.
     private func thin(_ top: Int) throws(SQLError) {
-        let rows = try RowStore.join([store], types: layout.types)
+        let rows = try RowStore.join([store], types: layout.types, run)
         let keys = keys(rows)
         let order = try RowSorter.order(keys, stage.plan.orders, rows: rows.rows, run: run, account: stage.account)
         let at = order.pointer(Int32.self)

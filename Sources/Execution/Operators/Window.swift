@@ -72,7 +72,7 @@ final class WindowStage: SinkStage {
             return all
         }
         let layout = layout
-        let rows = try RowStore.join(stores, types: layout.types)
+        let rows = try RowStore.join(stores, types: layout.types, run)
         let keyCount = plan.partition.count + plan.order.count
         let keys = (0..<keyCount).map { rows.columns[layout.places[$0]] }
         let orders = plan.partition.map { _ in KeyOrder() } + plan.orders

@@ -134,6 +134,7 @@ struct Cardinality {
             let below = min(1, max(0, (value - bounds.low) / (bounds.high - bounds.low)))
             return max(0.0001, function.name.hasPrefix("<") != flipped ? below : 1 - below)
         case "~~", "like": return 0.1
+        case "!~~", "!~~*": return 0.9
         default: return Cardinality.unknownSelectivity
         }
     }
