@@ -70,7 +70,8 @@ final class HashJoinBuild: SinkStage {
         let layout = layout
         let rows = try RowStore.join(stores, types: layout.types, run)
         let allKeys = layout.keyAt.map { rows.columns[$0] }
-        let needsAll = !shape.isExistence || shape.isTurned || !shape.residual.isEmpty || tableKeys.count < shape.keys.count
+        let needsAll =
+            !shape.isExistence || shape.isTurned || !shape.residual.isEmpty || tableKeys.count < shape.keys.count
         let table = try JoinTable(
             rows.columns, keys: allKeys, tableKeys: tableKeys, rows: rows.rows,
             nullsEqual: shape.keys.map(\.nullsEqual), keepsDuplicates: needsAll,
