@@ -134,7 +134,9 @@ public final class LocalStore: ObjectStore {
         return try FileIdentity.ofFile(path).info(path)
     }
 
-    fileprivate static func write(_ parts: [Bytes], to descriptor: Int32, reportedAs path: ObjectPath) throws(SQLError) {
+    fileprivate static func write(
+        _ parts: [Bytes], to descriptor: Int32, reportedAs path: ObjectPath
+    ) throws(SQLError) {
         for part in parts {
             var offset = 0
             while offset < part.count {

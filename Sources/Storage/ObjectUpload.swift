@@ -51,7 +51,8 @@ final class BufferedUpload: ObjectUpload {
     func append(_ parts: [Bytes]) throws(SQLError) {
         for part in parts { sizeBytes += Int64(part.count) }
         guard sizeBytes <= BufferedUpload.bytesMax else {
-            throw SQLError(.programLimitExceeded, "could not write \"\(path)\": \(sizeBytes) bytes are too many at once")
+            throw SQLError(
+                .programLimitExceeded, "could not write \"\(path)\": \(sizeBytes) bytes are too many at once")
         }
         self.parts += parts
     }

@@ -74,7 +74,7 @@ enum StatisticsReader {
     }
 
     /// A bound as an SQL value; nil when it has none or its order is not SQL's.
-    private static func scalar(_ bytes: UnsafeRawPointer, _ count: Int, _ leaf: Leaf, isMax: Bool) -> Scalar? {
+    static func scalar(_ bytes: UnsafeRawPointer, _ count: Int, _ leaf: Leaf, isMax: Bool) -> Scalar? {
         if leaf.width > 0, count != leaf.width { return nil }
         let type = leaf.type
         func small() -> Int64 { Int64(bytes.loadUnaligned(as: Int32.self)) }
