@@ -63,9 +63,10 @@ extension Lowering {
         profile.child(right.profile)
         right.wait(for: building)
         let marks = ExistenceMarks(build, shape, account: account)
+        right.append(marks, columns: [], profile: profile)
         let chain = Chain(
             source: ExistenceSource(marks), sourceProfile: profile,
-            dependencies: close(right, into: marks, profile: profile), isSerial: left.isSerial)
+            dependencies: close(right, into: DiscardStage(), profile: nil), isSerial: left.isSerial)
         return Flow(chains: [chain], columns: shape.output, profile: profile)
     }
 

@@ -54,7 +54,8 @@ struct JoinTests {
         try InlineExecution.run(
             [
                 Pipeline(source: BatchesSource(test.left), sink: build),
-                Pipeline(source: BatchesSource(test.right), sink: marks, dependencies: [0]),
+                Pipeline(
+                    source: BatchesSource(test.right), steps: [Step(marks)], sink: DiscardStage(), dependencies: [0]),
                 Pipeline(source: ExistenceSource(marks), sink: sink, dependencies: [1]),
             ], run)
         return sink.rows

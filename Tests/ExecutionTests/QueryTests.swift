@@ -58,6 +58,30 @@ struct QueryTests {
                 if kind == .right || kind == .full { expected += want.right.map { leftNulls + $0 } }
             }
             #expect(multiset(rows) == multiset(expected), "\(kind)")
+            guard kind == .semi || kind == .anti else { continue }
+            var turned = join(kind)
+            turned.buildsLeft = true
+            let marked = try await execute(.join(turned), threads: threads)
+            #expect(multiset(marked) == multiset(expected), "\(kind) that keeps its left side")
+        }
+    }
+
+    @Test("pairs that never match are looked at in turns")
+    func turns() async throws {
+        // Every row of the one side is compared with every row of the other, in more than one turn.
+        let (many, few) = (Sample(rows: 2500, seed: 5, firstID: 200), Sample(rows: 700, seed: 6, firstID: 300))
+        let (a, b) = (many.expr("e"), few.expr("e"))
+        let never = [call(Fn.compare("<", .int4), a, b), call(Fn.compare("<", .int4), b, a)]
+        let keys = [LogicalPlan.JoinKey(left: .literal(.int4(1)), right: .literal(.int4(1)))]
+        for kind in [LogicalPlan.JoinKind.inner, .left, .semi, .anti] {
+            for (hasKey, buildsLeft) in [(false, false), (true, false), (true, true)] {
+                if buildsLeft, kind != .semi, kind != .anti { continue }
+                var node = LogicalPlan.Join(
+                    kind: kind, left: many.scan(), right: few.scan(), keys: hasKey ? keys : [], residual: never)
+                node.buildsLeft = buildsLeft
+                let rows = try await execute(.join(node))
+                #expect(rows.count == (kind == .inner || kind == .semi ? 0 : many.rows.count), "\(kind)")
+            }
         }
     }
 

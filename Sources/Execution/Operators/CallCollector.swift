@@ -23,6 +23,9 @@ final class CallCollector {
         distinct = call.isDistinct ? GroupTable((hasGroups ? [.int4] : []) + types) : nil
     }
 
+    /// Rows kept.
+    var rows: Int { distinct?.count ?? kept.reduce(0) { $0 + $1.rows } }
+
     var sizeBytes: Int { (distinct?.sizeBytes ?? 0) + keptBytes }
 
     /// Adds rows: arguments, then order keys.

@@ -5,8 +5,8 @@ import Diagnostics
 import Planner
 import Synchronization
 
-/// The end of the passing side of a turned join (see ``JoinShape/isTurned``).
-final class ExistenceMarks: SinkStage {
+/// The last step of the passing side of a turned join (see ``JoinShape/isTurned``): nothing leaves it.
+final class ExistenceMarks: TransformStage {
     fileprivate let build: HashJoinBuild
     fileprivate let shape: JoinShape
     private let account: MemoryAccount
@@ -19,9 +19,7 @@ final class ExistenceMarks: SinkStage {
         self.account = account
     }
 
-    func worker(_ run: QueryRun) throws(SQLError) -> any Sink { try Worker(self, run) }
-
-    func finish(_ run: QueryRun) throws(SQLError) {}
+    func worker(_ run: QueryRun) throws(SQLError) -> any Transform { try Worker(self, run) }
 
     /// Bits of the kept rows that were matched; nil: none was.
     fileprivate var matched: Buffer? { marks.withLock { $0 } }
@@ -38,7 +36,7 @@ final class ExistenceMarks: SinkStage {
     }
 
     /// One worker's marks.
-    private final class Worker: Sink {
+    private final class Worker: Transform {
         private let stage: ExistenceMarks
         private let table: JoinTable
         private let lookup: ProbeLookup
@@ -49,10 +47,15 @@ final class ExistenceMarks: SinkStage {
         private let done: Buffer?
         private let passingRows = Buffer(count: Batch.rowsMax, of: Int32.self)
         private let keptRows = Buffer(count: Batch.rowsMax, of: Int32.self)
-        private var steps = 0
+        /// Where the batch in hand stands: its row, and the candidate of it to look at next (see ``JoinTable/next``).
+        private var row = 0
+        private var link: Int32 = 0
+        private var isOpen = false
+        private var isUnderWay = false
+        private var isHandedOver = false
 
-        /// Links that are followed between two looks at whether the query was stopped.
-        private static let stepsMax = 1 << 16
+        /// Links that are followed before other queries get their turn.
+        private static let stepsPerTurn = 256 << 10
 
         init(_ stage: ExistenceMarks, _ run: QueryRun) throws(SQLError) {
             self.stage = stage
@@ -66,20 +69,29 @@ final class ExistenceMarks: SinkStage {
             done = isWhole ? nil : Bitmap.make(table.rows, all: false)
         }
 
-        func push(_ batch: Batch) throws(SQLError) -> Bool {
+        func apply(_ batch: Batch) throws(SQLError) -> Output {
             try run.check()
-            guard table.rows > 0, batch.rows > 0 else { return true }
-            try lookup.begin(batch)
-            defer { lookup.end() }
+            guard table.rows > 0 else { return .last(nil) }
+            guard batch.rows > 0 else { return .none }
+            if !isUnderWay {
+                try lookup.begin(batch)
+                (row, link) = (0, 0)
+            }
             if let done {
-                try chase(batch, done.pointer(UInt64.self))
+                isUnderWay = try !chase(batch, done.pointer(UInt64.self))
+                if isUnderWay { return .more(Batch([], rows: 0)) }
             } else {
                 markChains(batch.rows)
             }
-            return true
+            lookup.end()
+            return .none
         }
 
-        func combine() throws(SQLError) { stage.add(matched, rows: table.rows) }
+        func flush() throws(SQLError) -> Batch? {
+            if !isHandedOver { stage.add(matched, rows: table.rows) }
+            isHandedOver = true
+            return nil
+        }
 
         /// All rows of a chain have the key: a chain is matched as a whole, and followed once.
         private func markChains(_ rows: Int) {
@@ -98,17 +110,21 @@ final class ExistenceMarks: SinkStage {
             }
         }
 
-        /// Looks at the pairs with rows that are not matched yet.
-        private func chase(_ batch: Batch, _ done: UnsafeMutablePointer<UInt64>) throws(SQLError) {
+        /// Looks at the pairs with rows that are not matched yet; false when there is more to do.
+        private func chase(_ batch: Batch, _ done: UnsafeMutablePointer<UInt64>) throws(SQLError) -> Bool {
             let (passing, kept) = (passingRows.pointer(Int32.self), keptRows.pointer(Int32.self))
             let (heads, words, next) = (lookup.heads, matched.pointer(UInt64.self), table.next)
-            var count = 0
-            for row in 0..<batch.rows {
+            var (count, steps) = (0, 0)
+            while row < batch.rows, steps < Worker.stepsPerTurn {
                 let head = heads[row]
-                guard head != 0, !Bitmap.get(done, Int(head &- 1)) else { continue }
-                var link = head
-                var isOpen = false
-                while link != 0 {
+                if link == 0 {
+                    guard head != 0, !Bitmap.get(done, Int(head &- 1)) else {
+                        row &+= 1
+                        continue
+                    }
+                    (link, isOpen) = (head, false)
+                }
+                while link != 0, steps < Worker.stepsPerTurn {
                     let at = Int(link &- 1)
                     if !Bitmap.get(words, at) {
                         isOpen = true
@@ -122,11 +138,13 @@ final class ExistenceMarks: SinkStage {
                     }
                     link = next.map { $0[at] } ?? 0
                     steps &+= 1
-                    if steps & (Worker.stepsMax - 1) == 0 { try run.check() }
                 }
+                guard link == 0 else { break }
                 if !isOpen { Bitmap.set(done, Int(head &- 1)) }
+                row &+= 1
             }
             if count > 0 { try judge(batch, count) }
+            return row >= batch.rows
         }
 
         private func judge(_ batch: Batch, _ candidates: Int) throws(SQLError) {
@@ -142,6 +160,17 @@ final class ExistenceMarks: SinkStage {
             let truths = try condition.evaluate(batch.columns, passing, table.columns, kept, count: count)
             for index in 0..<count where truths[index] == Truth.yes { Bitmap.set(words, Int(kept[index])) }
         }
+    }
+}
+
+/// The end of a pipeline whose last step keeps what there is to keep.
+final class DiscardStage: SinkStage {
+    func worker(_ run: QueryRun) throws(SQLError) -> any Sink { Worker() }
+    func finish(_ run: QueryRun) throws(SQLError) {}
+
+    private final class Worker: Sink {
+        func push(_ batch: Batch) throws(SQLError) -> Bool { true }
+        func combine() throws(SQLError) {}
     }
 }
 

@@ -22,6 +22,11 @@ final class ExistenceProbe: Transform {
     private let active = Scratch<Int32>()
     private let links = Scratch<Int32>()
     private let flags = Scratch<UInt8>()
+    /// Rows of the batch in hand whose candidates are not all looked at; nil: the batch is not begun.
+    private var openRows: Int?
+
+    /// Looks at candidates before other queries get their turn.
+    private static let roundsPerTurn = 128
 
     init(
         _ shape: JoinShape, _ table: JoinTable, _ lookup: ProbeLookup, _ tableKeys: [Int], _ run: QueryRun
@@ -46,35 +51,49 @@ final class ExistenceProbe: Transform {
         }
         guard input.rows > 0 else { return .none }
         guard input.rows <= Batch.rowsMax else { throw PairProbe.tooManyRows }
-        try lookup.begin(input)
-        defer { lookup.end() }
         let result = results.room(input.rows)
-        let heads = lookup.heads
+        if openRows == nil { try lookup.begin(input) }
         if isDirect {
+            let heads = lookup.heads
             for row in 0..<input.rows { result[row] = unsafeBitCast(heads[row] != 0, to: UInt8.self) }
         } else {
-            result.update(repeating: Truth.no, count: input.rows)
-            try chase(input, result)
+            let rows = try chase(input, result, openRows ?? begin(input, result))
+            openRows = rows > 0 ? rows : nil
+            guard rows == 0 else { return .more(Batch([], rows: 0)) }
         }
+        defer { lookup.end() }
         if shape.kind == .mark, splitKeys.isEmpty { try addUnknowns(input, result) }
         return emitter.emit(input, result)
     }
 
     // MARK: - Candidates that need a further look
 
-    /// Looks at candidates, several a row at a time, until each row has a match or none left.
-    private func chase(_ input: Batch, _ result: UnsafeMutablePointer<UInt8>) throws(SQLError) {
+    /// Lists the rows that have candidates; returns how many there are.
+    private func begin(_ input: Batch, _ result: UnsafeMutablePointer<UInt8>) -> Int {
         let (open, link) = (active.room(input.rows), links.room(input.rows))
-        let (left, right) = (leftRows.pointer(Int32.self), rightRows.pointer(Int32.self))
-        let next = table.next
+        result.update(repeating: Truth.no, count: input.rows)
         var openRows = 0
         for row in 0..<input.rows {
             link[row] = lookup.heads[row]
             open[openRows] = Int32(truncatingIfNeeded: row)
             openRows &+= link[row] != 0 ? 1 : 0
         }
-        while openRows > 0 {
+        return openRows
+    }
+
+    /// Looks at candidates, several a row at a time, until each row has a match or none left, or the turn is over;
+    /// returns how many rows are still open.
+    private func chase(
+        _ input: Batch, _ result: UnsafeMutablePointer<UInt8>, _ rows: Int
+    ) throws(SQLError) -> Int {
+        let (open, link) = (active.room(input.rows), links.room(input.rows))
+        let (left, right) = (leftRows.pointer(Int32.self), rightRows.pointer(Int32.self))
+        let next = table.next
+        var openRows = rows
+        var rounds = 0
+        while openRows > 0, rounds < ExistenceProbe.roundsPerTurn {
             try run.check()
+            rounds += 1
             let quota = max(1, Batch.rowsMax / openRows)
             var count = 0
             for index in 0..<openRows {
@@ -97,6 +116,7 @@ final class ExistenceProbe: Transform {
             }
             openRows = still
         }
+        return openRows
     }
 
     /// Adds what the pairs say to the rows' results: true wins, then unknown.

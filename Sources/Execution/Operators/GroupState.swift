@@ -47,6 +47,9 @@ final class GroupState {
     /// Groups so far.
     var count: Int { table?.count ?? 1 }
 
+    /// Rows that wait for ``close(_:_:)``.
+    var collectedRows: Int { collectors.reduce(0) { $0 + ($1?.rows ?? 0) } }
+
     var sizeBytes: Int {
         var bytes = table?.sizeBytes ?? 0
         for aggregate in aggregates { bytes += aggregate.sizeBytes }

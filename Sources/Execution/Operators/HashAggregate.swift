@@ -103,6 +103,13 @@ final class AggregateStage: SinkStage {
         state.withLock { $0.parts = parts }
     }
 
+    /// Rows that the largest part has to sort or deduplicate.
+    fileprivate var rowsAtOnce: Int {
+        state.withLock { shared in
+            shared.parts.reduce(0) { max($0, $1.states.reduce(0) { $0 + $1.collectedRows }) }
+        }
+    }
+
     /// The next part for a source worker.
     fileprivate func take() -> Part? {
         state.withLock { shared in
@@ -278,6 +285,7 @@ private final class AggregateSink: Sink {
 /// Gives out the groups.
 struct AggregateSourceStage: SourceStage {
     let stage: AggregateStage
+    var rowsAtOnce: Int { stage.rowsAtOnce }
     func worker(_ run: QueryRun) throws(SQLError) -> any BatchSource { AggregateSource(stage, run) }
 }
 

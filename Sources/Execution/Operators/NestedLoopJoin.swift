@@ -153,6 +153,14 @@ private final class ExistenceLoop: Transform {
     private let results = Scratch<UInt8>()
     private let leftRows = Buffer(count: Batch.rowsMax, of: Int32.self)
     private let rightRows = Buffer(count: Batch.rowsMax, of: Int32.self)
+    /// Where the search stands in the batch in hand: left row, right row, and what was found for the left row so far.
+    private var row = 0
+    private var rightRow = 0
+    private var found: UInt8 = 0
+    private var isUnderWay = false
+
+    /// Pairs that are compared before other queries get their turn.
+    private static let pairsPerTurn = 256 << 10
 
     init(_ shape: JoinShape, _ right: Batch, _ run: QueryRun) throws(SQLError) {
         self.shape = shape
@@ -170,28 +178,37 @@ private final class ExistenceLoop: Transform {
         }
         guard let condition else { return emitter.emit(input, all: Truth.yes) }
         let result = results.room(input.rows)
-        result.update(repeating: Truth.no, count: input.rows)
+        if !isUnderWay {
+            result.update(repeating: Truth.no, count: input.rows)
+            (row, rightRow, found, isUnderWay) = (0, 0, Truth.no, true)
+        }
         if right.rows >= LoopPairs.sliceRowsMin {
-            for row in 0..<input.rows { result[row] = try search(input, row, condition) }
+            guard try search(input, condition, result) else { return .more(Batch([], rows: 0)) }
         } else {
             try compareAll(input, condition, result)
         }
+        isUnderWay = false
         return emitter.emit(input, result)
     }
 
-    /// Looks for a match of one left row, a slice of the right side at a time.
-    private func search(_ input: Batch, _ row: Int, _ condition: PairCondition) throws(SQLError) -> UInt8 {
-        var found: UInt8 = 0
-        var start = 0
-        while start < right.rows {
+    /// Looks for matches, left row by left row, a slice of the right side at a time; false when there is more to do.
+    private func search(
+        _ input: Batch, _ condition: PairCondition, _ result: UnsafeMutablePointer<UInt8>
+    ) throws(SQLError) -> Bool {
+        var pairs = 0
+        while row < input.rows {
             try run.check()
-            let count = min(Batch.rowsMax, right.rows - start)
-            let truths = try condition.evaluate(input.columns, row: row, right.columns, from: start, count: count)
+            guard pairs < ExistenceLoop.pairsPerTurn else { return false }
+            let count = min(Batch.rowsMax, right.rows - rightRow)
+            let truths = try condition.evaluate(input.columns, row: row, right.columns, from: rightRow, count: count)
             for index in 0..<count { found |= truths[index] }
-            if found & Truth.yes != 0 { return Truth.yes }
-            start += count
+            pairs += count
+            rightRow += count
+            guard found & Truth.yes != 0 || rightRow >= right.rows else { continue }
+            result[row] = found & Truth.yes != 0 ? Truth.yes : found & Truth.unknown != 0 ? Truth.unknown : Truth.no
+            (row, rightRow, found) = (row + 1, 0, Truth.no)
         }
-        return found & Truth.unknown != 0 ? Truth.unknown : Truth.no
+        return true
     }
 
     /// Compares as many whole left rows at a time as fit into a batch of pairs.

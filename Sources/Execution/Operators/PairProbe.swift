@@ -86,6 +86,9 @@ final class PairProbe: Transform {
         if isProbing { shared.begin() }
     }
 
+    /// Looks for pairs that may find none before other queries get their turn.
+    private static let missesMax = 64
+
     private var notesLeft: Bool { shape.kind == .single || hasLeftovers }
     /// Whether left rows without a match come after the pairs.
     private var hasLeftovers: Bool { shape.keepsLeft && !finder.givesMissing }
@@ -101,10 +104,16 @@ final class PairProbe: Transform {
             if notesLeft { matched.room(input.rows).update(repeating: 0, count: input.rows) }
         }
         let (left, right) = (leftRows.pointer(Int32.self), rightRows.pointer(Int32.self))
+        var misses = 0
         while !finder.isDone {
             try run.check()
             let count = try finder.fill(input, left, right)
-            guard count > 0 else { continue }
+            guard count > 0 else {
+                misses += 1
+                // Gives the slice a chance to end.
+                if misses == PairProbe.missesMax { return .more(Batch([], rows: 0)) }
+                continue
+            }
             if notesLeft { try note(left, right, count, input.rows) }
             if shape.keepsRight { noteRight(right, count) }
             let made = emit(input, count)

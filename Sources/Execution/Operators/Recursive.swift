@@ -41,6 +41,9 @@ final class RecursiveSource: SourceStage {
         self.account = account
     }
 
+    /// A step runs to its end.
+    var rowsAtOnce: Int { .max }
+
     func worker(_ run: QueryRun) throws(SQLError) -> any BatchSource { Worker(plan, base, account, run) }
 
     private final class Worker: BatchSource {

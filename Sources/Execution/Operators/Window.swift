@@ -90,6 +90,11 @@ final class WindowStage: SinkStage {
         state.withLock { $0.sorted = sorted }
     }
 
+    fileprivate var rowsOfLargestTask: Int {
+        guard let sorted = state.withLock({ $0.sorted }) else { return 0 }
+        return sorted.tasks.reduce(0) { max($0, sorted.starts[$1.upperBound] - sorted.starts[$1.lowerBound]) }
+    }
+
     fileprivate func sorted() throws(SQLError) -> Sorted {
         guard let sorted = state.withLock({ $0.sorted }) else {
             throw SQLError(.internalError, "windows are read before they are sorted")
@@ -153,6 +158,8 @@ final class WindowSource: SourceStage {
     private let stage: WindowStage
 
     init(_ stage: WindowStage) { self.stage = stage }
+
+    var rowsAtOnce: Int { stage.rowsOfLargestTask }
 
     func worker(_ run: QueryRun) throws(SQLError) -> any BatchSource { Worker(stage, try stage.sorted(), run) }
 

@@ -7,6 +7,12 @@ import Diagnostics
 protocol SourceStage: Sendable {
     /// Makes one worker's end. Workers of one stage share its rows between them.
     func worker(_ run: QueryRun) throws(SQLError) -> any BatchSource
+    /// Rows that one call for the next batch may work on: it cannot be interrupted by other queries.
+    var rowsAtOnce: Int { get }
+}
+
+extension SourceStage {
+    var rowsAtOnce: Int { 0 }
 }
 
 /// A step that rows pass on their way.

@@ -36,10 +36,17 @@ final class PipelineWorker: @unchecked Sendable {
     /// The transform to flush next; nil while the source still gives rows.
     private var flushing: Int?
 
+    /// Whether a slice may take much longer than it should.
+    let isLong: Bool
+
+    /// Rows that a source works on at once from which on it counts as long.
+    private static let rowsOfLongSource = 1 << 20
+
     init(_ pipeline: Pipeline, _ progress: PipelineProgress, _ run: QueryRun) {
         self.pipeline = pipeline
         self.progress = progress
         self.run = run
+        isLong = pipeline.source.rowsAtOnce > PipelineWorker.rowsOfLongSource
     }
 
     /// Works until the deadline, the end, or a full sink; always at least one step.

@@ -52,8 +52,8 @@ public final class Scheduler: Sendable {
         let worker: PipelineWorker?
         let pipeline: Int
 
-        /// Whether the job may take long: sorting what was kept, making a hash table.
-        var isLong: Bool { worker == nil }
+        /// Whether the job may take long: sorting what was kept, making a hash table, the windows of a big partition.
+        var isLong: Bool { worker?.isLong ?? true }
     }
 
     func enqueue(_ job: Job, _ lane: Lane) { shared.add(job, lane) }
