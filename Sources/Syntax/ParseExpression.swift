@@ -75,6 +75,11 @@ extension Parser {
     /// Takes an operator behind `left` that binds tightly enough; nil when there is none.
     private mutating func infix(_ left: Expression, _ least: Power) throws(SQLError) -> Expression? {
         switch token.kind {
+        case .symbol("::"):
+            // Behind what is no primary, `x IS NULL::text`, the cast is of all that stands before.
+            let position = token.position
+            advance()
+            return Expression(.cast(left, try typeName(), isTry: false), position: position)
         case .symbol(let symbol): return try symbolInfix(left, symbol, least)
         case .word(let word): return try wordInfix(left, word, least)
         default: return nil

@@ -594,7 +594,85 @@ def queries(rng: random.Random):
         yield relational.query()
 
 
-GENERATORS = [casts, operators, templates, expressions, aggregates, windows, queries]
+def precedence(rng: random.Random):
+    """Operators without parentheses: how they bind, and what constants become."""
+    words = ["+", "-", "*", "/", "%", "^", "||", "=", "<", ">", "<=", ">=", "<>", "AND", "OR", "IS NULL", "IS NOT NULL",
+             "BETWEEN 1 AND", "NOT BETWEEN 0 AND", "IN (1, 2)", "NOT IN (3)", "LIKE", "NOT LIKE", "IS TRUE", "::text",
+             "::int", "::numeric", "IS DISTINCT FROM", "&", "|", "#", "<<", ">>", "AT TIME ZONE", "ISNULL", "NOTNULL"]
+    lone = {"IS NULL", "IS NOT NULL", "IN (1, 2)", "NOT IN (3)", "IS TRUE", "::text", "::int", "::numeric", "ISNULL",
+            "NOTNULL"}
+    atoms = ["1", "2", "3", "2.5", "-1", "true", "NOT false", "'1'", "'a'", "NULL", "- 2", "+3", "@ -4", "(1)", "~ 1",
+             "not true", "1e2", "0.10", "5 / 2", "|/ 4", "'t'"]
+    while True:
+        parts = [rng.choice(atoms)]
+        for _ in range(rng.choice([1, 2, 3])):
+            word = rng.choice(words)
+            parts.append(word)
+            if word not in lone:
+                parts.append(rng.choice(atoms))
+        yield "precedence", "SELECT " + " ".join(parts)
+
+
+def numbers(rng: random.Random):
+    """Numerics of many digits and scales: results to the last digit."""
+    def number() -> str:
+        digits = "".join(rng.choice("0123456789") for _ in range(rng.choice([1, 2, 3, 5, 9, 14])))
+        point = rng.choice([0, 0, 1, 2, 4, 8])
+        text = digits.lstrip("0") or "0"
+        if point:
+            text += "." + "".join(rng.choice("0123456789") for _ in range(point))
+        return rng.choice(["", "", "-"]) + text
+    forms = ["{a}::numeric {o} {b}::numeric", "{a} {o} {b}", "round({a} {o} {b}, {d})", "trunc({a}::numeric, {d})",
+             "round({a}::numeric, {d})", "{a}::numeric(20,3) {o} {b}::numeric(10,4)", "{a}::float8 {o} {b}::float8",
+             "{a}::float4 {o} {b}::float4", "sqrt(abs({a}::numeric))", "{a}::float8::numeric", "{a}::float4::numeric",
+             "({a}::float8)::text", "({a}::float4)::text", "{a}::float8::int8", "{a}::numeric::int4", "ln(abs({a}) + 1.0)",
+             "exp({a}::numeric / 1000000)", "power(abs({a}::numeric), 0.5)", "avg(x) FROM (VALUES ({a}), ({b}), ({c})) t(x)",
+             "sum(x), stddev(x), var_pop(x) FROM (VALUES ({a}), ({b}), ({c})) t(x)", "mod({a}::numeric, {b}::numeric)",
+             "div({a}::numeric, {b}::numeric)", "{a}::numeric(12,2)", "to_char({a}, 'FM999,999,999,990.00')",
+             "to_char({a}, 'S9999.9')", "ceil({a}), floor({a}), abs({a}), sign({a})", "width_bucket({a}, 0, 100, 7)",
+             "{a}::numeric = {b}::float8, {a}::int8 < {b}::numeric", "greatest({a}, {b}), least({a}, {b}, {c})"]
+    while True:
+        form = rng.choice(forms)
+        text = re.sub(r"\{([abc])\}", lambda match: "(" + number() + ")", form)
+        text = text.replace("{o}", rng.choice("+-*/%")).replace("{d}", rng.choice(["0", "1", "2", "5", "-1", "-3"]))
+        yield form, "SELECT " + text
+
+
+def moments(rng: random.Random):
+    """Timestamps around changes of the clock, intervals of many spellings, templates of to_char and to_timestamp."""
+    zones = ["America/New_York", "Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe", "UTC", "+05:30", "EST", "PST8PDT"]
+    spans = ["1 day", "24 hours", "1 month", "-1 month", "1 mon 1 day 1 hour", "P1DT2H", "1-2", "3 4:05", "1 week",
+             "90 minutes", "1.5 days", "1.5 months", "0.5 year", "1 year -1 month", "1 day ago", "-1:30", "2:03:04.5678",
+             "1 century", "1 decade 2 years", "100 ms", "1e1 days", "@ 1 hour ago", "1 quarter", "0.1 month", "1y 2m"]
+    forms = [
+        "timestamptz '{t}' AT TIME ZONE '{z}'", "timestamp '{t}' AT TIME ZONE '{z}'", "timestamp '{t}' + interval '{i}'",
+        "timestamptz '{t} {z}' + interval '{i}'", "date_trunc('{f}', timestamptz '{t}', '{z}')", "interval '{i}'",
+        "age(timestamp '{t}', timestamp '{u}')", "timestamp '{t}' - timestamp '{u}'", "interval '{i}' * {n}",
+        "interval '{i}' / {n}", "interval '{i}' + interval '{j}'", "interval '{i}' < interval '{j}'",
+        "extract({p} FROM timestamp '{t}')", "extract({p} FROM interval '{i}')", "date '{d}' + {k}", "date '{d}' - date '{e}'",
+        "to_char(timestamp '{t}', '{c}')", "to_char(interval '{i}', '{c}')", "justify_interval(interval '{i}')",
+        "to_timestamp('{t}', 'YYYY-MM-DD HH24:MI:SS')", "to_date('{d}', 'YYYY-MM-DD')", "date_bin('{i}', timestamp '{t}', timestamp '{u}')",
+        "timestamp '{t}' BETWEEN '{u}' AND '{t}'", "date '{d}' + time '10:00'", "time '23:30' + interval '{i}'",
+        "timestamptz '{t}'::date, timestamptz '{t}'::time", "generate_series(timestamp '{t}', timestamp '{t}' + interval '3 days', '1 day')",
+        "to_timestamp({n} * 1e8)", "extract(epoch FROM timestamptz '{t} {z}')", "make_timestamptz(2026, 3, 8, 2, 30, 0, '{z}')",
+    ]
+    choices = {
+        "t": ["2026-03-08 02:30:00", "2026-11-01 01:30:00", "2026-03-29 02:15:00", "2026-10-25 02:30:00", "2024-02-29 12:00:00.123456",
+              "1999-12-31 23:59:59.999", "2026-01-31 00:00:00", "1900-01-01 00:00:00", "2038-01-19 03:14:08", "0001-01-01 00:00:00"],
+        "u": ["2025-12-31 10:00:00", "2024-02-28 23:00:00", "2026-03-31 05:06:07", "1970-01-01 00:00:00"],
+        "z": zones, "i": spans, "j": spans, "n": ["2", "0.5", "-1.5", "3", "7"], "k": ["1", "-40", "365"],
+        "d": ["2026-01-07", "2024-02-29", "1600-12-31"], "e": ["2025-02-28", "2026-12-31"],
+        "f": ["year", "quarter", "month", "week", "day", "hour", "minute", "second", "decade"],
+        "p": ["year", "month", "day", "hour", "second", "epoch", "dow", "doy", "week", "isoyear", "quarter", "century", "minute"],
+        "c": ["YYYY-MM-DD HH24:MI:SS.US", "HH:MI:SS am", "Day, DD Month YYYY", "FMDay FMDDth FMMonth", "DDD IW WW Q", "MON Mon mon",
+              "YYYYMMDD", "SSSS", "J", "RM rm", "HH24h", "TZ", "Y,YYY", "BC AD", "\"at\" HH12 P.M."],
+    }
+    while True:
+        form = rng.choice(forms)
+        yield form, "SELECT " + re.sub(r"\{([a-z])\}", lambda match: rng.choice(choices[match.group(1)]), form)
+
+
+GENERATORS = [casts, operators, templates, expressions, aggregates, windows, queries, precedence, numbers, moments]
 
 # ------------------------------------------------------------------------------------------------- comparison
 

@@ -35,7 +35,10 @@ final class CompiledRegex {
         bytes.append(0)
         var flags: UInt32 = UInt32(PCRE2_UTF)
         flags |= UInt32(PCRE2_DOLLAR_ENDONLY)
-        if options.ignoresCase { flags |= UInt32(PCRE2_CASELESS) }
+        if options.ignoresCase {
+            flags |= UInt32(PCRE2_CASELESS)
+            CompiledRegex.mergeCases(&bytes)
+        }
         if options.isMultiline { flags |= UInt32(PCRE2_MULTILINE) } else { flags |= UInt32(PCRE2_DOTALL) }
         if options.isExtended { flags |= UInt32(PCRE2_EXTENDED) }
         if CompiledRegex.hasClasses(bytes) { flags |= UInt32(PCRE2_UCP) }
@@ -97,6 +100,17 @@ final class CompiledRegex {
         let (low, high) = (vector[group * 2], vector[group * 2 + 1])
         guard low != Int.max, low >= 0, high >= low, low != -1 else { return nil }
         return low..<high
+    }
+
+    /// Without regard to case, [[:upper:]] and [[:lower:]] are any letter.
+    private static func mergeCases(_ pattern: inout [UInt8]) {
+        let (upper, lower, letter) = (Array("[:upper:]".utf8), Array("[:lower:]".utf8), Array("[:alpha:]".utf8))
+        for at in pattern.indices where pattern[at] == 91 {
+            let rest = pattern[at...]
+            if rest.starts(with: upper) || rest.starts(with: lower) {
+                pattern.replaceSubrange(at..<at + letter.count, with: letter)
+            }
+        }
     }
 
     /// Whether letters and blanks beyond ASCII matter: \w \W \s \S \b \B and [[:alpha:]].

@@ -182,17 +182,19 @@ enum DateFunctions {
 
     private static func timestamp(_ name: String, _ type: SQLType) -> Overload {
         Overload(
-            name, [.int4, .int4, .int4, .int4, .int4, .float8], type,
-            volatility: type == .timestamptz ? .stable : .immutable
+            name, [.int4, .int4, .int4, .int4, .int4, .float8] + (type == .timestamptz ? [.text] : []), type,
+            optional: type == .timestamptz ? 1 : 0, volatility: type == .timestamptz ? .stable : .immutable
         ) { (context, a, rows) throws(SQLError) in
             let parts = a[0..<5].map { Lane($0, Int32.self) }
             let seconds = Lane(a[5], Double.self)
-            let zone = context.timeZone
+            let zones = a.count > 6 ? Lane(a[6], StringView.self) : nil
             return try each(a, rows, type) { (row) throws(SQLError) -> Int64 in
                 let days = try day(parts[0][row], parts[1][row], parts[2][row])
                 let micros = try time(parts[3][row], parts[4][row], seconds[row])
                 guard let local = Calendar.join(days, micros) else { throw Calendar.timestampOutOfRange }
-                return type == .timestamp ? local : zone.utc(atLocal: local)
+                if type == .timestamp { return local }
+                let zone = try zones.map { (names) throws(SQLError) in try SessionTimeZone.named(names[row].string) }
+                return (zone ?? context.timeZone).utc(atLocal: local)
             }
         }
     }

@@ -269,7 +269,8 @@ enum DatePartFunctions {
             let validity = Loops.validity(a, rows)
             if a[0].layout == .constant, rows > 0, a[0].isValid(0) {
                 let part = try part(names[0].string, type)
-                return spread(try fixed(part, type, .int8, context, a[1], rows), part, type, result, rows)
+                let made = spread(try fixed(part, type, .int8, context, a[1], rows), part, type, result, rows)
+                return result == .float8 ? unbounded(made, part, a[1], rows) : made
             }
             for row in 0..<rows {
                 if let validity, !Bitmap.get(validity.pointer(UInt64.self), row) {
@@ -283,6 +284,22 @@ enum DatePartFunctions {
             }
             return builder.finish()
         }
+    }
+
+    /// Fields that grow with time are infinite for infinite times; the others stay NULL.
+    private static func unbounded(_ column: Column, _ part: DatePart, _ a: Column, _ rows: Int) -> Column {
+        switch part {
+        case .year, .isoyear, .decade, .century, .millennium, .epoch, .julian: break
+        default: return column
+        }
+        guard a.type == .timestamp || a.type == .timestamptz, column.validity != nil else { return column }
+        let lane = Lane(a, Int64.self)
+        let values = column.values.pointer(Double.self)
+        let given = Flatten.validity(a)
+        for row in 0..<rows where lane[row] == Calendar.infinity || lane[row] == Calendar.negativeInfinity {
+            values[row] = lane[row] == Calendar.infinity ? .infinity : -.infinity
+        }
+        return Column(.float8, count: rows, values: column.values, validity: given)
     }
 
     private static func spread(

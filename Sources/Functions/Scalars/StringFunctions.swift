@@ -253,7 +253,11 @@ enum StringFunctions {
                     try checkLength(view.count * count)
                     let bytes = TextKernels.bytes(view)
                     out.reserveCapacity(bytes.count * count)
-                    for _ in 0..<count where !bytes.isEmpty { out.append(contentsOf: bytes) }
+                    if bytes.count == 1 {
+                        out.append(contentsOf: repeatElement(bytes[0], count: count))
+                    } else {
+                        for _ in 0..<count where !bytes.isEmpty { out.append(contentsOf: bytes) }
+                    }
                     return true
                 }
             },

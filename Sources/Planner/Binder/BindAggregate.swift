@@ -59,7 +59,14 @@ extension QueryBinder {
         let wasInsideSum = isInsideSum
         isInsideSum = name == "sum" || name == "avg"
         defer { isInsideSum = wasInsideSum }
-        var arguments = try self.arguments(of: call, scope)
+        var arguments: [Typed]
+        if name == "count", call.arguments.count == 1, case .row(let items) = call.arguments[0].value.node,
+            !items.isEmpty
+        {
+            arguments = [Typed(try rowKey(items, at, scope), at)]
+        } else {
+            arguments = try self.arguments(of: call, scope)
+        }
         var order: [SortKey] = []
         if isOrderedSet {
             for item in call.withinGroup { arguments.append(try bind(item.value, scope)) }
@@ -82,6 +89,18 @@ extension QueryBinder {
         return AggregateCall(
             function: function, arguments: exprs, isDistinct: call.isDistinct && !function.ignoresDistinct,
             filter: filter, order: order)
+    }
+
+    /// A value for `count(DISTINCT (a, b))`: equal for equal rows, and never NULL.
+    private func rowKey(_ items: [Expression], _ at: Int?, _ scope: Scope) throws(SQLError) -> Expr {
+        var texts: [Typed] = []
+        for item in items {
+            var typed = try bind(item, scope)
+            // 1.0 and 1.00 are equal, but differ as text.
+            if typed.type.isNumeric { typed.expr = try call("trim_scale", [typed], at) }
+            texts.append(Typed(try coerce(typed, to: .text, .explicit), typed.position))
+        }
+        return try call("array", texts, at)
     }
 
     private func checkDistinct(

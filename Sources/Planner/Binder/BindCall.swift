@@ -25,6 +25,7 @@ extension QueryBinder {
     private static let argumentNames: [String: [String]] = [
         "make_date": ["year", "month", "day"], "make_time": ["hour", "min", "sec"],
         "make_timestamp": ["year", "month", "mday", "hour", "min", "sec"],
+        "make_timestamptz": ["year", "month", "mday", "hour", "min", "sec", "timezone"],
         "make_interval": ["years", "months", "weeks", "days", "hours", "mins", "secs"],
     ]
 

@@ -73,6 +73,9 @@ extension QueryBinder {
         if case .row(let a) = left.node, case .row(let b) = right.node {
             return try compareRows(a, symbol, b, at, scope)
         }
+        if case .row(let items) = left.node, case .scalarQuery(let query) = right.node {
+            return try compareRow(items, symbol, query, at, scope)
+        }
         return try operation(symbol, try bind(left, scope), try bind(right, scope), at)
     }
 

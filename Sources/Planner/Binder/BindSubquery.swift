@@ -175,6 +175,28 @@ extension QueryBinder {
         }
         var pairs: [(Typed, Typed)] = []
         for (a, b) in zip(left, right) { pairs.append((try bind(a, scope), try bind(b, scope))) }
+        return try compareRows(pairs, symbol, at)
+    }
+
+    /// `(a, b) op (SELECT x, y ...)`: the comparison is made inside the subquery, whose one row gives its value.
+    func compareRow(
+        _ left: [Expression], _ symbol: String, _ query: Query, _ at: Int?, _ scope: Scope
+    ) throws(SQLError) -> Expr {
+        let plan = try subquery(query, in: scope)
+        guard plan.columns.count == left.count else {
+            let problem = plan.columns.count > left.count ? "too many" : "too few"
+            throw SQLError(.syntaxError, "subquery has \(problem) columns", position: at)
+        }
+        var pairs: [(Typed, Typed)] = []
+        for (item, column) in zip(left, plan.columns) {
+            pairs.append((try bind(item, scope), Typed(.column(column), at)))
+        }
+        let result = column("?column?", .boolean)
+        let output = LogicalPlan.Output(result, try compareRows(pairs, symbol, at))
+        return .subquery(Expr.Subquery(kind: .scalar, plan: .project(plan, [output])))
+    }
+
+    private func compareRows(_ pairs: [(Typed, Typed)], _ symbol: String, _ at: Int?) throws(SQLError) -> Expr {
         func part(_ index: Int, _ symbol: String) throws(SQLError) -> Expr {
             try operation(symbol, pairs[index].0, pairs[index].1, at)
         }
