@@ -1,9 +1,9 @@
 // Raw memory of columns. Hot: a `final class` with `let` fields, so that loops hoist the pointer.
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #else
-import Musl
+    import Musl
 #endif
 /// Reference-counted memory. Written by its one maker, then only read.
 public final class Buffer: @unchecked Sendable {

@@ -147,7 +147,9 @@ public enum DecimalMath {
         let bound = precision == scale ? "1" : "10^\(precision - scale)"
         return SQLError(
             .numericValueOutOfRange, "numeric field overflow",
-            detail: "A field with precision \(precision), scale \(scale) must round to an absolute value less than \(bound).")
+            detail:
+                "A field with precision \(precision), scale \(scale) must round to an absolute value less than \(bound)."
+        )
     }
 
     /// The error of a value beyond what `numeric` holds.

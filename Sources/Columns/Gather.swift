@@ -1,9 +1,9 @@
 // Moving rows between columns: take by row number, slice, concatenate. Joins, sorts and filters end here. Hot.
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #else
-import Musl
+    import Musl
 #endif
 
 /// Copies of rows as new columns. Strings stay where they are (the heaps are shared) unless asked otherwise.

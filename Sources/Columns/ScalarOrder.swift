@@ -1,9 +1,9 @@
 // The order of single values as SQL comparison sees it. For statistics and bounds, never per row.
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #else
-import Musl
+    import Musl
 #endif
 extension Scalar {
     /// Orders two values of one type family: negative, zero or positive; nil when either is NULL or the types do not

@@ -115,7 +115,8 @@ extension TextParse {
         guard text[4] == 45, text[7] == 45 else { return nil }
         let (a, b, month, day) = (two(text, 0), two(text, 2), two(text, 5), two(text, 8))
         let year = a &* 100 &+ b
-        guard a >= 0, b >= 0, year > 0, month >= 1, month <= 12, day >= 1, day <= Calendar.days(inMonth: month, of: year)
+        guard a >= 0, b >= 0, year > 0, month >= 1, month <= 12, day >= 1,
+            day <= Calendar.days(inMonth: month, of: year)
         else { return nil }
         return Calendar.daysFromCivil(year, month, day)
     }

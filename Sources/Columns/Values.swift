@@ -51,7 +51,8 @@ public struct StringView: @unchecked Sendable {
             } else {
                 var index = 0
                 while index < count {
-                    low |= UInt64(bytes.load(fromByteOffset: index, as: UInt8.self))
+                    low |=
+                        UInt64(bytes.load(fromByteOffset: index, as: UInt8.self))
                         &<< UInt64(truncatingIfNeeded: index &* 8)
                     index &+= 1
                 }

@@ -195,12 +195,14 @@ struct ZoneRule {
 
     func offset(_ seconds: Int64) -> Int32 {
         guard let daylight else { return standard }
-        let days = (seconds + Int64(standard)) >= 0
+        let days =
+            (seconds + Int64(standard)) >= 0
             ? (seconds + Int64(standard)) / 86_400 : (seconds + Int64(standard) - 86_399) / 86_400
         let year = Calendar.civil(Int(days)).year
         let begin = start.local(year) - Int64(standard)
         let finish = end.local(year) - Int64(daylight)
-        let isDaylight = begin < finish
+        let isDaylight =
+            begin < finish
             ? seconds >= begin && seconds < finish : !(seconds >= finish && seconds < begin)
         return isDaylight ? daylight : standard
     }

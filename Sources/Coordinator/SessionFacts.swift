@@ -3,9 +3,9 @@ import Columns
 import Functions
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #else
-import Musl
+    import Musl
 #endif
 
 /// The system's clock.

@@ -99,7 +99,8 @@ struct LayoutProbe: Sendable {
         return takesLast ? files.last(where: isLeft) : files.first(where: isLeft)
     }
 
-    private func first(        of folders: [ObjectPath], _ depth: Int, _ state: inout State
+    private func first(
+        of folders: [ObjectPath], _ depth: Int, _ state: inout State
     ) async throws(SQLError) -> ProbedLayout? {
         for folder in takesLast ? folders.reversed() : folders {
             if let found = try await descend(folder, depth + 1, &state) { return found }

@@ -127,8 +127,9 @@ final class Gathering: Sendable {
                 let etag = response.head["etag"]
                 if let known = state.etag, let etag, known != etag {
                     state.isDone = true
-                    return .failure(SQLError(
-                        .ioError, "could not read \"\(path)\": it was replaced while it was read"))
+                    return .failure(
+                        SQLError(
+                            .ioError, "could not read \"\(path)\": it was replaced while it was read"))
                 }
                 state.etag = state.etag ?? etag
                 state.left -= 1

@@ -76,7 +76,8 @@ final class S3Sender: Sendable {
             case .failed(let error): done(.failure(error))
             case .again(let why):
                 let isUnreachable = response.failure?.kind == .unreachable
-                let most = isUnreachable
+                let most =
+                    isUnreachable
                     ? min(S3Sender.unreachableRetriesMax, configuration.retriesMax) : configuration.retriesMax
                 guard number < most else {
                     return done(.failure(failure(operation, why, attempts: number + 1)))

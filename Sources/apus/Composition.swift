@@ -10,7 +10,8 @@ import Versions
 
 /// Builds the engine of a configuration.
 enum Composition {
-    static func engine(_ configuration: Configuration, users: Engine.UserRules = Engine.UserRules()) async throws(SQLError)
+    static func engine(_ configuration: Configuration, users: Engine.UserRules = Engine.UserRules())
+        async throws(SQLError)
         -> Engine
     {
         let folder = configuration["data_dir"]

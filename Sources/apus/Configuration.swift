@@ -33,7 +33,8 @@ struct Configuration {
         Option(name: "threads", standard: "", summary: "Worker threads; by default one a core."),
         Option(name: "tls_cert", standard: "", summary: "PEM file with the certificate chain; switches TLS on."),
         Option(name: "tls_key", standard: "", summary: "PEM file with the private key."),
-        Option(name: "trust_loopback", standard: "on", summary: "Whether connections from this machine need no password."),
+        Option(
+            name: "trust_loopback", standard: "on", summary: "Whether connections from this machine need no password."),
         Option(
             name: "users", standard: "",
             summary: "name:password or name:SCRAM-SHA-256$... verifiers, separated by commas, for other connections."),
@@ -78,7 +79,8 @@ struct Configuration {
             let parts = trimmed.split(separator: "=", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
             guard parts.count == 2, values[parts[0]] != nil else {
                 throw SQLError(
-                    .invalidParameterValue, "line \(index + 1) of \"\(path)\" is not a setting: \"\(parts.first ?? "")\"",
+                    .invalidParameterValue,
+                    "line \(index + 1) of \"\(path)\" is not a setting: \"\(parts.first ?? "")\"",
                     hint: "\"apus settings\" lists the names.")
             }
             values[parts[0]] = parts[1].trimmingCharacters(in: CharacterSet(charactersIn: "\"'"))

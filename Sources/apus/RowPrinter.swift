@@ -21,7 +21,9 @@ final class RowPrinter {
         self.columns = columns
         self.zone = zone
         widths = (columns ?? []).map { $0.name.count }
-        if format == .csv, let columns { write(columns.map { RowPrinter.quoted($0.name) }.joined(separator: ",") + "\n") }
+        if format == .csv, let columns {
+            write(columns.map { RowPrinter.quoted($0.name) }.joined(separator: ",") + "\n")
+        }
     }
 
     func print(_ batch: Batch) {

@@ -77,7 +77,8 @@ struct RandomRows {
     mutating func column(_ type: SQLType, rows: Int, distinct: Int, nulls: Double) -> Column {
         let layout = Int.random(in: 0..<8, using: &numbers)
         if layout == 0 {
-            let value = Double.random(in: 0..<1, using: &numbers) < nulls ? .null(type) : scalar(type, distinct: distinct)
+            let value =
+                Double.random(in: 0..<1, using: &numbers) < nulls ? .null(type) : scalar(type, distinct: distinct)
             return Column.constant(value, count: rows)
         }
         if layout < 3 {

@@ -40,7 +40,8 @@ struct SortTests {
             for variant in 0..<8 {
                 let seed = UInt64(number * 50 + variant + 1)
                 var random = RandomRows(seed)
-                let types: [SQLType] = [[type], [type, .int4], [.text, type], [type, .numeric, .text]][variant % 4] + [.int8]
+                let types: [SQLType] =
+                    [[type], [type, .int4], [.text, type], [type, .numeric, .text]][variant % 4] + [.int8]
                 let rows = [300, 900][variant / 4]
                 let batches = random.batches(types, rows: rows, distinct: 50, nulls: 0.1, batchRows: 700)
                 let plan = Self.plan(types, &random)

@@ -61,7 +61,9 @@ struct WindowTests {
     static func frame(_ frame: WindowFrame, _ part: [[Scalar]], _ row: Int) -> [Int] {
         let keys = part.map { number($0[1]) }
         var groups: [Int] = []
-        for index in keys.indices { groups.append(index == 0 ? 0 : groups[index - 1] + (keys[index] == keys[index - 1] ? 0 : 1)) }
+        for index in keys.indices {
+            groups.append(index == 0 ? 0 : groups[index - 1] + (keys[index] == keys[index - 1] ? 0 : 1))
+        }
         func isInside(_ other: Int) -> Bool {
             func distance(_ bound: WindowFrame.Bound, _ compare: (Int, Int) -> Bool) -> Bool {
                 switch bound {
@@ -104,7 +106,8 @@ struct WindowTests {
         ]
         let first = Int.random(in: 0...3, using: &random.numbers)
         let last = Int.random(in: max(1, first)...4, using: &random.numbers)
-        let exclusion = [WindowFrame.Exclusion.noOthers, .noOthers, .currentRow, .group, .ties]
+        let exclusion =
+            [WindowFrame.Exclusion.noOthers, .noOthers, .currentRow, .group, .ties]
             .randomElement(using: &random.numbers) ?? .noOthers
         return WindowFrame(mode: mode, start: bounds[first], end: bounds[last], exclusion: exclusion)
     }
@@ -155,7 +158,9 @@ struct WindowTests {
         var random = RandomRows(77)
         let batches = random.batches([.int4, .int8, .int8], rows: 400, distinct: 9, nulls: 0.1)
         let value = Expr.column(Self.columns[2])
-        func window(_ kind: WindowFunctionKind, _ type: SQLType, _ arguments: [Expr], _ ignoresNulls: Bool = false) -> WindowCall {
+        func window(_ kind: WindowFunctionKind, _ type: SQLType, _ arguments: [Expr], _ ignoresNulls: Bool = false)
+            -> WindowCall
+        {
             WindowCall(function: .window(kind, type), arguments: arguments, ignoresNulls: ignoresNulls)
         }
         let two = Expr.literal(.int4(2))

@@ -119,19 +119,20 @@ extension Table {
         let place = filter.flatMap { filter in names.firstIndex(of: filter.name) }
         let rows: Result<[[String]], any Error> = await withCheckedContinuation { continuation in
             Thread {
-                continuation.resume(returning: Result {
-                    var rows: [[String]] = []
-                    for task in plan.tasks {
-                        var context = ScanContext(dynamicDomains: found, metrics: metrics)
-                        if let filter, let place { context.filter = EqualFilter(place, filter.value) }
-                        let source = try task.open(context)
-                        while let batch = try source.next() {
-                            #expect(batch.columns.count == columns.count)
-                            for row in 0..<batch.rows { rows.append(batch.columns.map { text($0.scalar(row)) }) }
+                continuation.resume(
+                    returning: Result {
+                        var rows: [[String]] = []
+                        for task in plan.tasks {
+                            var context = ScanContext(dynamicDomains: found, metrics: metrics)
+                            if let filter, let place { context.filter = EqualFilter(place, filter.value) }
+                            let source = try task.open(context)
+                            while let batch = try source.next() {
+                                #expect(batch.columns.count == columns.count)
+                                for row in 0..<batch.rows { rows.append(batch.columns.map { text($0.scalar(row)) }) }
+                            }
                         }
-                    }
-                    return rows
-                })
+                        return rows
+                    })
             }.start()
         }
         return Scanned(rows: try rows.get(), tasks: plan.tasks.count, report: plan.report, metrics: metrics)

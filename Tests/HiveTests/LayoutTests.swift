@@ -24,7 +24,8 @@ struct LayoutTests {
         let scratch = try Scratch()
         let file = fixture("hive/both/v=7/x.parquet")
         for (key, values) in [
-            ("a", ["1", "-20", "NULL"]), ("b", ["01", "12"]), ("c", ["007", "12"]), ("d", ["2024-01-31", "2024-02-29"]),
+            ("a", ["1", "-20", "NULL"]), ("b", ["01", "12"]), ("c", ["007", "12"]),
+            ("d", ["2024-01-31", "2024-02-29"]),
             ("e", ["2024-01-31", "2024-02-30"]), ("f", ["2024-01-31 10%3A00%3A00"]), ("g", ["1.5"]), ("h", [""]),
             ("i", ["99999999999999999999"]), ("j", ["true"]), ("k", ["+1"]),
         ] {
@@ -35,10 +36,11 @@ struct LayoutTests {
             let table = try await format.open(scratch.path + "/" + key)
             types[key] = try #require(table.schema.fields.last).type.name
         }
-        #expect(types == [
-            "a": "bigint", "b": "bigint", "c": "text", "d": "date", "e": "text", "f": "timestamp without time zone",
-            "g": "text", "h": "text", "i": "text", "j": "text", "k": "text",
-        ])
+        #expect(
+            types == [
+                "a": "bigint", "b": "bigint", "c": "text", "d": "date", "e": "text", "f": "timestamp without time zone",
+                "g": "text", "h": "text", "i": "text", "j": "text", "k": "text",
+            ])
         // The last branch has a number, another one a code that must not become the same number.
         try scratch.copy(file, to: "l/a=1/key=007/x.parquet")
         try scratch.copy(file, to: "l/a=2/key=7/x.parquet")
@@ -55,9 +57,10 @@ struct LayoutTests {
         let location = fixture("hive/drift")
         let table = try await format.readParquet([location + "/*.parquet"], options: ["union_by_name": .boolean(true)])
         #expect(table.types == ["id bigint", "name text", "extra double precision"])
-        #expect(try await table.rows(["id", "name", "extra"]).lines == [
-            "1|one|NULL", "2|two|NULL", "3|NULL|1.5", "4|four|NULL",
-        ])
+        #expect(
+            try await table.rows(["id", "name", "extra"]).lines == [
+                "1|one|NULL", "2|two|NULL", "3|NULL|1.5", "4|four|NULL",
+            ])
         #expect(try await table.rows(["id"], where: ["extra": .notNull]).lines == ["3"])
         // Without it, the first file tells the columns, and the second has a wider one.
         let plain = try await format.readParquet([location], options: [:])

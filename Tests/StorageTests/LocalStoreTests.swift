@@ -46,9 +46,10 @@ struct LocalStoreTests {
             try files.createSymbolicLink(
                 atPath: root.appending("dangling").key, withDestinationPath: root.appending("nothing").key)
             try files.createSymbolicLink(atPath: root.appending("real/loop").key, withDestinationPath: root.key)
-            #expect(try await store.list(root).map(\.path.text) == [
-                root.appending("link/file").text, root.appending("real/file").text,
-            ])
+            #expect(
+                try await store.list(root).map(\.path.text) == [
+                    root.appending("link/file").text, root.appending("real/file").text,
+                ])
         }
     }
 

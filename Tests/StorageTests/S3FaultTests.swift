@@ -15,9 +15,10 @@ struct S3FaultTests {
     ) async throws {
         let server = FaultyServer(reply)
         defer { server.stop() }
-        let store = S3Store(S3Configuration(
-            endpoint: "http://127.0.0.1:\(server.port)", accessKey: "the-access-key", secretKey: "the-secret-key",
-            anonymous: anonymous, connectionsMax: 4, stallTimeoutSeconds: 2, retriesMax: retriesMax))
+        let store = S3Store(
+            S3Configuration(
+                endpoint: "http://127.0.0.1:\(server.port)", accessKey: "the-access-key", secretKey: "the-secret-key",
+                anonymous: anonymous, connectionsMax: 4, stallTimeoutSeconds: 2, retriesMax: retriesMax))
         try await body(store, try ObjectPath("s3://bucket/object"))
     }
 
@@ -102,9 +103,11 @@ struct S3FaultTests {
     }
 
     @Test func droppedConnections() async throws {
-        try await against({ request in
-            request.attempt % 3 != 2 ? .init(hangsUp: true) : Self.honest(request)
-        }, retriesMax: 4) { store, path in
+        try await against(
+            { request in
+                request.attempt % 3 != 2 ? .init(hangsUp: true) : Self.honest(request)
+            }, retriesMax: 4
+        ) { store, path in
             try await readsRight(store, path, retries: nil)
         }
     }
@@ -189,8 +192,9 @@ struct S3FaultTests {
 
     @Test func nobodyThere() async throws {
         // Port 1 belongs to a service nobody runs.
-        let store = S3Store(S3Configuration(
-            endpoint: "http://127.0.0.1:1", accessKey: "a", secretKey: "b", retriesMax: 1))
+        let store = S3Store(
+            S3Configuration(
+                endpoint: "http://127.0.0.1:1", accessKey: "a", secretKey: "b", retriesMax: 1))
         let error = await errorOf { () throws(SQLError) in try await store.read(0..<1, of: try ObjectPath("s3://b/k")) }
         #expect(error?.state == .ioError)
     }
@@ -210,10 +214,12 @@ struct S3FaultTests {
 
     @Test func listingsThatNeverEnd() async throws {
         try await against({ _ in
-            .init(body: Array("""
-                <ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>
-                </ListBucketResult>
-                """.utf8))
+            .init(
+                body: Array(
+                    """
+                    <ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>
+                    </ListBucketResult>
+                    """.utf8))
         }) { store, path in
             let error = await errorOf { () throws(SQLError) in try await store.list(path) }
             #expect(error?.message.hasSuffix("the server does not go on") == true)

@@ -7,9 +7,10 @@ struct S3TextTests {
         let range = ContentRange("bytes 10-19/100")
         #expect(range?.lower == 10 && range?.upper == 20 && range?.total == 100)
         #expect(ContentRange("bytes 0-0/*")?.total == .none)
-        for text in ["", "bytes", "bytes */100", "bytes 5-4/10", "bytes 0-10/10", "bytes -5/10", "items 0-1/2",
-            "bytes 0-9223372036854775807/*", "bytes 0-1/2/3", "bytes a-b/c"]
-        {
+        for text in [
+            "", "bytes", "bytes */100", "bytes 5-4/10", "bytes 0-10/10", "bytes -5/10", "items 0-1/2",
+            "bytes 0-9223372036854775807/*", "bytes 0-1/2/3", "bytes a-b/c",
+        ] {
             #expect(ContentRange(text) == nil, "\(text)")
         }
     }
@@ -55,10 +56,11 @@ struct S3TextTests {
         // Any cut makes it no listing, and none makes it crash.
         let bytes = Array(text.utf8)
         for count in 0..<bytes.count { #expect(S3ListPage(Array(bytes[..<count])) == nil) }
-        for bad in ["", "<a>", "<a></b>", "</a>", "<a/><b/>", "<>", "<a>&bad;</a>", "<a>&#x110000;</a>", "text",
+        for bad in [
+            "", "<a>", "<a></b>", "</a>", "<a/><b/>", "<>", "<a>&bad;</a>", "<a>&#x110000;</a>", "text",
             "<ListBucketResult><Contents><Key>k</Key><Size>-1</Size></Contents></ListBucketResult>",
-            String(repeating: "<a>", count: 100), "<a b='", "<![CDATA[", "<!--", "<?", "<Error/>"]
-        {
+            String(repeating: "<a>", count: 100), "<a b='", "<![CDATA[", "<!--", "<?", "<Error/>",
+        ] {
             #expect(S3ListPage(Array(bad.utf8)) == nil, "\(bad)")
         }
     }
@@ -86,8 +88,9 @@ struct S3TextTests {
         #expect(none.anonymous && none.url(bucket: "b") == "https://b.s3.us-east-1.amazonaws.com")
         #expect(none.url(bucket: "a.b") == "https://s3.us-east-1.amazonaws.com/a.b")
         #expect(configuration.url(bucket: "b") == "http://localhost:9000/b")
-        let own = S3Configuration(environment: environment.merging(
-            ["APUS_S3_ACCESS_KEY_ID": "other", "APUS_S3_SECRET_ACCESS_KEY": "s"]) { $1 })
+        let own = S3Configuration(
+            environment: environment.merging(
+                ["APUS_S3_ACCESS_KEY_ID": "other", "APUS_S3_SECRET_ACCESS_KEY": "s"]) { $1 })
         #expect(own.accessKey == "other" && own.secretKey == "s" && own.sessionToken == nil)
         let file = "[default]\naws_access_key_id = A\n# x\n[work]\naws_access_key_id=B\nregion = r\n"
         #expect(S3Configuration.section(["work"], of: file) == ["aws_access_key_id": "B", "region": "r"])

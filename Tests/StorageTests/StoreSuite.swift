@@ -117,8 +117,9 @@ struct StoreSuite {
             try await store.write([Bytes(pattern(index + 1))], to: folder.appending(name))
         }
         let found = try await store.list(folder)
-        #expect(Set(found.compactMap { $0.path.relative(to: folder).map { Array($0.utf8) } })
-            == Set(names.map { Array($0.utf8) }))
+        #expect(
+            Set(found.compactMap { $0.path.relative(to: folder).map { Array($0.utf8) } })
+                == Set(names.map { Array($0.utf8) }))
         for (index, name) in names.enumerated() {
             let bytes = try await store.readSuffix(100, of: folder.appending(name)).bytes
             #expect(bytes.count == index + 1, "\(name)")

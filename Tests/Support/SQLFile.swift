@@ -1,7 +1,6 @@
 // An .slt file: statements with the rows or the SQLSTATE they must give.
 import Foundation
 
-
 /// One file of Queries/sql.
 public struct SQLFile: Sendable {
     public struct Entry: Sendable {

@@ -130,7 +130,8 @@ private final class UnnestTransform: Transform {
         var spans: [ListSpan] = []
         for argument in at.arguments {
             let isValid = argument.isValid(at.row)
-            let span = isValid
+            let span =
+                isValid
                 ? argument.storage.pointer(ListSpan.self)[argument.slot(at.row)] : ListSpan(start: 0, count: 0)
             spans.append(span)
             longest = max(longest, Int(span.count))

@@ -238,7 +238,8 @@ private struct RangeBound {
                 guard case .int(var number) = key.scalar(row).value else { continue }
                 if key.type == .date { number = number &* Calendar.microsecondsPerDay }
                 keys[row] = number
-                moved[row] = key.type == .timestamptz
+                moved[row] =
+                    key.type == .timestamptz
                     ? try Calendar.add(number, step, in: chunk.run.functions.timeZone)
                     : try Calendar.add(number, step)
             }

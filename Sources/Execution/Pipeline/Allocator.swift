@@ -1,8 +1,8 @@
 // How the C allocator treats the memory of queries.
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #else
-import Musl
+    import Musl
 #endif
 
 enum Allocator {

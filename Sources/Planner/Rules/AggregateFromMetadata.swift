@@ -56,7 +56,9 @@ struct AggregateFromMetadata: OptimizerRule {
             default: return nil
             }
             if rows == facts.nullCount { return .null(type) }
-            guard let bound = call.function.name == "min" ? facts.min : facts.max, bound.type == type else { return nil }
+            guard let bound = call.function.name == "min" ? facts.min : facts.max, bound.type == type else {
+                return nil
+            }
             return bound
         default: return nil
         }

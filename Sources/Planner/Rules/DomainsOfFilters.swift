@@ -10,7 +10,8 @@ struct DomainsOfFilters: OptimizerRule {
     func rewrite(_ plan: LogicalPlan, _ context: PlanContext) throws(SQLError) -> LogicalPlan? {
         try plan.rewritten { (node) throws(SQLError) in
             guard case .scan(var scan) = node, !scan.filter.isEmpty else { return node }
-            let indexes = Dictionary(scan.columns.map { ($0.column.id, $0.index) }, uniquingKeysWith: { first, _ in first })
+            let indexes = Dictionary(
+                scan.columns.map { ($0.column.id, $0.index) }, uniquingKeysWith: { first, _ in first })
             for condition in scan.filter {
                 guard let (id, domain) = DomainsOfFilters.domain(condition), let index = indexes[id] else { continue }
                 scan.domains[index] = scan.domains[index].map { $0.intersect(domain) } ?? domain

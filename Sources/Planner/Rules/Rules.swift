@@ -75,7 +75,8 @@ public enum Optimizer {
     private static func check(
         _ rule: any OptimizerRule, _ before: LogicalPlan, _ after: LogicalPlan
     ) throws(SQLError) {
-        guard before.columns.map(\.id) == after.columns.map(\.id), before.columns.map(\.type) == after.columns.map(\.type)
+        guard before.columns.map(\.id) == after.columns.map(\.id),
+            before.columns.map(\.type) == after.columns.map(\.type)
         else {
             throw SQLError(.internalError, "optimizer rule \"\(rule.name)\" changed the output columns")
         }
