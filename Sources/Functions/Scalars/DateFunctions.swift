@@ -193,10 +193,17 @@ enum DateFunctions {
                 let micros = try time(parts[3][row], parts[4][row], seconds[row])
                 guard let local = Calendar.join(days, micros) else { throw Calendar.timestampOutOfRange }
                 if type == .timestamp { return local }
-                let zone = try zones.map { (names) throws(SQLError) in try SessionTimeZone.named(names[row].string) }
-                return (zone ?? context.timeZone).utc(atLocal: local)
+                guard let zones else { return context.timeZone.utc(atLocal: local) }
+                return try eastern(zones[row].string).utc(atLocal: local)
             }
         }
+    }
+
+    /// A bare offset counts eastwards here, unlike AT TIME ZONE's.
+    private static func eastern(_ name: String) throws(SQLError) -> SessionTimeZone {
+        if name.hasPrefix("+") { return try SessionTimeZone.named("-" + name.dropFirst()) }
+        if name.hasPrefix("-") { return try SessionTimeZone.named("+" + name.dropFirst()) }
+        return try SessionTimeZone.named(name)
     }
 
     private static let makeInterval: Kernel = { (_, a, rows) throws(SQLError) in

@@ -280,7 +280,7 @@ enum DatePartFunctions {
                 let part = try part(names[row].string, type)
                 let one = Flatten.flat(Column.constant(a[1].scalar(row), count: 1))
                 let value = spread(try fixed(part, type, .int8, context, one, 1), part, type, result, 1)
-                builder.append(value.scalar(0))
+                builder.append((result == .float8 ? unbounded(value, part, one, 1) : value).scalar(0))
             }
             return builder.finish()
         }
