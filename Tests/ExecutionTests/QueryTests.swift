@@ -96,7 +96,8 @@ struct QueryTests {
         var expected = pairs { _, _ in true }
         expected.pairs += expected.pairs
         let nulls = right.columns.map { Scalar.null($0.type) }
-        let all = expected.pairs + (expected.left + expected.left).map { $0 + nulls }
+        let all =
+            expected.pairs + (expected.left + expected.left).map { $0 + nulls }
             + expected.right.map { left.columns.map { Scalar.null($0.type) } + $0 }
         #expect(multiset(rows) == multiset(all))
     }
@@ -156,7 +157,10 @@ struct QueryTests {
             Dictionary(sample.rows.map { (rowKey([$0[0], $0[2]]), 1) }, uniquingKeysWith: +)
         }
         let small = Sample(rows: 40, seed: 9, firstID: 300)
-        let columns = [PlanColumn(id: ColumnID(800), name: "a", type: .int8), PlanColumn(id: ColumnID(801), name: "c", type: .text)]
+        let columns = [
+            PlanColumn(id: ColumnID(800), name: "a", type: .int8),
+            PlanColumn(id: ColumnID(801), name: "c", type: .text),
+        ]
         let (x, y) = (counts(left), counts(small))
         for kind in [LogicalPlan.SetOperator.union, .intersect, .except] {
             for isAll in [false, true] {
@@ -231,10 +235,11 @@ struct QueryTests {
             #expect(rows == (1...300).map { [Scalar.int8(Int64($0))] })
             let joined = try await execute(
                 counting(to: 300, isAll: isAll, through: right.scan()), threads: 2, memory: 3 << 20)
-            let known = Set(right.rows.compactMap { row -> Int64? in
-                if case .int(let value) = row[1].value { return value }
-                return nil
-            })
+            let known = Set(
+                right.rows.compactMap { row -> Int64? in
+                    if case .int(let value) = row[1].value { return value }
+                    return nil
+                })
             let want = 1 + (1..<300).prefix { known.contains(Int64($0)) }.count
             #expect(joined.count == want)
         }
@@ -268,7 +273,10 @@ struct QueryTests {
         }
         let all = try await execute(series(.int8, [.int(5), .int(10_004), .int(1)]))
         #expect(all == (0..<10_000).map { [.int8(Int64($0) + 5), .int8(Int64($0) + 1)] })
-        #expect(try await execute(series(.int4, [.int(5), .int(-5), .int(-5)])).map { $0[0] } == [.int4(5), .int4(0), .int4(-5)])
+        #expect(
+            try await execute(series(.int4, [.int(5), .int(-5), .int(-5)])).map { $0[0] } == [
+                .int4(5), .int4(0), .int4(-5),
+            ])
         #expect(try await execute(series(.int8, [.int(.max - 1), .int(.max), .int(1)])).count == 2)
         #expect(try await execute(series(.int8, [.int(1), .null, .int(1)])).isEmpty)
         let endless = LogicalPlan.limit(

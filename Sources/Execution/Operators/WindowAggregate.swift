@@ -69,7 +69,6 @@ struct WindowAggregate {
             // The segment of what lies before the first bound; without rows when the partition's edge is one.
             var current = partitions.count
             partitions.append(Int32(partition))
-            let base = current
             var numbers = [Int32](repeating: 0, count: end - start + 1)
             for row in start..<end {
                 if row > start, Bitmap.get(words, row) {
@@ -92,7 +91,6 @@ struct WindowAggregate {
                 // Forward: the segment that ends at the bound; backward: the one that begins there.
                 result[row] = isEmpty ? empty : isForward ? numbers[max(0, bound - 1)] : numbers[bound]
             }
-            precondition(current >= base)
         }
         return (of, partitions, results, partitions.count)
     }

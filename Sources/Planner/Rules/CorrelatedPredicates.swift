@@ -83,7 +83,9 @@ struct CorrelatedPredicates {
         if pulled.isScalarAggregate {
             // Columns without a default are NULL when nothing matches.
             var map = pulled.defaults
-            for column in pulled.plan.columns where map[column.id] == nil { map[column.id] = .literal(.null(column.type)) }
+            for column in pulled.plan.columns where map[column.id] == nil {
+                map[column.id] = .literal(.null(column.type))
+            }
             for output in outputs {
                 guard let value = try? output.expr.substituting(map) else { return nil }
                 let folded = FoldConstants.foldAll(value)
@@ -122,7 +124,8 @@ struct CorrelatedPredicates {
         pulled.isUnique = isScalar
         pulled.isScalarAggregate = isScalar
         if isScalar {
-            for entry in node.calls where ["count", "count_if", "regr_count", "approx_count_distinct"].contains(entry.call.function.name) {
+            for entry in node.calls
+            where ["count", "count_if", "regr_count", "approx_count_distinct"].contains(entry.call.function.name) {
                 pulled.defaults[entry.column.id] = .literal(Scalar(entry.column.type, .int(0)))
             }
         }

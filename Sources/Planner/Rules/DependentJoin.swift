@@ -334,7 +334,9 @@ struct Renaming {
                 known[aggregate.groups[index].column.id] = made
                 aggregate.groups[index].column = made
             }
-            for index in aggregate.calls.indices { aggregate.calls[index].column = renamed(aggregate.calls[index].column) }
+            for index in aggregate.calls.indices {
+                aggregate.calls[index].column = renamed(aggregate.calls[index].column)
+            }
             aggregate.setColumn = aggregate.setColumn.map(renamed)
             map = known
             tables = names

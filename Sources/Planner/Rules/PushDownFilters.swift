@@ -42,7 +42,9 @@ struct PushDownFilters: OptimizerRule {
         case .setOperation(var node):
             for index in node.inputs.indices {
                 var map: [ColumnID: Expr] = [:]
-                for (output, column) in zip(node.columns, node.inputs[index].columns) { map[output.id] = .column(column) }
+                for (output, column) in zip(node.columns, node.inputs[index].columns) {
+                    map[output.id] = .column(column)
+                }
                 var own: [Expr] = []
                 for condition in conditions { own.append(try condition.substituting(map)) }
                 node.inputs[index] = try push(own, into: node.inputs[index])
