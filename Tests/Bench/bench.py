@@ -1,11 +1,16 @@
 """Times Queries/bench on Apus and on DuckDB in one run: alternating, same files, same number of threads, equal rows.
 
-Run: make bench ARGS="--data DIR [--set tpch|events] [--runs 5] [--only q01,q06]" (DIR/*.parquet become tables).
+Run: make bench ARGS="--data DIR [--set tpch|events] [--runs 5] [--only q01,q06]" (DIR/*.parquet become tables), or
+make bench ARGS="--set raw --s3 http://HOST:PORT --data s3://BUCKET/raw/shopify [--runs 5]" (each folder below becomes
+a Hive table; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY sign; needs PyPI duckdb-extension-httpfs of DuckDB's version).
+DuckDB's caches of files and metadata are off then, and Apus gets a new server, with empty caches, for each run.
 Needs PyPI duckdb and psycopg[binary]. TPC-H data: PyPI tpchgen-cli, `tpchgen-cli -s 1 --format parquet --output-dir DIR`.
 Prints wall and CPU medians in ms, their ratios, and geometric means; a query whose rows differ fails.
 """
 import argparse
+import contextlib
 import decimal
+import importlib
 import math
 import os
 import pathlib
@@ -55,11 +60,63 @@ def peak_mib(pid: int) -> int:
     return 0
 
 
+class Server:
+    """Apus with an empty catalog and empty caches."""
+
+    def __init__(self, options) -> None:
+        self.process = subprocess.Popen(
+            [options.binary, "serve", "--port", str(options.port), "--http-port", "0", "--data-dir",
+             tempfile.mkdtemp(prefix="apus-bench-"), "--threads", str(options.threads)],
+            env=os.environ | ({"APUS_S3_ENDPOINT": options.s3} if options.s3 else {}), stderr=subprocess.DEVNULL)
+        self.pid = self.process.pid
+        for _ in range(100):
+            try:
+                self.session = psycopg.connect(
+                    f"host=127.0.0.1 port={options.port} dbname=lake user=bench", autocommit=True)
+                return
+            except psycopg.OperationalError:
+                time.sleep(0.1)
+        self.stop()
+        sys.exit("the server did not start")
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(10)
+
+
+def connect_s3(duck, endpoint: str) -> None:
+    module = importlib.import_module("duckdb_extension_httpfs")
+    version = duck.execute("PRAGMA version").fetchone()[0]
+    duck.execute(f"LOAD '{pathlib.Path(module.__path__[0]) / 'extensions' / version / 'httpfs.duckdb_extension'}'")
+    scheme, host = endpoint.split("://")
+    duck.execute(
+        f"CREATE SECRET bench (TYPE s3, KEY_ID '{os.environ['AWS_ACCESS_KEY_ID']}', "
+        f"SECRET '{os.environ['AWS_SECRET_ACCESS_KEY']}', ENDPOINT '{host}', URL_STYLE 'path', "
+        f"USE_SSL {str(scheme == 'https').lower()}, REGION '{os.environ.get('AWS_REGION', 'us-east-1')}')")
+    for name in ("enable_external_file_cache", "enable_http_metadata_cache", "parquet_metadata_cache"):
+        duck.execute(f"SET {name} = false")
+
+
+def tables(options) -> list[tuple[str, str, str]]:
+    """Name, what DuckDB reads, what Apus reads."""
+    if options.s3:
+        return [("orders", f"read_parquet('{options.data}/orders/**/*.parquet', hive_partitioning = true, "
+                 "hive_types = {year: INT, month: INT, day: INT})", f"{options.data}/orders/")]
+    files = sorted(pathlib.Path(options.data).glob("*.parquet"))
+    return [(file.stem, f"read_parquet('{file}')", str(file)) for file in files]
+
+
+def define(server: Server, options) -> None:
+    for name, _, location in tables(options):
+        server.session.execute(f"CREATE EXTERNAL TABLE {name} STORED AS PARQUET LOCATION '{location}'")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--binary", default=str(ROOT / ".build/release/apus"))
     parser.add_argument("--data", required=True)
     parser.add_argument("--set", default="tpch")
+    parser.add_argument("--s3", default="")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--port", type=int, default=54399)
@@ -68,70 +125,80 @@ def main() -> None:
 
     duck = duckdb.connect()
     duck.execute(f"SET threads = {options.threads}")
-    folder = tempfile.mkdtemp(prefix="apus-bench-")
-    server = subprocess.Popen(
-        [options.binary, "serve", "--port", str(options.port), "--http-port", "0", "--data-dir", folder,
-         "--threads", str(options.threads)], stderr=subprocess.DEVNULL)
+    if options.s3:
+        connect_s3(duck, options.s3)
+    for name, source, _ in tables(options):
+        duck.execute(f"CREATE VIEW {name} AS SELECT * FROM {source}")
+    sys.exit(1 if run(duck, options, set(filter(None, options.only.split(",")))) else 0)
+
+
+@contextlib.contextmanager
+def serving(options):
+    server = Server(options)
     try:
-        for _ in range(100):
-            try:
-                apus = psycopg.connect(f"host=127.0.0.1 port={options.port} dbname=lake user=bench", autocommit=True)
-                break
-            except psycopg.OperationalError:
-                time.sleep(0.1)
-        else:
-            sys.exit("the server did not start")
-        for file in sorted(pathlib.Path(options.data).glob("*.parquet")):
-            duck.execute(f"CREATE VIEW {file.stem} AS SELECT * FROM read_parquet('{file}')")
-            apus.execute(f"CREATE EXTERNAL TABLE {file.stem} STORED AS PARQUET LOCATION '{file}'")
-        only = set(filter(None, options.only.split(",")))
-        failed = run(duck, apus, server.pid, options, only)
+        define(server, options)
+        yield server
     finally:
-        server.terminate()
-        server.wait(10)
-    sys.exit(1 if failed else 0)
+        server.stop()
 
 
-def run(duck, apus, pid: int, options, only: set) -> bool:
-    print(f"{'query':8}{'DuckDB':>10}{'Apus':>10}{'ratio':>8}{'cpu':>8}  (ms, medians of {options.runs})")
+def measured(sql: str, execute, cpu) -> tuple[list, float, float]:
+    before, start = cpu(), time.perf_counter()
+    rows = execute(sql).fetchall()
+    return rows, time.perf_counter() - start, cpu() - before
+
+
+def turns(duck, sql: str, options, kept: list):
+    """Yields DuckDB's and Apus' rows, time and CPU, in turns; the first is for warming up."""
+    for _ in range(options.runs + 1):
+        first = measured(sql, duck.execute, own_cpu)
+        if options.s3:
+            with serving(options) as server:
+                # The connection is up, but nothing of the table is cached except what CREATE read.
+                second = measured(sql, server.session.execute, lambda: process_cpu(server.pid))
+        else:
+            if not kept:
+                kept.append(Server(options))
+                define(kept[0], options)
+            second = measured(sql, kept[0].session.execute, lambda: process_cpu(kept[0].pid))
+        yield first, second
+
+
+def run(duck, options, only: set) -> bool:
+    kept: list = []
+    try:
+        return compare(duck, options, only, kept)
+    finally:
+        for server in kept:
+            server.stop()
+
+
+def compare(duck, options, only: set, kept: list) -> bool:
+    print(f"{'query':20}{'DuckDB':>10}{'Apus':>10}{'ratio':>8}{'cpu':>8}  (ms, medians of {options.runs})")
     ratios, cpus, failed = [], [], False
     for path in sorted((ROOT / "Queries/bench" / options.set).glob("*.sql")):
-        if only and path.stem not in only:
+        if only and path.stem not in only and path.stem.split("_")[0] not in only:
             continue
         sql = path.read_text().strip().rstrip(";")
-        times = {"duck": [], "apus": []}
-        spent = {"duck": [], "apus": []}
-        rows = {}
         try:
-            for turn in range(options.runs + 1):
-                for name in ("duck", "apus"):
-                    cpu = own_cpu() if name == "duck" else process_cpu(pid)
-                    start = time.perf_counter()
-                    if name == "duck":
-                        rows[name] = duck.execute(sql).fetchall()
-                    else:
-                        rows[name] = apus.execute(sql).fetchall()
-                    wall = time.perf_counter() - start
-                    cpu = (own_cpu() if name == "duck" else process_cpu(pid)) - cpu
-                    if turn > 0:
-                        times[name].append(wall)
-                        spent[name].append(cpu)
+            pairs = list(turns(duck, sql, options, kept))
         except Exception as error:  # a query that fails is a result, too
-            print(f"{path.stem:8}  {type(error).__name__}: {str(error).splitlines()[0][:110]}")
+            print(f"{path.stem:20}  {type(error).__name__}: {str(error).splitlines()[0][:110]}")
             failed = True
             continue
-        a, b = statistics.median(times["duck"]), statistics.median(times["apus"])
-        cpu = statistics.median(spent["apus"]) / max(0.005, statistics.median(spent["duck"]))
-        verdict = "" if same(rows["duck"], [tuple(row) for row in rows["apus"]]) else "  ROWS DIFFER"
+        a, b = (statistics.median(pair[side][1] for pair in pairs[1:]) for side in (0, 1))
+        spent = [statistics.median(pair[side][2] for pair in pairs[1:]) for side in (0, 1)]
+        cpu = spent[1] / max(0.005, spent[0])
+        verdict = "" if same(pairs[-1][0][0], [tuple(row) for row in pairs[-1][1][0]]) else "  ROWS DIFFER"
         failed = failed or bool(verdict)
         ratios.append(b / a)
         cpus.append(max(0.01, cpu))
-        print(f"{path.stem:8}{a * 1000:10.1f}{b * 1000:10.1f}{b / a:8.2f}{cpu:8.2f}{verdict}", flush=True)
+        print(f"{path.stem:20}{a * 1000:10.1f}{b * 1000:10.1f}{b / a:8.2f}{cpu:8.2f}{verdict}", flush=True)
     if ratios:
         mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
         cpu = math.exp(sum(map(math.log, cpus)) / len(cpus))
-        print(f"geometric mean of ratios: time {mean:.2f}, CPU {cpu:.2f}; worst {max(ratios):.2f}; "
-              f"peak memory of the server {peak_mib(pid)} MiB")
+        print(f"geometric mean of ratios: time {mean:.2f}, CPU {cpu:.2f}; worst {max(ratios):.2f}"
+              + (f"; peak memory of the server {peak_mib(kept[0].pid)} MiB" if kept else ""))
     return failed
 
 

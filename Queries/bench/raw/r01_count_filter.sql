@@ -1,0 +1,1 @@
+SELECT count(*) FROM orders WHERE total_price > 1000 AND financial_status = 'paid'
