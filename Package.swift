@@ -87,7 +87,8 @@ let package = Package(
             name: "Support",
             dependencies: [
                 "Coordinator", "Execution", "Hive", "Versions", "Storage", "Columns", "Diagnostics",
-            ], path: "Tests/Support", swiftSettings: strict),
+            ], path: "Tests/Support", exclude: ["S3"], swiftSettings: strict),
+        .target(name: "S3Support", path: "Tests/Support/S3", swiftSettings: strict),
         suite("SQLTests", ["Support", "Coordinator", "Diagnostics"]),
         suite("ExecutionTests", ["Execution", "Planner", "Functions", "Catalogs", "Columns", "Diagnostics"]),
         suite("FunctionsTests", ["Functions", "Columns", "Diagnostics"]),
@@ -101,11 +102,12 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
-        suite("StorageTests", ["Storage", "Diagnostics"]),
+        suite("StorageTests", ["S3Support", "Storage", "Diagnostics"]),
         suite("SyntaxTests", ["Syntax", "Diagnostics"]),
         suite("VersionsTests", ["Versions", "Catalogs", "Columns", "Diagnostics"]),
         suite("WireTests", ["PostgresWire", "Columns", "Diagnostics"]),
-        suite("HiveTests", ["Hive", "Catalogs", "Formats", "Storage", "Columns", "Diagnostics"]),
+        suite("LakeTests", ["Support", "S3Support", "Coordinator", "Storage", "Diagnostics"]),
+        suite("HiveTests", ["S3Support", "Hive", "Catalogs", "Formats", "Storage", "Columns", "Diagnostics"]),
     ],
     swiftLanguageModes: [.v6]
 )

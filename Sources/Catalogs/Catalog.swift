@@ -32,6 +32,8 @@ public struct ExternalDefinition: Hashable, Sendable, Codable {
     /// Declared partition keys in order; empty: found in the paths.
     public var partitionColumns: [Field]
     public var options: [String: String]
+    /// Rows when the table was made: an estimate for plans.
+    public var rowsEstimated: Double?
     public init(
         format: String, location: String, columns: [Field] = [], partitionColumns: [Field] = [],
         options: [String: String] = [:]
@@ -108,6 +110,8 @@ public protocol Versioned: Catalog {
 public protocol TableFormat: Sendable {
     /// Opens an external table. Reads as little as needed to know its columns.
     func open(_ definition: ExternalDefinition, named name: TableName) async throws(SQLError) -> any Table
+    /// Returns a definition with what opening it found out, to be kept in the catalog.
+    func completed(_ definition: ExternalDefinition, as table: any Table) -> ExternalDefinition
     /// Lists the folders that are the tables of a schema with a location.
     func tables(under location: String) async throws(SQLError) -> [String]
     /// Returns the definition of a table of a schema with a location, nil when there is no such folder.

@@ -79,7 +79,12 @@ public struct ScanReport: Sendable, Hashable {
     public var filesPrunedByPartition = 0
     public var filesPrunedByStatistics = 0
     public var rowGroupsPruned = 0
+    /// Requests that planning sent, those for opening the table among them.
+    public var requests: Int64 = 0
+    /// Those of them that listed folders.
     public var listRequests = 0
+    /// Bytes of files that planning read.
+    public var bytesRead: Int64 = 0
     public init() {}
 }
 
@@ -100,12 +105,15 @@ public struct ScanContext {
     /// Bounds found at run time (join keys, top-N), by output column; asked again at each row group.
     public var dynamicDomains: (@Sendable () -> [Int: ColumnDomain])?
     public var metrics: ScanMetrics
+    /// Tells that nobody waits for the rows any more.
+    public var stop: StopSignal?
     public init(
         filter: (any BatchFilter)? = nil, dynamicDomains: (@Sendable () -> [Int: ColumnDomain])? = nil,
-        metrics: ScanMetrics = ScanMetrics()
+        metrics: ScanMetrics = ScanMetrics(), stop: StopSignal? = nil
     ) {
         self.filter = filter
         self.dynamicDomains = dynamicDomains
         self.metrics = metrics
+        self.stop = stop
     }
 }

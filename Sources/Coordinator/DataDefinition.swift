@@ -109,12 +109,13 @@ extension Session {
         if let old, !create.orReplace {
             return try existing(old, name, create.ifNotExists, create.name.position, "CREATE EXTERNAL TABLE")
         }
-        let definition = ExternalDefinition(
+        var definition = ExternalDefinition(
             format: create.format, location: create.location, columns: try fields(create.columns),
             partitionColumns: try fields(create.partitionColumns), options: create.options)
         // Opened once: a location without files, or with files of another kind, is known now.
         do throws(SQLError) {
-            _ = try await engine.format.open(definition, named: name)
+            let table = try await engine.format.open(definition, named: name)
+            definition = engine.format.completed(definition, as: table)
         } catch let error {
             throw error.at(create.name.position)
         }

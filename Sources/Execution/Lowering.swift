@@ -183,7 +183,7 @@ final class Lowering {
                     source: maker.source, key: target.key, column: try layout.index(of: target.column)))
         }
         let profile = profile(plan, [])
-        profile.detail { slot.details }
+        profile.measure { slot.measures }
         profile.estimate(rows: scan.table.statistics.rows)
         let stage = ScanStage(
             slot, conditions: scan.filter, columns: columns, limit: scan.limit, runtimeFilters: uses)

@@ -96,6 +96,8 @@ public struct FileScan: Sendable {
     /// Rows wanted at most.
     public var limit: Int?
     public var metrics: ScanMetrics
+    /// Tells that nobody waits for the rows any more.
+    public var stop: StopSignal?
     /// Whether this scan counts as an opened file: one of several scans of a file does.
     public var isFileCounted = true
 

@@ -7,18 +7,14 @@ import Diagnostics
 import Formats
 import Foundation
 import Storage
-import Synchronization
 
 /// What all parts of a scan share.
 final class SharedScan: Sendable {
     let format: HiveFormat
     let columns: TableColumns
     let request: ScanRequest
-    /// What planning asked of storage; counted with the first part that is opened.
-    let planning = StoreMetrics()
     /// Columns of the table that are read: those asked for, then those that only prune.
     private let wanted: [Int]
-    private let isPlanningCounted = Atomic<Bool>(false)
 
     init(_ format: HiveFormat, _ columns: TableColumns, _ request: ScanRequest) {
         self.format = format
@@ -51,6 +47,19 @@ final class SharedScan: Sendable {
         }
     }
 
+    /// Whether the conditions that look at nothing but the path rule out a file: any expression over partition keys.
+    func isPruned(_ file: ListedFile, _ context: ScanContext) -> Bool {
+        guard let filter = context.filter else { return false }
+        let known = request.columns.map { column -> Column? in
+            switch columns.columns[column].origin {
+            case .key(let key): Column.constant(file.keyValues[key], count: 1)
+            case .filename: Column.constant(.text(file.info.path.text), count: 1)
+            case .file, .rowNumber: nil
+            }
+        }
+        return !filter.mayPass(known)
+    }
+
     /// Whether what was found at run time rules out a file by the values of its path.
     func isRuledOut(_ file: ListedFile, _ context: ScanContext) -> Bool {
         guard let domains = context.dynamicDomains?() else { return false }
@@ -74,13 +83,8 @@ final class SharedScan: Sendable {
             domains: domains, dynamicDomains: context.dynamicDomains,
             limit: context.filter == nil ? request.limit : nil, metrics: context.metrics)
         scan.isFileCounted = isCounted
+        scan.stop = context.stop
         return try ParquetSource(scan, filter: context.filter)
-    }
-
-    /// Adds the requests of planning to the query's, once.
-    func countPlanning(_ metrics: ScanMetrics) {
-        guard !isPlanningCounted.exchange(true, ordering: .relaxed) else { return }
-        SharedScan.add(planning, to: metrics)
     }
 
     static func add(_ asked: StoreMetrics, to metrics: ScanMetrics) {
@@ -130,8 +134,15 @@ struct FileTask: ScanTask {
     }
 
     func open(_ context: ScanContext) throws(SQLError) -> any BatchSource {
-        shared.countPlanning(context.metrics)
+        if shared.isPruned(file, context) {
+            if known?.isFirst ?? true { context.metrics.add(.filesPrunedByKeys) }
+            return NoRows()
+        }
         if let known {
+            if shared.isRuledOut(file, context) {
+                if known.isFirst { context.metrics.add(.filesRuledOut) }
+                return NoRows()
+            }
             let source = try shared.source(
                 known.footer, known.mapped, known.groups, isCounted: known.isFirst, context)
             try source.open()
@@ -141,6 +152,11 @@ struct FileTask: ScanTask {
         if shared.format.stores.fetchPolicy(for: file.info.path).isEager { source.start() }
         return source
     }
+}
+
+/// A file that turned out to hold no matches.
+private final class NoRows: BatchSource {
+    func next() throws(SQLError) -> Batch? { nil }
 }
 
 /// A file whose footer is not known yet. One owner thread; the footer may be read ahead by a task.
@@ -182,6 +198,7 @@ private final class Opening: @unchecked Sendable {
     /// Nil inside: no row group matches.
     private var result: Result<ParquetSource?, SQLError>?
     private var task: Task<Void, Never>?
+    private var watch: StopWatch?
 
     init(_ shared: SharedScan, _ file: ListedFile, _ context: ScanContext) {
         self.shared = shared
@@ -191,6 +208,7 @@ private final class Opening: @unchecked Sendable {
 
     func start() {
         isStarted = true
+        watch = context.stop?.watch { [weak self] error in self?.finish(.failure(error)) }
         task = Task.detached { [self] in
             if Task.isCancelled { return }
             let asked = StoreMetrics()
@@ -227,13 +245,14 @@ private final class Opening: @unchecked Sendable {
 
     private func isRuledOut() -> Bool {
         guard shared.isRuledOut(file, context) else { return false }
-        context.metrics.add(.filesPruned)
+        context.metrics.add(.filesRuledOut)
         return true
     }
 
+    /// The first result counts.
     private func finish(_ made: Result<ParquetSource?, SQLError>) {
         condition.lock()
-        result = made
+        if result == nil { result = made }
         condition.broadcast()
         condition.unlock()
     }

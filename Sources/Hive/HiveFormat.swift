@@ -30,13 +30,49 @@ public final class HiveFormat: TableFormat {
         }
         let options = try ReadOptions(texts: definition.options)
         let metrics = StoreMetrics()
-        let found = try await FilePlace.find(definition.location, in: stores, metrics)
+        let found = try await place(of: definition, metrics)
         let opening = TableOpening(
             format: self, name: name.name, found: [found], options: options,
             declared: definition.columns.map { HiveFormat.readable($0) },
             declaredKeys: definition.partitionColumns.map { HiveFormat.readable($0) }, isFunction: false,
-            metrics: metrics, location: definition.location)
+            metrics: metrics, location: definition.location, rowsEstimated: definition.rowsEstimated)
         return try await opening.open()
+    }
+
+    /// Keys are in folders, so a location with declared keys is one: nobody needs to be asked.
+    private func place(
+        of definition: ExternalDefinition, _ metrics: StoreMetrics
+    ) async throws(SQLError) -> FilePlace.Found {
+        let glob = try Glob(definition.location)
+        if !definition.partitionColumns.isEmpty, !glob.hasWildcards,
+            !PartitionPath.isNamedAsFile(glob.literalPrefix.name)
+        {
+            return FilePlace.Found(place: try .folder(glob.literalPrefix))
+        }
+        return try await FilePlace.find(definition.location, in: stores, metrics)
+    }
+
+    /// Adds the columns and keys that opening a table over key=value folders found, so that later queries need not
+    /// look for them. Flat folders and files are looked into anyway, for exact statistics.
+    public func completed(_ definition: ExternalDefinition, as table: any Table) -> ExternalDefinition {
+        guard let table = table as? HiveTable, definition.columns.isEmpty || definition.partitionColumns.isEmpty else {
+            return definition
+        }
+        var completed = definition
+        var keys: [Field] = []
+        var columns: [Field] = []
+        for column in table.columns.columns {
+            switch column.origin {
+            case .key: keys.append(column.field)
+            case .file: columns.append(column.field)
+            case .filename, .rowNumber: continue
+            }
+        }
+        guard !keys.isEmpty else { return definition }
+        if definition.partitionColumns.isEmpty { completed.partitionColumns = keys }
+        if definition.columns.isEmpty { completed.columns = columns }
+        completed.rowsEstimated = table.statistics.rows
+        return completed
     }
 
     public func readParquet(_ paths: [String], options: [String: Scalar]) async throws(SQLError) -> any Table {

@@ -5,6 +5,7 @@ import Columns
 import Diagnostics
 import Formats
 import Storage
+import Synchronization
 
 /// A table over Parquet files.
 final class HiveTable: Table {
@@ -15,12 +16,14 @@ final class HiveTable: Table {
     private let places: [FilePlace]
     private let reader: KeyReader
     private let cacheKey: LayoutCache.Key
+    /// What opening the table asked of storage; reported by its first scan.
+    private let opening: Mutex<RequestCounters>
 
     var schema: Schema { columns.schema }
 
     init(
         format: HiveFormat, name: String, places: [FilePlace], columns: TableColumns, reader: KeyReader,
-        cacheKey: LayoutCache.Key, statistics: TableStatistics
+        cacheKey: LayoutCache.Key, statistics: TableStatistics, opening: RequestCounters
     ) {
         self.format = format
         self.name = name
@@ -29,10 +32,15 @@ final class HiveTable: Table {
         self.reader = reader
         self.cacheKey = cacheKey
         self.statistics = statistics
+        self.opening = Mutex(opening)
     }
 
     func scan(_ request: ScanRequest) async throws(SQLError) -> ScanPlan {
         var plan = ScanPlan(tasks: [])
+        plan.report.add(opening.withLock { counters in
+            defer { counters = RequestCounters() }
+            return counters
+        })
         for (column, domain) in request.domains {
             guard columns.columns.indices.contains(column) else {
                 throw SQLError(.internalError, "a scan of \"\(name)\" names a column that does not exist")
@@ -43,7 +51,9 @@ final class HiveTable: Table {
         let files = try await list(request, &plan.report)
         if files.isEmpty { return plan }
         let shared = SharedScan(format, columns, request)
-        let footers = try await footers(files, request, shared)
+        let asked = StoreMetrics()
+        let footers = try await footers(files, request, asked)
+        plan.report.add(asked.counters)
         if plan.report.filesPrunedByPartition == 0 { remember(files, footers) }
         var guess: [Int?] = Array(repeating: nil, count: columns.columns.count)
         var rows: Int64 = 0
@@ -71,7 +81,7 @@ final class HiveTable: Table {
         let metrics = StoreMetrics()
         let listing = FileListing(store: format.stores, reader: reader, domains: domains, metrics: metrics)
         let found = try await listing.files(of: places)
-        report.listRequests = Int(metrics.counters.lists)
+        report.add(metrics.counters)
         report.filesPrunedByPartition = found.pruned
         report.filesConsidered = found.files.count + found.pruned
         if found.files.isEmpty, found.pruned == 0 {
@@ -87,7 +97,7 @@ final class HiveTable: Table {
 
     /// Footers that are known or cheap to know; nil for files that their tasks look into.
     private func footers(
-        _ files: [ListedFile], _ request: ScanRequest, _ shared: SharedScan
+        _ files: [ListedFile], _ request: ScanRequest, _ asked: StoreMetrics
     ) async throws(SQLError) -> [FileFooter?] {
         let known = files.map { format.footers.footer(for: $0.info) }
         let missing = files.indices.filter { known[$0] == nil }
@@ -95,7 +105,7 @@ final class HiveTable: Table {
         // A limit without conditions is reached by the first files.
         let footersMax = request.limit != nil ? 1 : isRemote ? HiveFormat.remoteFootersMax : HiveFormat.localFootersMax
         if missing.isEmpty || missing.count > footersMax { return known }
-        let read = try await format.footers(missing.map { files[$0].info }, shared.planning)
+        let read = try await format.footers(missing.map { files[$0].info }, asked)
         var result = known
         for (index, footer) in zip(missing, read) { result[index] = footer }
         return result
@@ -148,4 +158,12 @@ final class HiveTable: Table {
 
     /// Row groups with fewer rows are read together.
     private static let partRowsMin: Int64 = 60_000
+}
+
+extension ScanReport {
+    fileprivate mutating func add(_ counters: RequestCounters) {
+        requests += counters.requests
+        listRequests += Int(counters.lists)
+        bytesRead += counters.bytesRead
+    }
 }

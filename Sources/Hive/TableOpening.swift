@@ -18,6 +18,8 @@ struct TableOpening: Sendable {
     let isFunction: Bool
     let metrics: StoreMetrics
     let location: String
+    /// What was known when the table was made.
+    var rowsEstimated: Double?
 
     private var places: [FilePlace] { found.map(\.place) }
     private var key: LayoutCache.Key { LayoutCache.Key(location: location, isFunction: isFunction) }
@@ -43,7 +45,7 @@ struct TableOpening: Sendable {
     private func table(_ columns: TableColumns, keys: [Field], _ statistics: TableStatistics) -> HiveTable {
         HiveTable(
             format: format, name: name, places: places, columns: columns,
-            reader: reader(keys), cacheKey: key, statistics: statistics)
+            reader: reader(keys), cacheKey: key, statistics: statistics, opening: metrics.counters)
     }
 
     private func reader(_ keys: [Field]) -> KeyReader {
@@ -64,7 +66,7 @@ struct TableOpening: Sendable {
                 throw damage ?? SQLError(.undefinedFile, "no files match \"\(location)\"")
             }
             do throws(SQLError) {
-                return (layouts, try await format.footer(sample))
+                return (layouts, try await format.footer(sample, metrics))
             } catch {
                 guard error.state == .dataCorrupted, excluded.count < TableOpening.damagedMax else { throw error }
                 if damage == nil { damage = error }
@@ -138,7 +140,7 @@ struct TableOpening: Sendable {
     private func openUnion(_ keys: [Field]) async throws(SQLError) -> HiveTable {
         let listing = FileListing(store: store, reader: reader(keys), domains: [:], metrics: metrics)
         let files = try await listing.files(of: places).files
-        let footers = try await format.footers(files.map(\.info))
+        let footers = try await format.footers(files.map(\.info), metrics)
         var union = ColumnUnion()
         for footer in footers { try union.add(footer, options) }
         let columns = try TableColumns(data: union.fields, keys: keys, options: options, sample: nil, mayLack: true)
@@ -151,15 +153,16 @@ struct TableOpening: Sendable {
     /// Statistics of a table that needs none of its files to be opened: what is cheap to learn, and no error.
     private func statistics(declared columns: TableColumns) async -> TableStatistics {
         do throws(SQLError) {
-            let layouts = try await probe(isShallow: isRemote)
+            // Where the folders are keys and a request takes long, the first to be asked for are the scan's.
+            let layouts = isRemote && !declaredKeys.isEmpty ? [] : try await probe(isShallow: isRemote)
             if let last = layouts.last, layouts.count == places.count {
-                return try await statistics(layouts, try await format.footer(last.sample), columns)
+                return try await statistics(layouts, try await format.footer(last.sample, metrics), columns)
             }
         } catch {
             // A damaged or missing file is an error of the scan that reads it.
         }
         let size = format.layouts.size(key)
-        return TableStatistics(rows: size?.rows, sizeBytes: size.map { clamped($0.bytes) })
+        return TableStatistics(rows: size?.rows ?? rowsEstimated, sizeBytes: size.map { clamped($0.bytes) })
     }
 
     /// Exact where all files are known and few, else scaled from the sample.
@@ -175,7 +178,7 @@ struct TableOpening: Sendable {
         let filesMax = isRemote ? HiveFormat.remoteFootersMax : HiveFormat.localFootersMax
         if layouts.allSatisfy(\.isComplete), files.count <= filesMax {
             do throws(SQLError) {
-                let footers = try await format.footers(files)
+                let footers = try await format.footers(files, metrics)
                 return format.facts.statistics(of: footers, columns, bytes: clamped(bytes))
             } catch {
                 // A damaged file is an error of the scan that reads it.

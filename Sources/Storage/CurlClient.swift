@@ -39,6 +39,8 @@ private final class CurlLoop: @unchecked Sendable {
     /// Requests that may wait for a connection; more than this is a caller without bounds of its own.
     static let queuedMax = 1 << 18
     static let pollMillisecondsMax = 1_000
+    /// How often transfers are looked through for those that nobody waits for any more.
+    static let sweepMilliseconds: UInt64 = 200
     static let receiveBufferBytes = 512 << 10
 
     private struct Inbox {
@@ -57,6 +59,7 @@ private final class CurlLoop: @unchecked Sendable {
     private var waitingTaken = 0
     private var delayed: [(transfer: Transfer, due: UInt64)] = []
     private var active: [UnsafeMutableRawPointer: Transfer] = [:]
+    private var swept: UInt64 = 0
     private var spare: [UnsafeMutableRawPointer] = []
 
     /// libcurl's global state, set up once.
@@ -111,6 +114,7 @@ private final class CurlLoop: @unchecked Sendable {
             var running: Int32 = 0
             curl_multi_perform(multi, &running)
             if finishDone() { continue }
+            dropCancelled()
             if isStopped, active.isEmpty, waitingTaken == waiting.count, delayed.isEmpty { break }
             curl_multi_poll(multi, nil, 0, pollMilliseconds(), nil)
         }
@@ -184,6 +188,22 @@ private final class CurlLoop: @unchecked Sendable {
             transfer.finish(response)
         }
         return wasAny
+    }
+
+    /// Ends the transfers that were given up: a server that does not answer must not keep their connections.
+    private func dropCancelled() {
+        guard let multi, !active.isEmpty else { return }
+        let time = now()
+        guard time >= swept + CurlLoop.sweepMilliseconds else { return }
+        swept = time
+        for (handle, transfer) in active where transfer.isCancelled {
+            curl_multi_remove_handle(multi, handle)
+            active[handle] = nil
+            transfer.release()
+            curl_easy_reset(handle)
+            spare.append(handle)
+            transfer.refuse("the request was canceled")
+        }
     }
 
     private func pollMilliseconds() -> Int32 {

@@ -50,6 +50,10 @@ public protocol ObjectStore: Sendable {
     func readSuffix(
         _ bytesMax: Int, of path: ObjectPath, metrics: StoreMetrics?,
         then done: @escaping Done<(bytes: Bytes, info: ObjectInfo)>)
+    /// The same, given up once `cancellation` is set.
+    func readSuffix(
+        _ bytesMax: Int, of path: ObjectPath, metrics: StoreMetrics?, until cancellation: CancelFlag,
+        then done: @escaping Done<(bytes: Bytes, info: ObjectInfo)>)
     /// Writes an object as a whole: readers see the old one or the new one.
     func write(
         _ parts: [Bytes], to path: ObjectPath, if precondition: Precondition, metrics: StoreMetrics?,
@@ -170,11 +174,21 @@ extension ObjectStore {
         read(ranges, of: path, metrics: metrics, then: done)
     }
 
+    /// Stores whose reads are short do not look at the flag.
+    public func readSuffix(
+        _ bytesMax: Int, of path: ObjectPath, metrics: StoreMetrics?, until cancellation: CancelFlag,
+        then done: @escaping Done<(bytes: Bytes, info: ObjectInfo)>
+    ) {
+        readSuffix(bytesMax, of: path, metrics: metrics, then: done)
+    }
+
     /// Reads byte ranges of one object.
     public func read(
         _ ranges: [Range<Int64>], of path: ObjectPath, metrics: StoreMetrics? = nil
     ) async throws(SQLError) -> [Bytes] {
-        try await resultOf { done in read(ranges, of: path, metrics: metrics, then: done) }.get()
+        try await resultUnlessCancelled { flag, done in
+            read(ranges, of: path, metrics: metrics, until: flag, then: done)
+        }.get()
     }
 
     /// Reads one byte range.
@@ -188,7 +202,9 @@ extension ObjectStore {
     public func readSuffix(
         _ bytesMax: Int, of path: ObjectPath, metrics: StoreMetrics? = nil
     ) async throws(SQLError) -> (bytes: Bytes, info: ObjectInfo) {
-        try await resultOf { done in readSuffix(bytesMax, of: path, metrics: metrics, then: done) }.get()
+        try await resultUnlessCancelled { flag, done in
+            readSuffix(bytesMax, of: path, metrics: metrics, until: flag, then: done)
+        }.get()
     }
 
     /// Writes an object as a whole.
@@ -249,6 +265,62 @@ extension ObjectStore {
 func resultOf<T: Sendable>(_ start: (@escaping Done<T>) -> Void) async -> Result<T, SQLError> {
     await withCheckedContinuation { continuation in
         start { continuation.resume(returning: $0) }
+    }
+}
+
+/// The same for what may be given up: ends at once when the task is cancelled, whoever else still works on it.
+func resultUnlessCancelled<T: Sendable>(
+    _ start: (CancelFlag, @escaping Done<T>) -> Void
+) async -> Result<T, SQLError> {
+    let flag = CancelFlag()
+    let first = FirstResult<T>()
+    return await withTaskCancellationHandler {
+        await withCheckedContinuation { continuation in
+            first.wait(continuation)
+            if flag.isSet { return }
+            start(flag) { first.take($0) }
+        }
+    } onCancel: {
+        flag.set()
+        first.take(.failure(SQLError(.queryCanceled, "canceling statement due to user request")))
+    }
+}
+
+/// Hands the first of several results to the one who waits.
+private final class FirstResult<T: Sendable>: Sendable {
+    private enum State {
+        case open
+        case waiting(CheckedContinuation<Result<T, SQLError>, Never>)
+        case early(Result<T, SQLError>)
+        case done
+    }
+    private let state = Mutex(State.open)
+
+    func wait(_ continuation: CheckedContinuation<Result<T, SQLError>, Never>) {
+        let early = state.withLock { state -> Result<T, SQLError>? in
+            if case .early(let result) = state {
+                state = .done
+                return result
+            }
+            state = .waiting(continuation)
+            return nil
+        }
+        if let early { continuation.resume(returning: early) }
+    }
+
+    func take(_ result: Result<T, SQLError>) {
+        let waiter = state.withLock { state -> CheckedContinuation<Result<T, SQLError>, Never>? in
+            switch state {
+            case .open:
+                state = .early(result)
+                return nil
+            case .waiting(let waiter):
+                state = .done
+                return waiter
+            case .early, .done: return nil
+            }
+        }
+        waiter?.resume(returning: result)
     }
 }
 

@@ -31,17 +31,20 @@ public final class RangeFetch: @unchecked Sendable {
     private let condition = NSCondition()
     private var segments: [Segment]
     private var cancellation: SQLError?
+    private var watch: StopWatch?
 
-    /// Plans the requests for `ranges`, in any order, overlapping or not. Nothing is sent yet.
+    /// Plans the requests for `ranges`, in any order, overlapping or not. Nothing is sent yet. `stop` ends all
+    /// waiting.
     public init(
         _ store: any ObjectStore, path: ObjectPath, ranges: [Range<Int64>], policy: FetchPolicy? = nil,
-        metrics: StoreMetrics? = nil
+        metrics: StoreMetrics? = nil, stop: StopSignal? = nil
     ) {
         self.store = store
         self.path = path
         self.policy = policy ?? store.fetchPolicy(for: path)
         self.metrics = metrics
         segments = RangeFetch.merge(ranges, self.policy).map { Segment(range: $0) }
+        watch = stop?.watch { [weak self] error in self?.cancel(error) }
     }
 
     /// Requests nobody waits for any more need not be answered.
@@ -95,11 +98,13 @@ public final class RangeFetch: @unchecked Sendable {
         }
         let ranges = wanted.map { segments[$0].range }
         condition.unlock()
-        for (index, range) in zip(wanted, ranges) {
-            // The fetch may be dropped before its bytes arrive: then they are dropped too.
-            store.read([range], of: path, metrics: metrics, until: flag) { [weak self] result in
-                self?.arrived(index, result)
-            }
+        for (index, range) in zip(wanted, ranges) { send(index, range) }
+    }
+
+    private func send(_ index: Int, _ range: Range<Int64>) {
+        // The fetch may be dropped before its bytes arrive: then they are dropped too.
+        store.read([range], of: path, metrics: metrics, until: flag) { [weak self] result in
+            self?.arrived(index, result)
         }
     }
 
@@ -132,7 +137,8 @@ public final class RangeFetch: @unchecked Sendable {
                 segments[index].state = .running
                 let whole = segments[index].range
                 condition.unlock()
-                arrived(index, readNow(whole))
+                // A request may take long, and a thread that sends it itself could not be called back.
+                if policy.isEager { send(index, whole) } else { arrived(index, readNow(whole)) }
                 condition.lock()
             }
         }

@@ -114,12 +114,27 @@ public final class S3Store: ObjectStore {
         _ bytesMax: Int, of path: ObjectPath, metrics: StoreMetrics?,
         then done: @escaping Done<(bytes: Bytes, info: ObjectInfo)>
     ) {
+        readSuffix(bytesMax, of: path, metrics, nil, then: done)
+    }
+
+    public func readSuffix(
+        _ bytesMax: Int, of path: ObjectPath, metrics: StoreMetrics?, until cancellation: CancelFlag,
+        then done: @escaping Done<(bytes: Bytes, info: ObjectInfo)>
+    ) {
+        readSuffix(bytesMax, of: path, metrics, cancellation, then: done)
+    }
+
+    private func readSuffix(
+        _ bytesMax: Int, of path: ObjectPath, _ metrics: StoreMetrics?, _ cancellation: CancelFlag?,
+        then done: @escaping Done<(bytes: Bytes, info: ObjectInfo)>
+    ) {
         guard bytesMax > 0 else {
-            return head(path, metrics) { result in done(result.map { (.empty, $0) }) }
+            return head(path, metrics, cancellation) { result in done(result.map { (.empty, $0) }) }
         }
         let suffix = SuffixTarget(bytesMax)
         var operation = S3Operation(verb: "read", path: path)
         operation.headers = ["range: bytes=-\(bytesMax)"]
+        operation.cancellation = cancellation
         operation.accept = { suffix.plan($0) }
         operation.check = { suffix.check($0) }
         operation.judge = { response, _ in response.head.status == 416 ? .good : nil }
@@ -128,7 +143,7 @@ public final class S3Store: ObjectStore {
             case .failure(let error): done(.failure(error))
             case .success(let response) where response.head.status == 416:
                 // An object without bytes has no last bytes either.
-                head(path, metrics) { result in
+                head(path, metrics, cancellation) { result in
                     done(result.flatMap { info in
                         info.sizeBytes == 0
                             ? .success((.empty, info))
@@ -152,11 +167,15 @@ public final class S3Store: ObjectStore {
     }
 
     public func head(_ path: ObjectPath, metrics: StoreMetrics?) async throws(SQLError) -> ObjectInfo {
-        try await resultOf { done in head(path, metrics, then: done) }.get()
+        try await resultUnlessCancelled { flag, done in head(path, metrics, flag, then: done) }.get()
     }
 
-    private func head(_ path: ObjectPath, _ metrics: StoreMetrics?, then done: @escaping Done<ObjectInfo>) {
+    private func head(
+        _ path: ObjectPath, _ metrics: StoreMetrics?, _ cancellation: CancelFlag?,
+        then done: @escaping Done<ObjectInfo>
+    ) {
         var operation = S3Operation(verb: "read", path: path, method: .head)
+        operation.cancellation = cancellation
         operation.check = { $0.head.contentLength == nil ? .again("the answer tells no size") : .good }
         sender.send(operation, metrics) { result in
             done(result.map { S3Store.info(path, $0.head.contentLength ?? 0, $0.head) })
@@ -289,7 +308,11 @@ public final class S3Store: ObjectStore {
         while true {
             metrics?.addList()
             let operation = S3Store.listing(folder, prefix, delimiter, token)
-            let response = try await resultOf { done in sender.send(operation, metrics, then: done) }.get()
+            let response = try await resultUnlessCancelled { flag, done in
+                var operation = operation
+                operation.cancellation = flag
+                sender.send(operation, metrics, then: done)
+            }.get()
             guard let page = S3ListPage(response.body) else {
                 throw SQLError(.ioError, "could not list \"\(folder)\": the server's answer is no listing")
             }

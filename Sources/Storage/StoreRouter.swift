@@ -59,6 +59,13 @@ public final class Stores: ObjectStore {
         store(of: path).readSuffix(bytesMax, of: path, metrics: metrics, then: done)
     }
 
+    public func readSuffix(
+        _ bytesMax: Int, of path: ObjectPath, metrics: StoreMetrics?, until cancellation: CancelFlag,
+        then done: @escaping Done<(bytes: Bytes, info: ObjectInfo)>
+    ) {
+        store(of: path).readSuffix(bytesMax, of: path, metrics: metrics, until: cancellation, then: done)
+    }
+
     public func write(
         _ parts: [Bytes], to path: ObjectPath, if precondition: Precondition, metrics: StoreMetrics?,
         then done: @escaping Done<ObjectInfo>

@@ -6,67 +6,24 @@ import Diagnostics
 import Formats
 import Foundation
 import Hive
-import Synchronization
+import S3Support
 import Testing
 
-@testable import Storage
+import Storage
 
-/// moto's S3 on loopback, for as long as this process lives.
-private final class MotoServer: Sendable {
-    static let shared: MotoServer? = MotoServer()
-
-    let port: Int
-    /// The server ends when this pipe closes, even if the tests crash.
-    private let lifeline = Pipe()
-
-    private init?() {
-        port = Int.random(in: 30_000..<60_000)
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/bin/sh")
-        process.arguments = [
-            "-c",
-            "command -v moto_server >/dev/null && moto_server --help >/dev/null 2>&1 || exit 9; "
-                + "moto_server -H 127.0.0.1 -p \(port) >/dev/null 2>&1 & read -r line; kill $!",
-        ]
-        process.standardInput = lifeline
-        guard (try? process.run()) != nil else { return nil }
-        for _ in 0..<300 {
-            if !process.isRunning { return nil }
-            if isListening() { return }
-            Thread.sleep(forTimeInterval: 0.1)
-        }
-        return nil
-    }
-
-    private func isListening() -> Bool {
-        let handle = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(handle) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        address.sin_port = UInt16(port).bigEndian
-        return withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(handle, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-            }
-        }
-    }
-
-    func store(bucket: String) async throws -> S3Store {
-        let configuration = S3Configuration(
-            endpoint: "http://127.0.0.1:\(port)", accessKey: "key", secretKey: "secret")
-        let path = ObjectPath(scheme: .s3, bucket: bucket, key: "")
-        let sender = S3Sender(configuration)
-        let operation = S3Operation(verb: "make", path: path, method: .put, isOfBucket: true)
-        _ = try await resultOf { done in sender.send(operation, nil, then: done) }.get()
-        return S3Store(configuration)
+extension MotoServer {
+    /// A store with a bucket of its own.
+    func store(bucket: String) -> S3Store {
+        makeBucket(bucket)
+        return S3Store(S3Configuration(
+            endpoint: endpoint, accessKey: "key", secretKey: "secret/with+odd", sessionToken: "token"))
     }
 }
 
 @Suite(.enabled(if: MotoServer.shared != nil))
 struct S3LakeTests {
     @Test func prunesBeforeListing() async throws {
-        let s3 = try await #require(MotoServer.shared).store(bucket: "lake")
+        let s3 = try #require(MotoServer.shared).store(bucket: "lake")
         let local = LocalStore()
         let folder = ObjectPath(file: fixture("lake/shop"))
         for info in try await local.list(folder) {
@@ -89,7 +46,7 @@ struct S3LakeTests {
             root, root + "/year=2026", root + "/year=2026/month=01", root + "/year=2026/month=01/day=07",
         ])
         #expect(store.seen.reads == [root + "/year=2026/month=01/day=07/part-0.parquet"])
-        #expect(scanned.metrics[.requests] == 1 && scanned.metrics[.filesOpened] == 1)
+        #expect(scanned.report.requests == 5 + 5 && scanned.metrics[.filesOpened] == 1)
         let there = try await HiveFormat(stores: local).open(folder.text + "/orders")
         #expect(try await there.rows(["id", "day"]).lines == table.rows(["id", "day"]).lines)
         store.forget()

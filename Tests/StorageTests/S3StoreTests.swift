@@ -1,63 +1,16 @@
 import Diagnostics
 import Foundation
-import Synchronization
+import S3Support
 import Testing
 
 @testable import Storage
 
-/// moto's S3 on loopback, for as long as this process lives.
-final class MotoServer: Sendable {
-    /// Nil, with a printed reason, where moto is not installed.
-    static let shared: MotoServer? = MotoServer()
-
-    let port: Int
-    /// The server ends when this pipe closes, even if the tests crash.
-    private let lifeline = Pipe()
-
-    private init?() {
-        port = Int.random(in: 30_000..<60_000)
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/bin/sh")
-        process.arguments = [
-            "-c",
-            "command -v moto_server >/dev/null && moto_server --help >/dev/null 2>&1 || exit 9; "
-                + "moto_server -H 127.0.0.1 -p \(port) >/dev/null 2>&1 & read -r line; kill $!",
-        ]
-        process.standardInput = lifeline
-        guard (try? process.run()) != nil else { return nil }
-        for _ in 0..<300 {
-            if !process.isRunning {
-                print("skipped: moto_server is not installed (pip install 'moto[server]')")
-                return nil
-            }
-            if isListening() { return }
-            Thread.sleep(forTimeInterval: 0.1)
-        }
-        print("skipped: moto_server does not answer on port \(port)")
-        return nil
-    }
-
-    private func isListening() -> Bool {
-        let handle = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(handle) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        address.sin_port = UInt16(port).bigEndian
-        return withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(handle, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-            }
-        }
-    }
-
+extension MotoServer {
     /// A store with a bucket of its own.
-    func store(bucket: String) async throws -> S3Store {
-        let store = S3Store(S3Configuration(
-            endpoint: "http://127.0.0.1:\(port)", accessKey: "key", secretKey: "secret/with+odd",
-            sessionToken: "token"))
-        try await store.makeBucket(bucket)
-        return store
+    func store(bucket: String) -> S3Store {
+        makeBucket(bucket)
+        return S3Store(S3Configuration(
+            endpoint: endpoint, accessKey: "key", secretKey: "secret/with+odd", sessionToken: "token"))
     }
 }
 
@@ -73,17 +26,17 @@ extension S3Store {
 @Suite(.enabled(if: MotoServer.shared != nil || ProcessInfo.processInfo.environment["APUS_TEST_S3"] != nil))
 struct S3StoreTests {
     @Test(.enabled(if: MotoServer.shared != nil)) func keepsTheSuite() async throws {
-        let store = try await #require(MotoServer.shared).store(bucket: "suite")
+        let store = try #require(MotoServer.shared).store(bucket: "suite")
         try await StoreSuite(store: store, root: try ObjectPath("s3://suite/some/root")).runAll()
     }
 
     @Test(.enabled(if: MotoServer.shared != nil)) func keepsTheSuiteAtTheTopOfABucket() async throws {
-        let store = try await #require(MotoServer.shared).store(bucket: "top")
+        let store = try #require(MotoServer.shared).store(bucket: "top")
         try await StoreSuite(store: store, root: try ObjectPath("s3://top")).lists()
     }
 
     @Test(.enabled(if: MotoServer.shared != nil)) func listsManyPages() async throws {
-        let store = try await #require(MotoServer.shared).store(bucket: "pages")
+        let store = try #require(MotoServer.shared).store(bucket: "pages")
         let root = try ObjectPath("s3://pages/x")
         try await withThrowingTaskGroup(of: Void.self) { group in
             for index in 0..<1100 {
@@ -99,7 +52,7 @@ struct S3StoreTests {
     }
 
     @Test(.enabled(if: MotoServer.shared != nil)) func readsLargeObjectsInParts() async throws {
-        let store = try await #require(MotoServer.shared).store(bucket: "large")
+        let store = try #require(MotoServer.shared).store(bucket: "large")
         let path = try ObjectPath("s3://large/object")
         let content = pattern(20_000_003)
         try await store.write([Bytes(content)], to: path)
@@ -110,7 +63,7 @@ struct S3StoreTests {
     }
 
     @Test(.enabled(if: MotoServer.shared != nil)) func missingBuckets() async throws {
-        let store = try await #require(MotoServer.shared).store(bucket: "there")
+        let store = try #require(MotoServer.shared).store(bucket: "there")
         let error = await errorOf { () throws(SQLError) in try await store.list(try ObjectPath("s3://not-there/x")) }
         #expect(error?.state == .undefinedFile)
         #expect(error?.message.contains("bucket \"not-there\" does not exist") == true)

@@ -23,6 +23,8 @@ final class FilterProgram: BatchFilter {
     /// Groups of conditions with the columns that they need; the rows of a group's result reach the next.
     private let groups: [[any RowPredicate]]
     let stages: [[Int]]
+    /// Conditions on columns that give the same answer for the same values.
+    private let lasting: [any RowPredicate]
 
     /// `extra` conditions come after the plain ones, and before those that can fail.
     init(
@@ -31,8 +33,10 @@ final class FilterProgram: BatchFilter {
         let compiler = PredicateCompiler(layout: layout, run: run)
         var safe: [any RowPredicate] = extra
         var failing: [any RowPredicate] = []
+        var lasting: [any RowPredicate] = []
         for condition in compiler.fused(conditions.flatMap(\.conjuncts)) {
             let predicate = try compiler.compile(condition)
+            if condition.isRepeatable, !predicate.columns.isEmpty { lasting.append(predicate) }
             // What can fail stays behind everything that may guard it, in the order written.
             if condition.canFail || !condition.isRepeatable {
                 failing.append(predicate)
@@ -60,6 +64,7 @@ final class FilterProgram: BatchFilter {
             }
         }
         self.groups = groups
+        self.lasting = lasting
         self.stages = stages
     }
 
@@ -67,6 +72,18 @@ final class FilterProgram: BatchFilter {
 
     func select(stage: Int, _ columns: [Column?], rows: Int) throws(SQLError) -> Selection? {
         try narrow(groups[stage...stage], columns, rows)
+    }
+
+    func mayPass(_ known: [Column?]) -> Bool {
+        var row: Int32 = 0
+        for predicate in lasting where predicate.columns.allSatisfy({ known[$0] != nil }) {
+            // A condition that fails (a date that does not exist) is an error of the rows, if there are any.
+            let passed = try? withUnsafeMutablePointer(to: &row) { row throws(SQLError) in
+                try predicate.narrow(known, rows: 1, from: nil, count: 1, into: row)
+            }
+            if passed == 0 { return false }
+        }
+        return true
     }
 
     /// Applies all conditions to a batch; nil when all rows pass.

@@ -25,34 +25,46 @@ final class ScanSlot: Sendable {
         planned.withLock { $0 = plan }
     }
 
-    /// Facts for EXPLAIN ANALYZE.
-    var details: [(name: String, value: String)] {
+    /// Counts for EXPLAIN ANALYZE.
+    var measures: [RunReport.Measure] {
         guard let plan else { return [] }
-        var lines: [(name: String, value: String)] = []
         let report = plan.report
-        if report.filesConsidered > 0 {
+        let pruned = Int64(report.filesPrunedByStatistics) + metrics[.filesPruned]
+        let byPartition = Int64(report.filesPrunedByPartition) + metrics[.filesPrunedByKeys]
+        let ruledOut = metrics[.filesRuledOut]
+        let opened = metrics[.filesOpened]
+        let groupsPruned = metrics[.rowGroupsPruned] + Int64(report.rowGroupsPruned)
+        let bytes = metrics[.bytesRead] + report.bytesRead
+        let requests = metrics[.requests] + report.requests
+        var lines: [RunReport.Measure] = []
+        // Folders that are ruled out are not listed: each counts as one.
+        lines.append(
+            RunReport.Measure(
+                "Files",
+                "\(report.filesConsidered) considered, \(byPartition) pruned by partition, "
+                    + "\(pruned) by statistics" + (ruledOut > 0 ? ", \(ruledOut) by join keys" : "")
+                    + ", \(opened) opened",
+                [
+                    ("Files Considered", Int64(report.filesConsidered)),
+                    ("Files Pruned by Partition", byPartition),
+                    ("Files Pruned by Statistics", pruned), ("Files Pruned by Join Keys", ruledOut),
+                    ("Files Opened", opened),
+                ]))
+        lines.append(
+            RunReport.Measure(
+                "Row Groups", "\(metrics[.rowGroupsRead]) read, \(groupsPruned) pruned",
+                [("Row Groups Read", metrics[.rowGroupsRead]), ("Row Groups Pruned", groupsPruned)]))
+        if metrics[.pagesPruned] > 0 {
             lines.append(
-                (
-                    "Files",
-                    "\(report.filesConsidered) considered, \(report.filesPrunedByPartition) pruned by partition, "
-                        + "\(report.filesPrunedByStatistics) by statistics, \(metrics[.filesOpened]) opened"
-                ))
+                RunReport.Measure(
+                    "Pages Pruned", "\(metrics[.pagesPruned])", [("Pages Pruned", metrics[.pagesPruned])]))
         }
-        let pruned = metrics[.rowGroupsPruned] + Int64(report.rowGroupsPruned)
-        if metrics[.rowGroupsRead] + pruned > 0 {
-            lines.append(
-                (
-                    "Row Groups",
-                    "\(metrics[.rowGroupsRead]) read, \(pruned) pruned"
-                ))
-        }
-        if metrics[.pagesPruned] > 0 { lines.append(("Pages Pruned", "\(metrics[.pagesPruned])")) }
-        if metrics[.rowsRead] > 0 {
-            lines.append(("Rows Read", "\(metrics[.rowsRead])"))
-        }
-        if metrics[.bytesRead] > 0 {
-            lines.append(("Bytes Read", "\(metrics[.bytesRead]) in \(metrics[.requests]) requests"))
-        }
+        lines.append(
+            RunReport.Measure("Rows Read", "\(metrics[.rowsRead])", [("Rows Read", metrics[.rowsRead])]))
+        lines.append(
+            RunReport.Measure(
+                "Bytes Read", "\(bytes) in \(requests) requests, \(report.listRequests) of them listings",
+                [("Bytes Read", bytes), ("Requests", requests), ("List Requests", Int64(report.listRequests))]))
         return lines
     }
 }
@@ -170,7 +182,8 @@ final class ScanStage: SourceStage {
             }
         }
         return try task.open(
-            ScanContext(filter: filter.isEmpty ? nil : filter, dynamicDomains: domains, metrics: slot.metrics))
+            ScanContext(
+                filter: filter.isEmpty ? nil : filter, dynamicDomains: domains, metrics: slot.metrics, stop: run.signal))
     }
 
     /// Counts rows towards the limit.

@@ -13,6 +13,7 @@ final class OperatorProfile: Sendable {
 
     private struct Facts {
         var details: [@Sendable () -> [(name: String, value: String)]] = []
+        var measures: [@Sendable () -> [RunReport.Measure]] = []
         var accounts: [MemoryAccount] = []
         var children: [OperatorProfile] = []
         var rowsEstimated: Double?
@@ -31,18 +32,20 @@ final class OperatorProfile: Sendable {
     func detail(_ lines: @escaping @Sendable () -> [(name: String, value: String)]) {
         facts.withLock { $0.details.append(lines) }
     }
+    /// Adds counts that are asked for when a report is made.
+    func measure(_ lines: @escaping @Sendable () -> [RunReport.Measure]) { facts.withLock { $0.measures.append(lines) } }
     func detail(_ name: String, _ value: String) { detail { [(name, value)] } }
     func child(_ profile: OperatorProfile) { facts.withLock { $0.children.append(profile) } }
     func account(_ account: MemoryAccount) { facts.withLock { $0.accounts.append(account) } }
     func estimate(rows: Double?) { facts.withLock { $0.rowsEstimated = rows } }
 
     var node: RunReport.Node {
-        let (details, accounts, children, estimate) = facts.withLock {
-            ($0.details, $0.accounts, $0.children, $0.rowsEstimated)
-        }
-        return RunReport.Node(
-            title: title, details: details.flatMap { $0() }, rowsEstimated: estimate,
+        let (facts, children) = facts.withLock { ($0, $0.children) }
+        var node = RunReport.Node(
+            title: title, details: facts.details.flatMap { $0() }, rowsEstimated: facts.rowsEstimated,
             rows: rows.load(ordering: .relaxed), nanoseconds: nanoseconds.load(ordering: .relaxed),
-            memoryPeakBytes: accounts.reduce(0) { $0 + $1.peakBytes }, children: children.map(\.node))
+            memoryPeakBytes: facts.accounts.reduce(0) { $0 + $1.peakBytes }, children: children.map(\.node))
+        node.measures = facts.measures.flatMap { $0() }
+        return node
     }
 }

@@ -51,10 +51,16 @@ public final class ParquetSource: BatchSource {
         ahead?.cancel()
     }
 
+    /// Requests that ran ahead count, too.
+    deinit { count() }
+
     public func next() throws(SQLError) -> Batch? {
         while left > 0 {
             if isCancelled { throw SQLError(.queryCanceled, "canceling statement due to user request") }
-            if current == nil, !(try advance()) { return nil }
+            if current == nil, !(try advance()) {
+                count()
+                return nil
+            }
             guard let group = current else { return nil }
             guard let window = group.nextRows() else {
                 current = nil

@@ -152,7 +152,8 @@ final class RowGroupScan {
             }
         }
         let fetch = RangeFetch(
-            contents.scan.store, path: contents.path, ranges: ranges, metrics: contents.storeMetrics)
+            contents.scan.store, path: contents.path, ranges: ranges, metrics: contents.storeMetrics,
+            stop: contents.scan.stop)
         fetch.start()
         indexFetch = fetch
     }
@@ -276,12 +277,14 @@ final class RowGroupScan {
         }
         if !first.isEmpty {
             early = RangeFetch(
-                contents.scan.store, path: contents.path, ranges: first, metrics: contents.storeMetrics)
+                contents.scan.store, path: contents.path, ranges: first, metrics: contents.storeMetrics,
+                stop: contents.scan.stop)
             early?.start()
         }
         if !second.isEmpty {
             late = RangeFetch(
-                contents.scan.store, path: contents.path, ranges: second, metrics: contents.storeMetrics)
+                contents.scan.store, path: contents.path, ranges: second, metrics: contents.storeMetrics,
+                stop: contents.scan.stop)
         }
     }
 

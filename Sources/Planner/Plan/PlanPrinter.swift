@@ -65,6 +65,7 @@ public enum PlanPrinter {
         lines.append(head)
         let inner = prefix + (isRoot ? "  " : "      ")
         for detail in node.details { lines.append("\(inner)\(detail.name): \(detail.value)") }
+        for measure in node.measures { lines.append("\(inner)\(measure.name): \(measure.text)") }
         for child in node.children {
             render(child, prefix: inner, isRoot: false, measured: measured, into: &lines)
         }
@@ -80,6 +81,7 @@ public enum PlanPrinter {
             fields.append("\(pad)\"Peak Memory Bytes\": \(node.memoryPeakBytes)")
         }
         for detail in node.details { fields.append("\(pad)\(quoted(detail.name)): \(quoted(detail.value))") }
+        for count in node.measures.flatMap(\.counts) { fields.append("\(pad)\(quoted(count.name)): \(count.value)") }
         if !node.children.isEmpty {
             let plans = node.children.map { "\(pad)  \(object($0, indent: indent + 4, measured: measured))" }
             fields.append("\(pad)\"Plans\": [\n\(plans.joined(separator: ",\n"))\n\(pad)]")

@@ -48,11 +48,26 @@ public protocol RunningQuery: Sendable {
 
 /// What running a plan did: one node an operator, as EXPLAIN ANALYZE prints it.
 public struct RunReport: Sendable {
+    /// A line of counts: one sentence for readers, a number each for programs.
+    public struct Measure: Sendable {
+        /// "Files: 12 considered, 9 pruned by partition, ..."
+        public var name: String
+        public var text: String
+        public var counts: [(name: String, value: Int64)]
+        public init(_ name: String, _ text: String, _ counts: [(name: String, value: Int64)]) {
+            self.name = name
+            self.text = text
+            self.counts = counts
+        }
+    }
+
     public struct Node: Sendable {
         /// "Hash Join", "Parquet Scan on orders".
         public var title: String
         /// Facts, a line each: "Filter: ...", "Files: 12 considered, 3 opened".
         public var details: [(name: String, value: String)]
+        /// What the run counted, after the facts.
+        public var measures: [Measure] = []
         public var rowsEstimated: Double?
         public var rows: Int64
         /// Wall time of all workers, nanoseconds.
