@@ -55,7 +55,8 @@ let package = Package(
             hot: true),
         // 4
         floor("Planner", ["Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"]),
-        floor("Versions", ["Catalogs", "Columns", "Diagnostics", grdb, .product(name: "Crypto", package: "swift-crypto")]),
+        floor(
+            "Versions", ["Catalogs", "Columns", "Diagnostics", grdb, .product(name: "Crypto", package: "swift-crypto")]),
         floor("Hive", ["Catalogs", "Formats", "Storage", "Columns", "Diagnostics"]),
         // 5
         floor("Execution", ["Planner", "Functions", "Catalogs", "Columns", "Diagnostics"], hot: true),
@@ -75,7 +76,8 @@ let package = Package(
         .executableTarget(
             name: "apus",
             dependencies: [
-                "Server", "PostgresWire", "Coordinator", "Execution", "Planner", "Hive", "Versions", "Formats", "Storage", "Catalogs",
+                "Server", "PostgresWire", "Coordinator", "Execution", "Planner", "Hive", "Versions", "Formats",
+                "Storage", "Catalogs",
                 "Functions", "Columns", "Syntax", "Diagnostics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),

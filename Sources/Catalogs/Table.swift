@@ -53,6 +53,9 @@ public struct ScanRequest: Sendable {
     /// What must hold, by table column index: conjunctions of domains that prune. A superset of the filter's effect:
     /// rows outside a domain may be returned, because the scan operator filters again.
     public var domains: [Int: ColumnDomain]
+    /// Whether rows may match whose output columns have these values (one row each; nil: not known), the same for all
+    /// of them: for values that a file's path tells. Called by one thread at a time.
+    public var mayPass: (@Sendable ([Column?]) -> Bool)?
     /// Rows wanted at most, when no filter remains.
     public var limit: Int?
     public init(columns: [Int], domains: [Int: ColumnDomain] = [:], limit: Int? = nil) {

@@ -54,10 +54,4 @@ public protocol BatchFilter: AnyObject {
     /// Returns the rows that pass a stage: nil when all do. `columns` has the source's output width; only those of this
     /// and earlier stages are set, all with `rows` rows.
     func select(stage: Int, _ columns: [Column?], rows: Int) throws(SQLError) -> Selection?
-    /// Whether rows may pass whose values in some columns are known (one row each) and the same for all of them.
-    func mayPass(_ known: [Column?]) -> Bool
-}
-
-extension BatchFilter {
-    public func mayPass(_ known: [Column?]) -> Bool { true }
 }

@@ -223,7 +223,11 @@ extension Session {
             let names = try await engine.catalog.names(in: definition.name, at: commit)
             let entries = try await engine.catalog.entries(Set(names), at: commit)
             var kinds = entries.reduce(into: [String: String]()) { kinds, entry in
-                if case .view = entry.value { kinds[entry.key.name] = "view" } else { kinds[entry.key.name] = "external table" }
+                if case .view = entry.value {
+                    kinds[entry.key.name] = "view"
+                } else {
+                    kinds[entry.key.name] = "external table"
+                }
             }
             if let location = definition.location {
                 for table in try await engine.format.tables(under: location) where kinds[table] == nil {

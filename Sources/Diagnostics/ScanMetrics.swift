@@ -3,16 +3,15 @@ import Synchronization
 
 /// What a scan did.
 public final class ScanMetrics: Sendable {
-    /// `filesPruned`: by statistics that were read while the query ran;
-    /// `filesPrunedByKeys`: by conditions on the values of their paths; `filesRuledOut`: by the keys of a join.
+    /// `filesPruned`: by statistics that were read while the query ran; `filesRuledOut`: by the keys of a join.
     public enum Counter: Int, Sendable, CaseIterable {
-        case filesOpened, filesPruned, filesPrunedByKeys, filesRuledOut, rowGroupsRead, rowGroupsPruned, pagesPruned, rowsRead, rowsReturned, bytesRead
+        case filesOpened, filesPruned, filesRuledOut, rowGroupsRead, rowGroupsPruned, pagesPruned, rowsRead,
+            rowsReturned, bytesRead
         case requests
     }
 
     private let opened = Atomic<Int64>(0)
     private let filesPruned = Atomic<Int64>(0)
-    private let filesPrunedByKeys = Atomic<Int64>(0)
     private let filesRuledOut = Atomic<Int64>(0)
     private let groupsRead = Atomic<Int64>(0)
     private let groupsPruned = Atomic<Int64>(0)
@@ -29,7 +28,6 @@ public final class ScanMetrics: Sendable {
         switch counter {
         case .filesOpened: opened.add(amount, ordering: .relaxed)
         case .filesPruned: filesPruned.add(amount, ordering: .relaxed)
-        case .filesPrunedByKeys: filesPrunedByKeys.add(amount, ordering: .relaxed)
         case .filesRuledOut: filesRuledOut.add(amount, ordering: .relaxed)
         case .rowGroupsRead: groupsRead.add(amount, ordering: .relaxed)
         case .rowGroupsPruned: groupsPruned.add(amount, ordering: .relaxed)
@@ -45,7 +43,6 @@ public final class ScanMetrics: Sendable {
         switch counter {
         case .filesOpened: opened.load(ordering: .relaxed)
         case .filesPruned: filesPruned.load(ordering: .relaxed)
-        case .filesPrunedByKeys: filesPrunedByKeys.load(ordering: .relaxed)
         case .filesRuledOut: filesRuledOut.load(ordering: .relaxed)
         case .rowGroupsRead: groupsRead.load(ordering: .relaxed)
         case .rowGroupsPruned: groupsPruned.load(ordering: .relaxed)

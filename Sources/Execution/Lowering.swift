@@ -165,9 +165,10 @@ final class Lowering {
         if let known = replayed.popFirst() {
             slot = known
         } else {
-            let request = ScanRequest(
+            var request = ScanRequest(
                 columns: scan.columns.map(\.index), domains: scan.domains,
                 limit: scan.filter.isEmpty && scan.runtimeFilters.isEmpty ? scan.limit : nil)
+            request.mayPass = try KnownValues(scan.filter, ColumnLayout(scan.columns.map(\.column)), run)?.mayPass
             slot = ScanSlot(table: scan.table, request: request)
         }
         slots.append(slot)

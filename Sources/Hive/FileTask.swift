@@ -47,19 +47,6 @@ final class SharedScan: Sendable {
         }
     }
 
-    /// Whether the conditions that look at nothing but the path rule out a file: any expression over partition keys.
-    func isPruned(_ file: ListedFile, _ context: ScanContext) -> Bool {
-        guard let filter = context.filter else { return false }
-        let known = request.columns.map { column -> Column? in
-            switch columns.columns[column].origin {
-            case .key(let key): Column.constant(file.keyValues[key], count: 1)
-            case .filename: Column.constant(.text(file.info.path.text), count: 1)
-            case .file, .rowNumber: nil
-            }
-        }
-        return !filter.mayPass(known)
-    }
-
     /// Whether what was found at run time rules out a file by the values of its path.
     func isRuledOut(_ file: ListedFile, _ context: ScanContext) -> Bool {
         guard let domains = context.dynamicDomains?() else { return false }
@@ -134,10 +121,6 @@ struct FileTask: ScanTask {
     }
 
     func open(_ context: ScanContext) throws(SQLError) -> any BatchSource {
-        if shared.isPruned(file, context) {
-            if known?.isFirst ?? true { context.metrics.add(.filesPrunedByKeys) }
-            return NoRows()
-        }
         if let known {
             if shared.isRuledOut(file, context) {
                 if known.isFirst { context.metrics.add(.filesRuledOut) }

@@ -37,10 +37,11 @@ final class HiveTable: Table {
 
     func scan(_ request: ScanRequest) async throws(SQLError) -> ScanPlan {
         var plan = ScanPlan(tasks: [])
-        plan.report.add(opening.withLock { counters in
-            defer { counters = RequestCounters() }
-            return counters
-        })
+        plan.report.add(
+            opening.withLock { counters in
+                defer { counters = RequestCounters() }
+                return counters
+            })
         for (column, domain) in request.domains {
             guard columns.columns.indices.contains(column) else {
                 throw SQLError(.internalError, "a scan of \"\(name)\" names a column that does not exist")
@@ -87,12 +88,26 @@ final class HiveTable: Table {
         if found.files.isEmpty, found.pruned == 0 {
             throw SQLError(.undefinedFile, "no files match \"\(cacheKey.location)\"")
         }
-        guard let column = columns.columns.firstIndex(where: { $0.origin == .filename }),
+        var kept = found.files
+        if let column = columns.columns.firstIndex(where: { $0.origin == .filename }),
             let domain = request.domains[column]
-        else { return found.files }
-        let kept = found.files.filter { domain.mayMatch(.text($0.info.path.text)) }
+        {
+            kept = kept.filter { domain.mayMatch(.text($0.info.path.text)) }
+        }
+        if let mayPass = request.mayPass { kept = kept.filter { mayPass(known($0, request)) } }
         report.filesPrunedByPartition += found.files.count - kept.count
         return kept
+    }
+
+    /// What the path tells of the output columns.
+    private func known(_ file: ListedFile, _ request: ScanRequest) -> [Column?] {
+        request.columns.map { column in
+            switch columns.columns[column].origin {
+            case .key(let key): Column.constant(file.keyValues[key], count: 1)
+            case .filename: Column.constant(.text(file.info.path.text), count: 1)
+            case .file, .rowNumber: nil
+            }
+        }
     }
 
     /// Footers that are known or cheap to know; nil for files that their tasks look into.
@@ -100,8 +115,11 @@ final class HiveTable: Table {
         _ files: [ListedFile], _ request: ScanRequest, _ asked: StoreMetrics
     ) async throws(SQLError) -> [FileFooter?] {
         let known = files.map { format.footers.footer(for: $0.info) }
-        let missing = files.indices.filter { known[$0] == nil }
         let isRemote = places.contains { format.stores.fetchPolicy(for: $0.root).isEager }
+        // What comes whole with its footer is left to its task: a join may rule it out before.
+        let missing = files.indices.filter { index in
+            known[index] == nil && !(isRemote && files[index].info.sizeBytes <= Int64(ParquetFile.wholeBytesMax))
+        }
         // A limit without conditions is reached by the first files.
         let footersMax = request.limit != nil ? 1 : isRemote ? HiveFormat.remoteFootersMax : HiveFormat.localFootersMax
         if missing.isEmpty || missing.count > footersMax { return known }

@@ -74,7 +74,8 @@ public protocol ObjectStore: Sendable {
 
     /// `read` for worker threads: blocks the calling thread, so never call it in a task.
     func readBlocking(
-        _ ranges: [Range<Int64>], of path: ObjectPath, metrics: StoreMetrics?) throws(SQLError) -> [Bytes]
+        _ ranges: [Range<Int64>], of path: ObjectPath, metrics: StoreMetrics?
+    ) throws(SQLError) -> [Bytes]
     /// `readSuffix` for worker threads.
     func readSuffixBlocking(
         _ bytesMax: Int, of path: ObjectPath, metrics: StoreMetrics?

@@ -71,7 +71,8 @@ public final class RangeFetch: @unchecked Sendable {
             }
             let upper = max(last.upperBound, range.upperBound)
             let isOverlap = range.lowerBound < last.upperBound
-            let isNear = range.lowerBound.subtractingReportingOverflow(last.upperBound).partialValue
+            let isNear =
+                range.lowerBound.subtractingReportingOverflow(last.upperBound).partialValue
                 <= policy.gapBytesMax
             let isSmall = upper.subtractingReportingOverflow(last.lowerBound).partialValue <= policy.requestBytesMax
             if isOverlap || (isNear && isSmall) {

@@ -144,11 +144,13 @@ public final class S3Store: ObjectStore {
             case .success(let response) where response.head.status == 416:
                 // An object without bytes has no last bytes either.
                 head(path, metrics, cancellation) { result in
-                    done(result.flatMap { info in
-                        info.sizeBytes == 0
-                            ? .success((.empty, info))
-                            : .failure(SQLError(.ioError, "could not read \"\(path)\": the server refused the range"))
-                    })
+                    done(
+                        result.flatMap { info in
+                            info.sizeBytes == 0
+                                ? .success((.empty, info))
+                                : .failure(
+                                    SQLError(.ioError, "could not read \"\(path)\": the server refused the range"))
+                        })
                 }
             case .success(let response):
                 metrics?.addBytesRead(Int64(response.windowBytes))
@@ -190,8 +192,11 @@ public final class S3Store: ObjectStore {
     ) {
         let size = parts.reduce(0) { $0 + Int64($1.count) }
         guard size <= S3Store.putBytesMax else {
-            return done(.failure(SQLError(
-                .programLimitExceeded, "could not write \"\(path)\": \(size) bytes are more than one request carries")))
+            return done(
+                .failure(
+                    SQLError(
+                        .programLimitExceeded,
+                        "could not write \"\(path)\": \(size) bytes are more than one request carries")))
         }
         // A conditional write whose answer got lost looks, when sent again, as if somebody else had been faster.
         // The mark tells whether it was us.
@@ -246,10 +251,11 @@ public final class S3Store: ObjectStore {
     ) {
         if mark == nil, let info = answer() { return done(.success(info)) }
         sender.send(S3Operation(verb: "read", path: path, method: .head), metrics) { result in
-            done(result.map { response in
-                if let mark, response.head["x-amz-meta-apus-write"] != mark { return nil }
-                return S3Store.info(path, response.head.contentLength ?? 0, response.head)
-            })
+            done(
+                result.map { response in
+                    if let mark, response.head["x-amz-meta-apus-write"] != mark { return nil }
+                    return S3Store.info(path, response.head.contentLength ?? 0, response.head)
+                })
         }
     }
 
@@ -322,9 +328,10 @@ public final class S3Store: ObjectStore {
                 }
                 // Consoles make such objects to show an empty folder.
                 if entry.key.hasSuffix("/"), entry.sizeBytes == 0 { continue }
-                objects.append(ObjectInfo(
-                    path: folder.replacing(key: entry.key), sizeBytes: entry.sizeBytes, modified: entry.modified,
-                    etag: entry.etag))
+                objects.append(
+                    ObjectInfo(
+                        path: folder.replacing(key: entry.key), sizeBytes: entry.sizeBytes, modified: entry.modified,
+                        etag: entry.etag))
             }
             for folderKey in page.prefixes where folderKey.hasSuffix("/") && folderKey.utf8.count > prefix.utf8.count {
                 folders.append(folder.replacing(key: String(folderKey.dropLast())))

@@ -16,10 +16,11 @@ struct PruningTests {
     @Test func opensWithAWalkDownOneBranch() async throws {
         let store = CountingStore(isEager: true)
         let table = try await HiveFormat(stores: store).open(orders)
-        #expect(table.types == [
-            "id bigint", "customer_id bigint", "product text", "quantity integer", "price numeric(12,2)",
-            "status text", "ordered_at timestamp with time zone", "year bigint", "month bigint", "day bigint",
-        ])
+        #expect(
+            table.types == [
+                "id bigint", "customer_id bigint", "product text", "quantity integer", "price numeric(12,2)",
+                "status text", "ordered_at timestamp with time zone", "year bigint", "month bigint", "day bigint",
+            ])
         // The folder itself twice: once to see that it is one.
         #expect(store.seen.lists.count <= 5)
         #expect(store.seen.reads.count == 1)
@@ -32,9 +33,10 @@ struct PruningTests {
         let table = try await HiveFormat(stores: store).open(orders)
         store.forget()
         let scanned = try await table.rows(["id", "year", "month", "day"], where: day(2026, 1, 7))
-        #expect(store.seen.lists == [
-            orders, orders + "/year=2026", orders + "/year=2026/month=01", orders + "/year=2026/month=01/day=07",
-        ])
+        #expect(
+            store.seen.lists == [
+                orders, orders + "/year=2026", orders + "/year=2026/month=01", orders + "/year=2026/month=01/day=07",
+            ])
         #expect(store.seen.reads == [orders + "/year=2026/month=01/day=07/part-0.parquet"])
         #expect(scanned.report.filesConsidered - scanned.report.filesPrunedByPartition == 1)
         #expect(scanned.report.listRequests == 4 + 4)
@@ -68,9 +70,11 @@ struct PruningTests {
         let format = HiveFormat(stores: CountingStore(isEager: true))
         let table = try await format.readParquet(days.reversed() + [days[0]], options: [:])
         let whole = try await HiveFormat(stores: LocalStore()).open(orders)
-        let first = try await whole.rows(["id"], where: [
-            "year": .equal(.int8(2025)), "month": .equal(.int8(12)), "day": .equal(.int8(18)),
-        ])
+        let first = try await whole.rows(
+            ["id"],
+            where: [
+                "year": .equal(.int8(2025)), "month": .equal(.int8(12)), "day": .equal(.int8(18)),
+            ])
         let all = try await table.rows(["id", "year", "month", "day"])
         #expect(all.rows.count == (try await whole.rows(["id"])).rows.count + first.rows.count)
         #expect(table.statistics.isExact && table.statistics.rows == Double(all.rows.count))

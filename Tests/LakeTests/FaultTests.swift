@@ -38,7 +38,9 @@ struct FaultTests {
     func cancels(_ stage: Stage) async throws {
         let shop = try await Shop()
         try await shop.makeTable()
-        let sql = stage == .planning ? "SELECT sum(price) FROM orders WHERE \(PartitionTests.point)"
+        let sql =
+            stage == .planning
+            ? "SELECT sum(price) FROM orders WHERE \(PartitionTests.point)"
             : "SELECT sum(price) FROM orders"
         var best = Double.infinity
         for _ in 0..<3 {
@@ -61,7 +63,9 @@ struct FaultTests {
         try await shop.makeTable()
         _ = try await shop.session.rows("SET statement_timeout = 250")
         shop.proxy.behave(stage == .listing ? .silent : .silentReads)
-        let sql = stage == .planning ? "EXPLAIN ANALYZE SELECT sum(price) FROM orders WHERE \(PartitionTests.point)"
+        let sql =
+            stage == .planning
+            ? "EXPLAIN ANALYZE SELECT sum(price) FROM orders WHERE \(PartitionTests.point)"
             : "SELECT sum(price) FROM orders"
         var best = Double.infinity
         for _ in 0..<3 {

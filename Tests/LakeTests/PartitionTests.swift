@@ -105,7 +105,10 @@ struct PartitionTests {
         Case(sql: "(year = 2025 AND month = 12 AND day = 31) OR (year = 2026 AND month = 1 AND day = 1)") {
             ($0.year == 2025 && $0.month == 12 && $0.day == 31) || ($0.year == 2026 && $0.day == 1)
         },
-        Case(sql: "make_date(year, month, day) BETWEEN '2025-12-30' AND '2026-01-02'", prunesFolders: false) {
+        Case(
+            sql: "make_date(year::int, month::int, day::int) BETWEEN '2025-12-30' AND '2026-01-02'",
+            prunesFolders: false
+        ) {
             ($0.year == 2025 && $0.month == 12 && $0.day >= 30) || ($0.year == 2026 && $0.day <= 2)
         },
         Case(sql: "make_date(year::int, month::int, day::int) = date '2025-12-24'", prunesFolders: false) {

@@ -9,8 +9,9 @@ extension MotoServer {
     /// A store with a bucket of its own.
     func store(bucket: String) -> S3Store {
         makeBucket(bucket)
-        return S3Store(S3Configuration(
-            endpoint: endpoint, accessKey: "key", secretKey: "secret/with+odd", sessionToken: "token"))
+        return S3Store(
+            S3Configuration(
+                endpoint: endpoint, accessKey: "key", secretKey: "secret/with+odd", sessionToken: "token"))
     }
 }
 

@@ -23,8 +23,6 @@ final class FilterProgram: BatchFilter {
     /// Groups of conditions with the columns that they need; the rows of a group's result reach the next.
     private let groups: [[any RowPredicate]]
     let stages: [[Int]]
-    /// Conditions on columns that give the same answer for the same values.
-    private let lasting: [any RowPredicate]
 
     /// `extra` conditions come after the plain ones, and before those that can fail.
     init(
@@ -33,10 +31,8 @@ final class FilterProgram: BatchFilter {
         let compiler = PredicateCompiler(layout: layout, run: run)
         var safe: [any RowPredicate] = extra
         var failing: [any RowPredicate] = []
-        var lasting: [any RowPredicate] = []
         for condition in compiler.fused(conditions.flatMap(\.conjuncts)) {
             let predicate = try compiler.compile(condition)
-            if condition.isRepeatable, !predicate.columns.isEmpty { lasting.append(predicate) }
             // What can fail stays behind everything that may guard it, in the order written.
             if condition.canFail || !condition.isRepeatable {
                 failing.append(predicate)
@@ -64,7 +60,6 @@ final class FilterProgram: BatchFilter {
             }
         }
         self.groups = groups
-        self.lasting = lasting
         self.stages = stages
     }
 
@@ -72,18 +67,6 @@ final class FilterProgram: BatchFilter {
 
     func select(stage: Int, _ columns: [Column?], rows: Int) throws(SQLError) -> Selection? {
         try narrow(groups[stage...stage], columns, rows)
-    }
-
-    func mayPass(_ known: [Column?]) -> Bool {
-        var row: Int32 = 0
-        for predicate in lasting where predicate.columns.allSatisfy({ known[$0] != nil }) {
-            // A condition that fails (a date that does not exist) is an error of the rows, if there are any.
-            let passed = try? withUnsafeMutablePointer(to: &row) { row throws(SQLError) in
-                try predicate.narrow(known, rows: 1, from: nil, count: 1, into: row)
-            }
-            if passed == 0 { return false }
-        }
-        return true
     }
 
     /// Applies all conditions to a batch; nil when all rows pass.
@@ -108,6 +91,38 @@ final class FilterProgram: BatchFilter {
             }
         }
         return count == rows ? nil : Selection(buffer, count: count)
+    }
+}
+
+/// A scan's conditions on single values that hold for many rows: those that a file's path tells.
+final class KnownValues: @unchecked Sendable {
+    // Sendable: a table asks from one thread at a time.
+    /// Conditions on columns that give the same answer for the same values.
+    private let lasting: [any RowPredicate]
+
+    /// Nil when there are none.
+    init?(_ conditions: [Expr], _ layout: ColumnLayout, _ run: QueryRun) throws(SQLError) {
+        let compiler = PredicateCompiler(layout: layout, run: run)
+        var lasting: [any RowPredicate] = []
+        for condition in compiler.fused(conditions.flatMap(\.conjuncts)) where condition.isRepeatable {
+            let predicate = try compiler.compile(condition)
+            if !predicate.columns.isEmpty { lasting.append(predicate) }
+        }
+        guard !lasting.isEmpty else { return nil }
+        self.lasting = lasting
+    }
+
+    /// Whether a row with these values may be among the result's.
+    func mayPass(_ known: [Column?]) -> Bool {
+        var row: Int32 = 0
+        for predicate in lasting where predicate.columns.allSatisfy({ known[$0] != nil }) {
+            // A condition that fails (a date that does not exist) is an error of the rows, if there are any.
+            let passed = try? withUnsafeMutablePointer(to: &row) { row throws(SQLError) in
+                try predicate.narrow(known, rows: 1, from: nil, count: 1, into: row)
+            }
+            if passed == 0 { return false }
+        }
+        return true
     }
 }
 

@@ -30,7 +30,6 @@ final class ScanSlot: Sendable {
         guard let plan else { return [] }
         let report = plan.report
         let pruned = Int64(report.filesPrunedByStatistics) + metrics[.filesPruned]
-        let byPartition = Int64(report.filesPrunedByPartition) + metrics[.filesPrunedByKeys]
         let ruledOut = metrics[.filesRuledOut]
         let opened = metrics[.filesOpened]
         let groupsPruned = metrics[.rowGroupsPruned] + Int64(report.rowGroupsPruned)
@@ -41,12 +40,12 @@ final class ScanSlot: Sendable {
         lines.append(
             RunReport.Measure(
                 "Files",
-                "\(report.filesConsidered) considered, \(byPartition) pruned by partition, "
+                "\(report.filesConsidered) considered, \(report.filesPrunedByPartition) pruned by partition, "
                     + "\(pruned) by statistics" + (ruledOut > 0 ? ", \(ruledOut) by join keys" : "")
                     + ", \(opened) opened",
                 [
                     ("Files Considered", Int64(report.filesConsidered)),
-                    ("Files Pruned by Partition", byPartition),
+                    ("Files Pruned by Partition", Int64(report.filesPrunedByPartition)),
                     ("Files Pruned by Statistics", pruned), ("Files Pruned by Join Keys", ruledOut),
                     ("Files Opened", opened),
                 ]))
@@ -183,7 +182,8 @@ final class ScanStage: SourceStage {
         }
         return try task.open(
             ScanContext(
-                filter: filter.isEmpty ? nil : filter, dynamicDomains: domains, metrics: slot.metrics, stop: run.signal))
+                filter: filter.isEmpty ? nil : filter, dynamicDomains: domains, metrics: slot.metrics, stop: run.signal)
+        )
     }
 
     /// Counts rows towards the limit.

@@ -33,7 +33,9 @@ final class OperatorProfile: Sendable {
         facts.withLock { $0.details.append(lines) }
     }
     /// Adds counts that are asked for when a report is made.
-    func measure(_ lines: @escaping @Sendable () -> [RunReport.Measure]) { facts.withLock { $0.measures.append(lines) } }
+    func measure(_ lines: @escaping @Sendable () -> [RunReport.Measure]) {
+        facts.withLock { $0.measures.append(lines) }
+    }
     func detail(_ name: String, _ value: String) { detail { [(name, value)] } }
     func child(_ profile: OperatorProfile) { facts.withLock { $0.children.append(profile) } }
     func account(_ account: MemoryAccount) { facts.withLock { $0.accounts.append(account) } }
