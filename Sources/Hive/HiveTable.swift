@@ -140,7 +140,10 @@ final class HiveTable: Table {
             known.rows += Double(footer.rows)
         }
         let rows = known.bytes > 0 ? (known.rows * bytes / known.bytes).rounded() : nil
-        format.layouts.remember(cacheKey, LayoutCache.Size(bytes: bytes, rows: rows))
+        format.layouts.remember(
+            cacheKey,
+            LayoutCache.Size(
+                bytes: bytes, rows: rows, sample: files.prefix(HiveFormat.remoteFootersMax).map(\.info)))
     }
 
     // MARK: - Parts

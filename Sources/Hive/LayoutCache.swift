@@ -26,6 +26,8 @@ final class LayoutCache: Sendable {
     struct Size: Sendable {
         var bytes: Double
         var rows: Double?
+        /// Some of the files: their footers may be known by the time somebody asks.
+        var sample: [ObjectInfo] = []
     }
     private let sizes = Mutex<[Key: Size]>([:])
 
@@ -35,7 +37,8 @@ final class LayoutCache: Sendable {
     func remember(_ key: Key, _ size: Size) {
         sizes.withLock { sizes in
             if sizes.count >= LayoutCache.layoutsMax { sizes = [:] }
-            sizes[key] = Size(bytes: size.bytes, rows: size.rows ?? sizes[key]?.rows)
+            sizes[key] = Size(
+                bytes: size.bytes, rows: size.rows ?? sizes[key]?.rows, sample: size.sample)
         }
     }
 

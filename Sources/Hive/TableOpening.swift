@@ -162,7 +162,8 @@ struct TableOpening: Sendable {
             // A damaged or missing file is an error of the scan that reads it.
         }
         let size = format.layouts.size(key)
-        return TableStatistics(rows: size?.rows ?? rowsEstimated, sizeBytes: size.map { clamped($0.bytes) })
+        return TableStatistics(
+            rows: size.flatMap { format.rows(of: $0) } ?? rowsEstimated, sizeBytes: size.map { clamped($0.bytes) })
     }
 
     /// Exact where all files are known and few, else scaled from the sample.
@@ -208,6 +209,18 @@ struct TableOpening: Sendable {
 private func clamped(_ bytes: Double) -> Int64 { Int64(min(bytes, 1e18)) }
 
 extension HiveFormat {
+    /// Rows of a table whose files were listed, scaled from the footers that are known.
+    func rows(of size: LayoutCache.Size) -> Double? {
+        if let rows = size.rows { return rows }
+        var known = (bytes: 0.0, rows: 0.0)
+        for file in size.sample {
+            guard let footer = footers.footer(for: file) else { continue }
+            known.bytes += Double(file.sizeBytes)
+            known.rows += Double(footer.rows)
+        }
+        return known.bytes > 0 ? (known.rows * size.bytes / known.bytes).rounded() : nil
+    }
+
     /// A footer, from the cache if the file did not change.
     func footer(_ info: ObjectInfo, _ metrics: StoreMetrics? = nil) async throws(SQLError) -> FileFooter {
         try await ParquetFile.footer(of: info.path, in: stores, info: info, cache: footers, metrics: metrics)
