@@ -211,14 +211,13 @@ private func clamped(_ bytes: Double) -> Int64 { Int64(min(bytes, 1e18)) }
 extension HiveFormat {
     /// Rows of a table whose files were listed, scaled from the footers that are known.
     func rows(of size: LayoutCache.Size) -> Double? {
-        if let rows = size.rows { return rows }
         var known = (bytes: 0.0, rows: 0.0)
         for file in size.sample {
             guard let footer = footers.footer(for: file) else { continue }
             known.bytes += Double(file.sizeBytes)
             known.rows += Double(footer.rows)
         }
-        return known.bytes > 0 ? (known.rows * size.bytes / known.bytes).rounded() : nil
+        return known.bytes > 0 ? (known.rows * size.bytes / known.bytes).rounded() : size.rows
     }
 
     /// A footer, from the cache if the file did not change.
