@@ -35,6 +35,9 @@ final class ScanSlot: Sendable {
         let groupsPruned = metrics[.rowGroupsPruned] + Int64(report.rowGroupsPruned)
         let bytes = metrics[.bytesRead] + report.bytesRead
         let requests = metrics[.requests] + report.requests
+        let read = RunReport.Measure("Rows Read", "\(metrics[.rowsRead])", [("Rows Read", metrics[.rowsRead])])
+        // Tables that are no files have nothing else to tell.
+        guard report.filesConsidered > 0 || requests > 0 else { return metrics[.rowsRead] > 0 ? [read] : [] }
         var lines: [RunReport.Measure] = []
         // Folders that are ruled out are not listed: each counts as one.
         lines.append(
@@ -58,8 +61,7 @@ final class ScanSlot: Sendable {
                 RunReport.Measure(
                     "Pages Pruned", "\(metrics[.pagesPruned])", [("Pages Pruned", metrics[.pagesPruned])]))
         }
-        lines.append(
-            RunReport.Measure("Rows Read", "\(metrics[.rowsRead])", [("Rows Read", metrics[.rowsRead])]))
+        lines.append(read)
         lines.append(
             RunReport.Measure(
                 "Bytes Read", "\(bytes) in \(requests) requests, \(report.listRequests) of them listings",
