@@ -183,6 +183,12 @@ public protocol ResultStream: Sendable {
     func finish() async throws(SQLError) -> StatementOutcome
     /// Ends the statement early and frees what it holds. Any thread; more than once does no harm.
     func cancel()
+    /// How much of its input the statement has read, 0 to 1; nil when that is not known.
+    var progress: Double? { get }
+}
+
+extension ResultStream {
+    public var progress: Double? { nil }
 }
 
 /// The statements of one simple Query message, run one after the other.

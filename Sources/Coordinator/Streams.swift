@@ -41,6 +41,8 @@ final class QueryStream: ResultStream, QueryBacked {
         return StatementOutcome(.rows("SELECT"))
     }
 
+    var progress: Double? { running.progress }
+
     func cancel() {
         running.cancel(SQLError(.queryCanceled, "canceling statement due to user request"))
         ended(nil)

@@ -29,7 +29,7 @@ public final class LocalRunner: PlanRunner {
         try await prepare(slots)
         let execution = QueryExecution(pipelines, run: run, results: results, scheduler: scheduler)
         execution.start()
-        return LocalQuery(execution: execution, results: results, root: root, started: start)
+        return LocalQuery(execution: execution, results: results, root: root, slots: slots, started: start)
     }
 
     private func lowered(
@@ -69,12 +69,16 @@ final class LocalQuery: RunningQuery {
     private let execution: QueryExecution
     private let results: ResultQueue
     private let root: OperatorProfile
+    private let slots: [ScanSlot]
     private let started: Int64
 
-    init(execution: QueryExecution, results: ResultQueue, root: OperatorProfile, started: Int64) {
+    init(
+        execution: QueryExecution, results: ResultQueue, root: OperatorProfile, slots: [ScanSlot], started: Int64
+    ) {
         self.execution = execution
         self.results = results
         self.root = root
+        self.slots = slots
         self.started = started
     }
 
@@ -86,6 +90,13 @@ final class LocalQuery: RunningQuery {
     func next() async throws(SQLError) -> Batch? { try await results.next() }
 
     func cancel(_ reason: SQLError) { execution.run.stop(reason) }
+
+    var progress: Double? {
+        let known = slots.compactMap(\.progress)
+        let all = known.reduce(0) { $0 + $1.allBytes }
+        guard all > 0 else { return nil }
+        return Double(known.reduce(0) { $0 + $1.takenBytes }) / Double(all)
+    }
 
     var report: RunReport {
         RunReport(

@@ -36,7 +36,19 @@ struct QueryCommand: AsyncParsableCommand {
         let sequence = try await session.query(text)
         while let stream = try await sequence.next() {
             let printer = RowPrinter(format: format, columns: stream.columns, zone: stream.timeZone)
-            while let batch = try await stream.next() { printer.print(batch) }
+            let bar = ProgressBar(stream)
+            while true {
+                let batch: Batch?
+                do throws(SQLError) {
+                    batch = try await stream.next()
+                } catch {
+                    bar.end()
+                    throw error
+                }
+                bar.end()
+                guard let batch else { break }
+                printer.print(batch)
+            }
             let outcome = try await stream.finish()
             printer.finish()
             for notice in outcome.notices {

@@ -11,6 +11,7 @@ final class ScanSlot: Sendable {
     let request: ScanRequest
     let metrics = ScanMetrics()
     private let planned = Mutex<ScanPlan?>(nil)
+    private let taken = Atomic<Int64>(0)
 
     init(table: any Table, request: ScanRequest) {
         self.table = table
@@ -23,6 +24,17 @@ final class ScanSlot: Sendable {
     func prepare() async throws(SQLError) {
         let plan = try await table.scan(request)
         planned.withLock { $0 = plan }
+    }
+
+    /// Counts a task's bytes once a worker reads it.
+    func took(bytes: Int64) { taken.add(bytes, ordering: .relaxed) }
+
+    /// Bytes of the tasks that workers have taken, and of all; nil before the table has planned them.
+    var progress: (takenBytes: Int64, allBytes: Int64)? {
+        guard let plan else { return nil }
+        let all = plan.tasks.reduce(0) { $0 + $1.bytes }
+        // A recursive query scans a table once a round.
+        return (min(taken.load(ordering: .relaxed), all), all)
     }
 
     /// Counts for EXPLAIN ANALYZE.
@@ -133,6 +145,7 @@ final class ScanStage: SourceStage {
             if !state.opened.isEmpty {
                 let first = state.opened.removeFirst()
                 state.openedBytes -= first.bytes
+                slot.took(bytes: first.bytes)
                 return (first, nil)
             }
             guard state.next < tasks.count else { return (nil, nil) }
@@ -140,7 +153,10 @@ final class ScanStage: SourceStage {
             return (nil, state.next - 1)
         }
         var source = ready?.source
-        if let index { source = try open(tasks[index], run) }
+        if let index {
+            source = try open(tasks[index], run)
+            slot.took(bytes: tasks[index].bytes)
+        }
         if source != nil { try openAhead(tasks, run) }
         return source
     }

@@ -44,6 +44,8 @@ public protocol RunningQuery: Sendable {
     func cancel(_ reason: SQLError)
     /// What was done so far; complete once `next()` gave nil.
     var report: RunReport { get }
+    /// The part of the scans' bytes that workers have taken, 0 to 1; nil while that is not known.
+    var progress: Double? { get }
 }
 
 /// What running a plan did: one node an operator, as EXPLAIN ANALYZE prints it.
