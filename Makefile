@@ -5,6 +5,8 @@ PORT ?= 5432
 HTTP_PORT ?= 8080
 DATA ?= data
 SWIFT ?= swift
+# The Swift runtime goes into the binary: it runs on machines without a toolchain. STATIC= links it as shared libraries.
+STATIC ?= --static-swift-stdlib
 PACKAGES = libcurl4-openssl-dev libsnappy-dev libzstd-dev liblz4-dev libbrotli-dev zlib1g-dev libpcre2-dev \
 	libsqlite3-dev libssl-dev pkg-config tzdata
 BINARY = .build/release/apus
@@ -15,7 +17,7 @@ run: build
 	@sh .ci/serve-sample "$(BINARY)" "$(PORT)" "$(HTTP_PORT)" "$(DATA)"
 
 build: packages
-	$(SWIFT) build -c release --product apus
+	$(SWIFT) build -c release --product apus $(STATIC)
 
 test: packages
 	sh .ci/test-packages
