@@ -39,6 +39,8 @@ extension QueryBinder {
         let from = try bindFrom(select.from, scope)
         let block = SelectBlock(scope: scope)
         scope.block = block
+        // The two know each other: without this they would keep each other for ever.
+        defer { scope.block = nil }
         var parts = SelectParts(block: block)
         try bindWindows(select.windows, block, scope)
         let isPlain = select.groupBy.isEmpty && !select.groupByAll && select.distinct == .all
