@@ -73,10 +73,12 @@ public final class Engine: SQLServerEngine {
         do {
             _ = try await catalog.commit(of: .named(settings["branch"]))
         } catch let error {
-            throw SQLError(.invalidDatabase, "database \"\(request.database)\" does not exist", detail: error.message + ".")
+            throw SQLError(
+                .invalidDatabase, "database \"\(request.database)\" does not exist", detail: error.message + ".")
         }
         counters.sessions.add(1, ordering: .relaxed)
-        return Session(engine: self, user: request.user, database: name, settings: settings, processID: request.processID)
+        return Session(
+            engine: self, user: request.user, database: name, settings: settings, processID: request.processID)
     }
 
     /// `lake`, `lake@dev` or `lake/dev`.

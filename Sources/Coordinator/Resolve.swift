@@ -94,7 +94,9 @@ struct Resolver: Sendable {
     func entry(_ name: TableName, _ commit: CommitID, _ own: Transaction?) async throws(SQLError) -> Entry? {
         if let changed = own?.changed(name) { return changed }
         if let entry = try await engine.catalog.entries([name], at: commit)[name] { return entry }
-        guard let schema = try await schema(name.schema, commit, own), let location = schema.location else { return nil }
+        guard let schema = try await schema(name.schema, commit, own), let location = schema.location else {
+            return nil
+        }
         return try await engine.format.definition(of: name.name, under: location).map { .external($0) }
     }
 

@@ -82,12 +82,13 @@ public final class LocalStore: ObjectStore {
         then done: @escaping Done<ObjectInfo>
     ) {
         threads.run { [self] in
-            done(Result { () throws(SQLError) in
-                let bytes = parts.reduce(0) { $0 + Int64($1.count) }
-                metrics?.addRequest()
-                metrics?.addBytesWritten(bytes)
-                return try write(parts, to: path, precondition)
-            })
+            done(
+                Result { () throws(SQLError) in
+                    let bytes = parts.reduce(0) { $0 + Int64($1.count) }
+                    metrics?.addRequest()
+                    metrics?.addBytesWritten(bytes)
+                    return try write(parts, to: path, precondition)
+                })
         }
     }
 

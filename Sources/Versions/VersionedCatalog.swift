@@ -94,9 +94,10 @@ public struct VersionedCatalog: Versioned {
     }
 
     private static func looksLikeHash(_ text: String) -> Bool {
-        (8...64).contains(text.utf8.count) && text.utf8.allSatisfy { byte in
-            (48...57).contains(byte) || (97...102).contains(byte | 32)
-        }
+        (8...64).contains(text.utf8.count)
+            && text.utf8.allSatisfy { byte in
+                (48...57).contains(byte) || (97...102).contains(byte | 32)
+            }
     }
 
     private func schemaObjects(at commit: CommitID) async throws(SQLError) -> [String: SchemaObject] {

@@ -8,7 +8,9 @@ import Versions
 
 @Suite struct VersionedCatalogTests {
     func external(_ location: String) -> Entry {
-        .external(ExternalDefinition(format: "parquet", location: location, columns: [Field("a", .decimal(precision: 9, scale: 2))]))
+        .external(
+            ExternalDefinition(
+                format: "parquet", location: location, columns: [Field("a", .decimal(precision: 9, scale: 2))]))
     }
 
     let note = CommitNote(author: "ada", message: "test")
@@ -44,8 +46,9 @@ import Versions
         let catalog = try await VersionedCatalog(path: nil)
         let head = try await catalog.commit(of: .branch("main"))
         let won = try await catalog.commit([.put(orders, external("/a"))], to: "main", expecting: head, note: note)
-        await #expect { try await catalog.commit([.put(orders, external("/b"))], to: "main", expecting: head, note: note) }
-        throws: { ($0 as? SQLError)?.state == .serializationFailure }
+        await #expect {
+            try await catalog.commit([.put(orders, external("/b"))], to: "main", expecting: head, note: note)
+        } throws: { ($0 as? SQLError)?.state == .serializationFailure }
         #expect(try await catalog.commit(of: .branch("main")) == won)
     }
 
@@ -146,5 +149,9 @@ import Versions
 /// A clock that steps ten microseconds a reading.
 final class SteppingClock: Sendable {
     private let time = Mutex<Int64>(0)
-    func next() -> Int64 { time.withLock { $0 += 10; return $0 } }
+    func next() -> Int64 {
+        time.withLock {
+            $0 += 10; return $0
+        }
+    }
 }
