@@ -56,9 +56,6 @@ extension Session {
             lines.append("Planning Time: \(Session.milliseconds(planned)) ms")
             let rules = traces.filter { $0.plan != nil }.map { "\($0.rule) \($0.nanoseconds / 1_000) us" }
             if explain.verbose, !rules.isEmpty { lines.append("Rules: " + rules.joined(separator: ", ")) }
-            if explain.analyze {
-                lines.append("Execution Time: \(Session.milliseconds(clock.now - start - planned)) ms")
-            }
         }
         let text = explain.format == "json" ? [lines.joined(separator: "\n")] : lines
         return FixedStream(Session.explainColumns, text.map { [.text($0)] }, tag: .done("EXPLAIN"))
