@@ -92,6 +92,7 @@ let package = Package(
                 "Coordinator", "Execution", "Hive", "Versions", "Storage", "Columns", "Diagnostics",
             ], path: "Tests/Support", exclude: ["S3"], swiftSettings: strict),
         .target(name: "S3Support", path: "Tests/Support/S3", swiftSettings: strict),
+        suite("ArchitectureTests", []),
         suite("SQLTests", ["Support", "Coordinator", "Diagnostics"], besides: ["differ.py", "record.py"]),
         suite("ExecutionTests", ["Execution", "Planner", "Functions", "Catalogs", "Columns", "Diagnostics"]),
         suite("FunctionsTests", ["Functions", "Columns", "Diagnostics"], besides: ["Expectations"]),
