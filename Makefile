@@ -31,7 +31,7 @@ lint:
 
 # Bad input under AddressSanitizer, in a folder of its own.
 asan: packages
-	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test --sanitize=address --scratch-path .build/asan --no-parallel \
+	ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0 $(SWIFT) test --sanitize=address --scratch-path .build/asan --no-parallel \
 		--filter 'ServerTests.MalformedTests|ServerTests.ConversationTests|FormatsTests.CorpusTests|WireTests'
 
 packages:
