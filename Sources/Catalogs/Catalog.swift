@@ -6,6 +6,7 @@ public import Diagnostics
 public enum Entry: Hashable, Sendable, Codable {
     case view(ViewDefinition)
     case external(ExternalDefinition)
+    case managed(ManagedDefinition)
 }
 
 /// A view: SQL text, bound anew on each use with the search path of its creation.

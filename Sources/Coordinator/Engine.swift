@@ -8,6 +8,8 @@ import Synchronization
 public final class Engine: SQLServerEngine {
     let catalog: any Versioned
     let format: any TableFormat
+    /// Tables that Apus writes.
+    let managed: any ManagedFormat
     private let runners: [any PlanRunner]
     private let users: UserRules
     /// What the executable adds to the metrics: worker threads, caches.
@@ -29,11 +31,12 @@ public final class Engine: SQLServerEngine {
     }
 
     public init(
-        catalog: any Versioned, format: any TableFormat, runners: [any PlanRunner], users: UserRules = UserRules(),
+        catalog: any Versioned, format: any TableFormat, managed: any ManagedFormat, runners: [any PlanRunner], users: UserRules = UserRules(),
         database: String = "lake", moreMetrics: @escaping @Sendable () -> String = { "" }
     ) {
         self.catalog = catalog
         self.format = format
+        self.managed = managed
         self.runners = runners
         self.users = users
         self.database = database

@@ -85,6 +85,8 @@ struct Resolver: Sendable {
             case .view(let view): return .view(view)
             case .external(let definition):
                 return .table(try await engine.format.open(definition, named: name))
+            case .managed(let definition):
+                return .table(try await engine.managed.open(definition, named: name))
             }
         }
         return nil

@@ -1,0 +1,150 @@
+// Tables that Apus writes: how they are made, changed, replayed on another state, and merged. Values and protocols only;
+// a table format (Iceberg) conforms.
+public import Columns
+public import Diagnostics
+
+/// A managed table as a commit of the catalog keeps it: a pointer to immutable metadata. Two branches that hold equal
+/// pointers hold the same table in the same state.
+public struct ManagedDefinition: Hashable, Sendable, Codable {
+    /// "iceberg".
+    public var format: String
+    /// The table's UUID, lower case: stays when the table is renamed or changed.
+    public var identity: String
+    /// Where the metadata file is: s3:// or a path.
+    public var metadataLocation: String
+    /// The state of the rows; nil for a table that never had any.
+    public var snapshotID: Int64?
+    public init(format: String, identity: String, metadataLocation: String, snapshotID: Int64?) {
+        self.format = format
+        self.identity = identity
+        self.metadataLocation = metadataLocation
+        self.snapshotID = snapshotID
+    }
+}
+
+/// How a partition value follows from a column (Iceberg's transforms).
+public enum PartitionTransform: Hashable, Sendable {
+    case identity
+    case bucket(Int)
+    case truncate(Int)
+    case year, month, day, hour
+}
+
+/// One field of a table's partitioning.
+public struct PartitionField: Hashable, Sendable {
+    public var column: String
+    public var transform: PartitionTransform
+    public init(column: String, transform: PartitionTransform) {
+        self.column = column
+        self.transform = transform
+    }
+}
+
+/// One key of a table's sort order.
+public struct TableSortKey: Hashable, Sendable {
+    public var column: String
+    public var isDescending: Bool
+    public var nullsFirst: Bool
+    public init(column: String, isDescending: Bool, nullsFirst: Bool) {
+        self.column = column
+        self.isDescending = isDescending
+        self.nullsFirst = nullsFirst
+    }
+}
+
+/// What CREATE TABLE says.
+public struct NewTable: Hashable, Sendable {
+    public var name: TableName
+    public var columns: [Field]
+    public var partitioning: [PartitionField]
+    public var sortOrder: [TableSortKey]
+    /// Names and values, kept with the table; `write.format.default` and the like are the format's own.
+    public var properties: [String: String]
+    /// The folder of the table; nil: the format chooses one under the warehouse.
+    public var location: String?
+    public init(
+        name: TableName, columns: [Field], partitioning: [PartitionField] = [], sortOrder: [TableSortKey] = [],
+        properties: [String: String] = [:], location: String? = nil
+    ) {
+        self.name = name
+        self.columns = columns
+        self.partitioning = partitioning
+        self.sortOrder = sortOrder
+        self.properties = properties
+        self.location = location
+    }
+}
+
+/// One step of ALTER TABLE that changes the table's metadata.
+public enum TableAlteration: Hashable, Sendable {
+    case addColumn(Field)
+    case dropColumn(String)
+    case renameColumn(from: String, to: String)
+    /// Widening only: int4 to int8, float4 to float8, a decimal's precision.
+    case setType(String, SQLType)
+    case dropNotNull(String)
+    case setPartitioning([PartitionField])
+    case setProperty(String, String)
+    case removeProperty(String)
+}
+
+/// Makes, opens and changes managed tables.
+public protocol ManagedFormat: Sendable {
+    /// Writes the metadata of a table without rows. Nothing sees it until a commit of the catalog holds the definition.
+    func create(_ table: NewTable) async throws(SQLError) -> ManagedDefinition
+    /// Opens a table in the state of the definition. Throws 58030 or XX001 when its metadata cannot be read.
+    func open(_ definition: ManagedDefinition, named name: TableName) async throws(SQLError) -> any WritableTable
+    /// Returns the definition of the altered table.
+    func alter(
+        _ definition: ManagedDefinition, named name: TableName, _ changes: [TableAlteration]
+    ) async throws(SQLError) -> ManagedDefinition
+    /// Brings what `source` did since `base` onto `target` (three-way merge of one table). Throws 40001 with the reason
+    /// when both sides changed the same thing.
+    func merge(
+        base: ManagedDefinition, source: ManagedDefinition, target: ManagedDefinition, named name: TableName
+    ) async throws(SQLError) -> ManagedDefinition
+}
+
+/// A managed table in one state.
+public protocol WritableTable: Table {
+    var definition: ManagedDefinition { get }
+    /// Begins a change of the rows; writes nothing yet. One sink a worker takes the rows, then `commit` makes a new state.
+    func write(_ kind: WriteKind) -> any TableWrite
+}
+
+/// What a write does with the rows that are there.
+public enum WriteKind: Hashable, Sendable {
+    /// Adds rows, and removes those whose places it is given.
+    case change
+    /// Removes all rows first (TRUNCATE, CREATE OR REPLACE, INSERT OVERWRITE).
+    case replaceAll
+}
+
+/// The place of a row in a table's files: what a scan returns for the hidden columns, and what a write is given to
+/// remove the row. Positions count from 0 over all rows of the file.
+public enum RowPlace {
+    /// Scans take these after the table's own columns: index `schema.fields.count` and the one after it.
+    public static let hiddenColumns = [Field("_file", .text, isNullable: false), Field("_pos", .int8, isNullable: false)]
+}
+
+/// A change of a table's rows: files first, commit last.
+public protocol TableWrite: AnyObject, Sendable {
+    /// One worker's end. Called by each worker that has rows.
+    func sink() throws(SQLError) -> any RowSink
+    /// Makes the new state over `base`, the table's state as the branch has it now, and returns its definition. May be
+    /// called again with a later base when the branch has moved: appended files are kept, metadata is written anew.
+    /// Throws 40001 naming the reason when rows to remove are gone from `base`. All sinks must have finished.
+    func commit(onto base: ManagedDefinition) async throws(SQLError) -> ManagedDefinition
+    /// Removes the files that were written. Not to be called once a commit that holds a result may have happened.
+    func abandon() async
+}
+
+/// One worker's end of a write. One owner thread at a time.
+public protocol RowSink: AnyObject {
+    /// Adds rows: columns in the table's order and of its types. Throws 23502 for NULL in a required column.
+    func append(_ batch: Batch) throws(SQLError)
+    /// Removes rows by their places: the columns of ``RowPlace/hiddenColumns``.
+    func remove(_ places: Batch) throws(SQLError)
+    /// Closes this worker's files: its last call.
+    func finish() throws(SQLError)
+}
