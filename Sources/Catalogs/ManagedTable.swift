@@ -108,8 +108,24 @@ public protocol ManagedFormat: Sendable {
 /// A managed table in one state.
 public protocol WritableTable: Table {
     var definition: ManagedDefinition { get }
+    /// The table's properties: those of CREATE TABLE and ALTER TABLE, and the format's own.
+    var properties: [String: String] { get }
     /// Begins a change of the rows; writes nothing yet. One sink a worker takes the rows, then `commit` makes a new state.
     func write(_ kind: WriteKind) -> any TableWrite
+}
+
+/// Names of the properties in which SQL keeps what the format has no place for.
+public enum TableProperty {
+    /// A column's DEFAULT as SQL text.
+    public static func defaultValue(of column: String) -> String { "apus.default.\(column)" }
+    /// A column's COMMENT.
+    public static func comment(on column: String) -> String { "apus.comment.\(column)" }
+    /// A column's declared type where the format's own says less (varchar(10) is a string): format_type's text.
+    public static func declaredType(of column: String) -> String { "apus.type.\(column)" }
+    /// The table's COMMENT; Iceberg's own name for it.
+    public static let comment = "comment"
+    /// Declared keys that are not enforced: "apus.key.1" = "PRIMARY KEY (a, b)".
+    public static func key(_ number: Int) -> String { "apus.key.\(number)" }
 }
 
 /// What a write does with the rows that are there.

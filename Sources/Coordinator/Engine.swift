@@ -31,7 +31,8 @@ public final class Engine: SQLServerEngine {
     }
 
     public init(
-        catalog: any Versioned, format: any TableFormat, managed: any ManagedFormat, runners: [any PlanRunner], users: UserRules = UserRules(),
+        catalog: any Versioned, format: any TableFormat, managed: any ManagedFormat, runners: [any PlanRunner],
+        users: UserRules = UserRules(),
         database: String = "lake", moreMetrics: @escaping @Sendable () -> String = { "" }
     ) {
         self.catalog = catalog
