@@ -59,6 +59,7 @@ let package = Package(
         floor(
             "Versions", ["Catalogs", "Columns", "Diagnostics", grdb, .product(name: "Crypto", package: "swift-crypto")]),
         floor("Hive", ["Catalogs", "Formats", "Storage", "Columns", "Diagnostics"]),
+        floor("Iceberg", ["Catalogs", "Formats", "Storage", "Columns", "Diagnostics"]),
         // 5
         floor("Execution", ["Planner", "Functions", "Catalogs", "Columns", "Diagnostics"], hot: true),
         floor("Coordinator", ["Planner", "Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"]),
@@ -112,6 +113,7 @@ let package = Package(
         suite("WireTests", ["PostgresWire", "Columns", "Diagnostics"]),
         suite("LakeTests", ["Support", "S3Support", "Coordinator", "Storage", "Diagnostics"]),
         suite("HiveTests", ["S3Support", "Hive", "Catalogs", "Formats", "Storage", "Columns", "Diagnostics"]),
+        suite("IcebergTests", ["Iceberg", "Catalogs", "Formats", "Storage", "Columns", "Diagnostics"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -19,6 +19,7 @@ import Testing
         "Planner": ["Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"],
         "Versions": ["Catalogs", "Columns", "Diagnostics"],
         "Hive": ["Catalogs", "Formats", "Storage", "Columns", "Diagnostics"],
+        "Iceberg": ["Catalogs", "Formats", "Storage", "Columns", "Diagnostics"],
         "Execution": ["Planner", "Functions", "Catalogs", "Columns", "Diagnostics"],
         "Coordinator": ["Planner", "Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"],
         "Server": ["Coordinator", "PostgresWire", "Columns", "Diagnostics"],
