@@ -17,6 +17,8 @@ struct RowChange: Sendable {
     var removedFiles: [String: Set<String>] = [:]
     /// Every file goes that is there.
     var removesAll = false
+    /// The rows stay as they are: other files hold them.
+    var isReplacement = false
 
     var isEmpty: Bool { added.isEmpty && removedRows.isEmpty && removedFiles.isEmpty && !removesAll }
 }
@@ -228,7 +230,7 @@ struct Committer {
         let now = max(Int64(Date().timeIntervalSince1970 * 1000), base.lastUpdated)
         var texts = summary.texts(over: base.currentSnapshot, removesAll: change.removesAll)
         if change.removesAll { texts[Committer.replacesAllKey] = "true" }
-        var summaryObject: JSONObject = ["operation": .string(summary.operation)]
+        var summaryObject: JSONObject = ["operation": .string(change.isReplacement ? "replace" : summary.operation)]
         for (key, value) in texts.sorted(by: { $0.key < $1.key }) { summaryObject[key] = .string(value) }
         var snapshot: JSONObject = ["snapshot-id": .int(snapshotID)]
         if let parent = base.currentSnapshotID { snapshot["parent-snapshot-id"] = .int(parent) }
