@@ -99,14 +99,6 @@ public protocol Catalog: Sendable {
     ) async throws(SQLError) -> CommitID
 }
 
-/// A catalog with branches and tags.
-public protocol Versioned: Catalog {
-    func refs() async throws(SQLError) -> [NamedRef]
-    func log(_ ref: Ref, limit: Int) async throws(SQLError) -> [CommitInfo]
-    func create(_ kind: NamedRef.Kind, _ name: String, at commit: CommitID) async throws(SQLError)
-    func drop(_ kind: NamedRef.Kind, _ name: String) async throws(SQLError)
-}
-
 /// Turns an entry into a table that can be scanned: the table formats' side of the catalog.
 public protocol TableFormat: Sendable {
     /// Opens an external table. Reads as little as needed to know its columns.

@@ -49,11 +49,13 @@ public struct NamedRef: Hashable, Sendable {
     public var head: CommitID
     /// Microseconds since 1970 UTC.
     public var createdAt: Int64
-    public init(kind: Kind, name: String, head: CommitID, createdAt: Int64) {
+    public var options: RefOptions
+    public init(kind: Kind, name: String, head: CommitID, createdAt: Int64, options: RefOptions = RefOptions()) {
         self.kind = kind
         self.name = name
         self.head = head
         self.createdAt = createdAt
+        self.options = options
     }
 }
 

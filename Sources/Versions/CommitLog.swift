@@ -7,6 +7,9 @@ struct CommitObject: Codable, Sendable, Hashable {
     var parents: [ObjectID]
     /// Commits on the way to the first one along first parents.
     var generation: Int
+    /// One more than the highest parent's: orders commits of a history with merges. nil without merges behind it: then it
+    /// is the generation.
+    var height: Int?
     /// An ancestor further back along first parents (skew-binary jump pointers): any ancestor is reached in a
     /// logarithmic number of steps, so that AT TIMESTAMP costs the same at ten commits and at a million.
     var jump: ObjectID?
@@ -16,6 +19,8 @@ struct CommitObject: Codable, Sendable, Hashable {
     var committedAt: Int64
     var author: String
     var message: String
+
+    var anyHeight: Int { height ?? generation }
 }
 
 /// A schema within a commit.
@@ -65,5 +70,29 @@ struct CommitLog: Sendable {
         guard let next = far.jump else { return parent }
         let further = try await objects.commit(next)
         return commit.generation - far.generation == far.generation - further.generation ? next : parent
+    }
+
+    /// Returns the highest commit that both descend from (either may be the other's ancestor). Walks both histories from
+    /// the top down, so that it costs what came after the common commit. Where branches were merged crosswise there may be
+    /// several highest ones; then it is one of them.
+    func mergeBase(_ a: ObjectID, _ b: ObjectID) async throws(SQLError) -> ObjectID? {
+        var sides: [ObjectID: Int] = [:]
+        var open: [(height: Int, id: ObjectID)] = []
+        for (id, side) in [(a, 1), (b, 2)] {
+            if sides[id] == nil { open.append((try await objects.commit(id).anyHeight, id)) }
+            sides[id, default: 0] |= side
+        }
+        while !open.isEmpty {
+            // The front is as wide as there are unmerged lines of history: a few.
+            guard let index = open.indices.max(by: { open[$0].height < open[$1].height }) else { return nil }
+            let (_, id) = open.remove(at: index)
+            let side = sides[id] ?? 0
+            if side == 3 { return id }
+            for parent in try await objects.commit(id).parents {
+                if sides[parent] == nil { open.append((try await objects.commit(parent).anyHeight, parent)) }
+                sides[parent, default: 0] |= side
+            }
+        }
+        return nil
     }
 }

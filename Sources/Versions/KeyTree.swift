@@ -114,6 +114,34 @@ struct KeyTree: Sendable {
         return newID
     }
 
+    /// Returns the keys whose values differ, with both values. Nodes that the trees share are not read.
+    func difference(
+        _ old: ObjectID?, _ new: ObjectID?
+    ) async throws(SQLError) -> [String: (before: Data?, after: Data?)] {
+        var result: [String: (before: Data?, after: Data?)] = [:]
+        var pending: [(ObjectID?, ObjectID?)] = [(old, new)]
+        while let (old, new) = pending.popLast() {
+            if old == new { continue }
+            let before = try await node(old)
+            let after = try await node(new)
+            if let left = before.children, let right = after.children {
+                for slot in Set(left.keys).union(right.keys) { pending.append((left[slot], right[slot])) }
+                continue
+            }
+            // A leaf on one side may be a node with children on the other: it has grown.
+            let left = if let old { try await all(in: old) } else { [String: Data]() }
+            let right = if let new { try await all(in: new) } else { [String: Data]() }
+            for (key, value) in left where right[key] != value { result[key] = (value, right[key]) }
+            for (key, value) in right where left[key] == nil { result[key] = (nil, value) }
+        }
+        return result
+    }
+
+    private func node(_ id: ObjectID?) async throws(SQLError) -> TreeNode {
+        if let id { return try await objects.node(id) }
+        return TreeNode(entries: [:], children: nil)
+    }
+
     private func loaded(_ id: ObjectID, _ written: [ObjectID: Data]) async throws(SQLError) -> TreeNode {
         if let bytes = written[id] { return try ObjectCoding.decode(TreeNode.self, bytes, id) }
         return try await objects.node(id)

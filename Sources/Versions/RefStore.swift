@@ -34,6 +34,7 @@ struct StoredRef: Hashable, Sendable {
     var head: ObjectID
     /// Microseconds since 1970 UTC.
     var createdAt: Int64
+    var options: RefOptions
 }
 
 /// Keeps objects and refs. Objects are written before the ref that reaches them: a crash between the two leaves
@@ -43,10 +44,17 @@ protocol RefStore: Sendable {
     func objects(_ ids: [ObjectID]) async throws(SQLError) -> [ObjectID: Data]
     /// Writes objects and moves a ref in one transaction. `from` nil: the ref must not exist; `to` nil: it is removed.
     /// Returns false, and writes nothing, when the ref is not at `from`.
+    /// Options are kept when a ref moves, and start empty when it is made.
     func swap(
         _ kind: NamedRef.Kind, _ name: String, from: ObjectID?, to: ObjectID?, writing objects: [ObjectID: Data],
         at time: Int64
     ) async throws(SQLError) -> Bool
+    /// Writes objects that no ref reaches yet.
+    func store(_ objects: [ObjectID: Data], commit: ObjectID) async throws(SQLError)
+    /// Returns false when there is no such ref.
+    func setOptions(_ options: RefOptions, of kind: NamedRef.Kind, _ name: String) async throws(SQLError) -> Bool
+    /// Returns false, and changes nothing, when the new name is taken or the old one does not exist.
+    func rename(_ kind: NamedRef.Kind, _ name: String, to newName: String) async throws(SQLError) -> Bool
     func ref(_ kind: NamedRef.Kind, _ name: String) async throws(SQLError) -> StoredRef?
     func refs() async throws(SQLError) -> [StoredRef]
     /// Returns the commits whose hash begins with these hexadecimal digits, two at most.

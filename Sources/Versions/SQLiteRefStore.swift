@@ -44,6 +44,9 @@ struct SQLiteRefStore: RefStore {
                     ) WITHOUT ROWID;
                     """)
         }
+        migrator.registerMigration("2: options of refs") { database in
+            try database.execute(sql: "ALTER TABLE ref ADD COLUMN options TEXT NOT NULL DEFAULT '{}'")
+        }
         return migrator
     }
 
@@ -84,12 +87,45 @@ struct SQLiteRefStore: RefStore {
                 }
                 guard database.changesCount == 1 else { return false }
                 // Of the objects only the commit has the hash the ref moves to: a hash prefix finds commits alone.
-                for (id, bytes) in objects {
-                    try database.execute(
-                        sql: "INSERT OR IGNORE INTO object (id, is_commit, bytes) VALUES (?, ?, ?)",
-                        arguments: [id.hex, id == to, bytes])
-                }
+                try SQLiteRefStore.insert(objects, commit: to, database)
                 return true
+            }
+        }
+    }
+
+    private static func insert(_ objects: [ObjectID: Data], commit: ObjectID?, _ database: Database) throws {
+        for (id, bytes) in objects {
+            try database.execute(
+                sql: "INSERT OR IGNORE INTO object (id, is_commit, bytes) VALUES (?, ?, ?)",
+                arguments: [id.hex, id == commit, bytes])
+        }
+    }
+
+    func store(_ objects: [ObjectID: Data], commit: ObjectID) async throws(SQLError) {
+        try await guarded {
+            try await database.write { try SQLiteRefStore.insert(objects, commit: commit, $0) }
+        }
+    }
+
+    func setOptions(_ options: RefOptions, of kind: NamedRef.Kind, _ name: String) async throws(SQLError) -> Bool {
+        let text = String(decoding: try ObjectCoding.encode(options), as: UTF8.self)
+        return try await guarded {
+            try await database.write { database in
+                try database.execute(
+                    sql: "UPDATE ref SET options = ? WHERE kind = ? AND name = ?",
+                    arguments: [text, kind.rawValue, name])
+                return database.changesCount == 1
+            }
+        }
+    }
+
+    func rename(_ kind: NamedRef.Kind, _ name: String, to newName: String) async throws(SQLError) -> Bool {
+        try await guarded {
+            try await database.write { database in
+                try database.execute(
+                    sql: "UPDATE OR IGNORE ref SET name = ? WHERE kind = ? AND name = ?",
+                    arguments: [newName, kind.rawValue, name])
+                return database.changesCount == 1
             }
         }
     }
@@ -98,9 +134,9 @@ struct SQLiteRefStore: RefStore {
         try await guarded {
             try await database.read { database in
                 try Row.fetchOne(
-                    database, sql: "SELECT kind, name, head, created_at FROM ref WHERE kind = ? AND name = ?",
+                    database, sql: "SELECT kind, name, head, created_at, options FROM ref WHERE kind = ? AND name = ?",
                     arguments: [kind.rawValue, name]
-                ).flatMap(SQLiteRefStore.stored)
+                ).flatMap { try SQLiteRefStore.stored($0) }
             }
         }
     }
@@ -108,8 +144,8 @@ struct SQLiteRefStore: RefStore {
     func refs() async throws(SQLError) -> [StoredRef] {
         try await guarded {
             try await database.read { database in
-                try Row.fetchAll(database, sql: "SELECT kind, name, head, created_at FROM ref ORDER BY kind, name")
-                    .compactMap(SQLiteRefStore.stored)
+                try Row.fetchAll(database, sql: "SELECT kind, name, head, created_at, options FROM ref ORDER BY kind, name")
+                    .compactMap { try SQLiteRefStore.stored($0) }
             }
         }
     }
@@ -125,9 +161,13 @@ struct SQLiteRefStore: RefStore {
         }
     }
 
-    private static func stored(_ row: Row) -> StoredRef? {
+    private static func stored(_ row: Row) throws -> StoredRef? {
         guard let kind = NamedRef.Kind(rawValue: row["kind"]) else { return nil }
-        return StoredRef(kind: kind, name: row["name"], head: ObjectID(hex: row["head"]), createdAt: row["created_at"])
+        let text: String = row["options"]
+        let options = try JSONDecoder().decode(RefOptions.self, from: Data(text.utf8))
+        return StoredRef(
+            kind: kind, name: row["name"], head: ObjectID(hex: row["head"]), createdAt: row["created_at"],
+            options: options)
     }
 
     private func guarded<T: Sendable>(_ body: @Sendable () async throws -> T) async throws(SQLError) -> T {

@@ -5,11 +5,11 @@ import Foundation
 
 /// The catalog of the lake, embedded in this process.
 public struct VersionedCatalog: Versioned {
-    private let store: any RefStore
-    private let objects: ObjectReader
-    private let tree: KeyTree
-    private let history: CommitLog
-    private let now: @Sendable () -> Int64
+    let store: any RefStore
+    let objects: ObjectReader
+    let tree: KeyTree
+    let history: CommitLog
+    let now: @Sendable () -> Int64
 
     /// The branch that exists from the beginning.
     public static let mainBranch = "main"
@@ -148,30 +148,65 @@ public struct VersionedCatalog: Versioned {
     public func commit(
         _ changes: [Change], to branch: String, expecting head: CommitID, note: CommitNote
     ) async throws(SQLError) -> CommitID {
+        var written: [ObjectID: Data] = [:]
+        let (id, time) = try await object(changes, onto: head, merging: nil, note: note, written: &written)
+        try await move(.branch, branch, from: head, to: id, writing: written, at: time)
+        return CommitID(hex: id.hex)
+    }
+
+    public func prepare(
+        _ changes: [Change], onto head: CommitID, merging merged: CommitID?, note: CommitNote
+    ) async throws(SQLError) -> CommitID {
+        var written: [ObjectID: Data] = [:]
+        let (id, _) = try await object(changes, onto: head, merging: merged, note: note, written: &written)
+        try await store.store(written, commit: id)
+        return CommitID(hex: id.hex)
+    }
+
+    public func move(
+        _ kind: NamedRef.Kind, _ name: String, from old: CommitID, to new: CommitID
+    ) async throws(SQLError) {
+        try await move(kind, name, from: old, to: ObjectID(hex: new.hex), writing: [:], at: now())
+    }
+
+    private func move(
+        _ kind: NamedRef.Kind, _ name: String, from old: CommitID, to new: ObjectID, writing written: [ObjectID: Data],
+        at time: Int64
+    ) async throws(SQLError) {
+        guard try await !store.swap(kind, name, from: ObjectID(hex: old.hex), to: new, writing: written, at: time) else {
+            return
+        }
+        if try await store.ref(kind, name) == nil {
+            throw SQLError(.undefinedObject, "\(kind.rawValue) \"\(name)\" does not exist")
+        }
+        throw SQLError(
+            .serializationFailure, "\(kind.rawValue) \"\(name)\" was changed by another commit",
+            hint: "The statement may be tried again.")
+    }
+
+    /// Makes a commit's objects.
+    private func object(
+        _ changes: [Change], onto head: CommitID, merging merged: CommitID?, note: CommitNote,
+        written: inout [ObjectID: Data]
+    ) async throws(SQLError) -> (ObjectID, Int64) {
         let parentID = ObjectID(hex: head.hex)
         let parent = try await objects.commit(parentID)
-        var written: [ObjectID: Data] = [:]
         let schemas = try await applying(changes, at: head, root: parent.schemas, written: &written)
-        let commit = CommitObject(
-            parents: [parentID], generation: parent.generation + 1,
+        // Clocks may step back; history must not.
+        var commit = CommitObject(
+            parents: [parentID], generation: parent.generation + 1, height: parent.height.map { $0 + 1 },
             jump: try await history.jump(forChildOf: parentID), schemas: schemas,
-            // Clocks may step back; history must not.
             committedAt: max(now(), parent.committedAt), author: note.author, message: note.message)
+        if let merged {
+            let other = try await objects.commit(ObjectID(hex: merged.hex))
+            commit.parents.append(ObjectID(hex: merged.hex))
+            commit.height = max(parent.anyHeight, other.anyHeight) + 1
+            commit.committedAt = max(commit.committedAt, other.committedAt)
+        }
         let bytes = try ObjectCoding.encode(commit)
         let id = ObjectID(of: bytes)
         written[id] = bytes
-        guard
-            try await store.swap(
-                .branch, branch, from: parentID, to: id, writing: written, at: commit.committedAt)
-        else {
-            if try await store.ref(.branch, branch) == nil {
-                throw SQLError(.undefinedObject, "branch \"\(branch)\" does not exist")
-            }
-            throw SQLError(
-                .serializationFailure, "branch \"\(branch)\" was changed by another commit",
-                hint: "The statement may be tried again.")
-        }
-        return CommitID(hex: id.hex)
+        return (id, commit.committedAt)
     }
 
     private func applying(
@@ -220,47 +255,12 @@ public struct VersionedCatalog: Versioned {
         return try await schemaObject(name, at: head)
     }
 
-    // MARK: - Refs
-
-    public func refs() async throws(SQLError) -> [NamedRef] {
-        try await store.refs().map {
-            NamedRef(kind: $0.kind, name: $0.name, head: CommitID(hex: $0.head.hex), createdAt: $0.createdAt)
-        }
-    }
-
     public func log(_ ref: Ref, limit: Int) async throws(SQLError) -> [CommitInfo] {
         let start = try await head(ref)
         return try await history.log(from: start, limit: limit).map { id, commit in
             CommitInfo(
                 id: CommitID(hex: id.hex), parents: commit.parents.map { CommitID(hex: $0.hex) },
                 committedAt: commit.committedAt, author: commit.author, message: commit.message)
-        }
-    }
-
-    public func create(_ kind: NamedRef.Kind, _ name: String, at commit: CommitID) async throws(SQLError) {
-        guard !name.isEmpty, name.utf8.count <= VersionedCatalog.refNameMax, !name.contains("@"),
-            !name.unicodeScalars.contains(where: { $0.value < 32 })
-        else {
-            throw SQLError(
-                .invalidName, "invalid \(kind.rawValue) name \"\(name)\"",
-                detail: "A name has 1 to \(VersionedCatalog.refNameMax) bytes, without \"@\" and control characters.")
-        }
-        let made = try await store.swap(
-            kind, name, from: nil, to: ObjectID(hex: commit.hex), writing: [:], at: now())
-        guard made else {
-            throw SQLError(.duplicateObject, "\(kind.rawValue) \"\(name)\" already exists")
-        }
-    }
-
-    public func drop(_ kind: NamedRef.Kind, _ name: String) async throws(SQLError) {
-        guard kind != .branch || name != VersionedCatalog.mainBranch else {
-            throw SQLError(.objectInUse, "cannot drop branch \"\(name)\"", detail: "It is the lake's main branch.")
-        }
-        guard let found = try await store.ref(kind, name) else {
-            throw SQLError(.undefinedObject, "\(kind.rawValue) \"\(name)\" does not exist")
-        }
-        guard try await store.swap(kind, name, from: found.head, to: nil, writing: [:], at: now()) else {
-            throw SQLError(.serializationFailure, "\(kind.rawValue) \"\(name)\" was changed by another commit")
         }
     }
 }

@@ -31,7 +31,7 @@ import Versions
         let first = try await catalog.commit(of: .branch("main"))
         let second = try await catalog.commit(
             [.put(orders, external("/a"))], to: "main", expecting: first, note: note)
-        try await catalog.create(.branch, "dev", at: second)
+        try await catalog.create(.branch, "dev", at: second, RefOptions())
         let third = try await catalog.commit([.put(orders, external("/b"))], to: "dev", expecting: second, note: note)
         #expect(try await catalog.entries([orders], at: second) == [orders: external("/a")])
         #expect(try await catalog.entries([orders], at: third) == [orders: external("/b")])
@@ -117,7 +117,7 @@ import Versions
             let catalog = try await VersionedCatalog(path: path)
             let head = try await catalog.commit(of: .branch("main"))
             written = try await catalog.commit([.put(orders, external("/a"))], to: "main", expecting: head, note: note)
-            try await catalog.create(.tag, "v1", at: written)
+            try await catalog.create(.tag, "v1", at: written, RefOptions())
         }
         let again = try await VersionedCatalog(path: path)
         #expect(try await again.commit(of: .branch("main")) == written)
@@ -129,11 +129,11 @@ import Versions
     func refRules() async throws {
         let catalog = try await VersionedCatalog(path: nil)
         let head = try await catalog.commit(of: .branch("main"))
-        try await catalog.create(.branch, "dev", at: head)
-        await #expect { try await catalog.create(.branch, "dev", at: head) } throws: {
+        try await catalog.create(.branch, "dev", at: head, RefOptions())
+        await #expect { try await catalog.create(.branch, "dev", at: head, RefOptions()) } throws: {
             ($0 as? SQLError)?.state == .duplicateObject
         }
-        await #expect { try await catalog.create(.branch, "a@b", at: head) } throws: {
+        await #expect { try await catalog.create(.branch, "a@b", at: head, RefOptions()) } throws: {
             ($0 as? SQLError)?.state == .invalidName
         }
         try await catalog.drop(.branch, "dev")

@@ -1,0 +1,68 @@
+// Branches, tags and history: what only a versioned catalog knows.
+public import Diagnostics
+
+/// A difference between two commits.
+public enum Difference: Hashable, Sendable {
+    case schema(String, before: SchemaDefinition?, after: SchemaDefinition?)
+    case entry(TableName, before: Entry?, after: Entry?)
+}
+
+/// A query that must return no rows in the state that a merge would make.
+public struct BranchCheck: Hashable, Sendable, Codable {
+    public var name: String
+    public var sql: String
+    public var searchPath: [String]
+    public init(name: String, sql: String, searchPath: [String]) {
+        self.name = name
+        self.sql = sql
+        self.searchPath = searchPath
+    }
+}
+
+/// What is said of a branch or tag besides where it is.
+public struct RefOptions: Hashable, Sendable, Codable {
+    /// A protected branch takes changes only by merge.
+    public var isProtected: Bool
+    /// Days that old commits of the branch are kept; nil: for ever.
+    public var retainDays: Int?
+    /// Hold for a merge into the branch, in order.
+    public var checks: [BranchCheck]
+    public init(isProtected: Bool = false, retainDays: Int? = nil, checks: [BranchCheck] = []) {
+        self.isProtected = isProtected
+        self.retainDays = retainDays
+        self.checks = checks
+    }
+
+    /// Options that a store wrote before a member existed have its default.
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        isProtected = try values.decodeIfPresent(Bool.self, forKey: .isProtected) ?? false
+        retainDays = try values.decodeIfPresent(Int.self, forKey: .retainDays)
+        checks = try values.decodeIfPresent([BranchCheck].self, forKey: .checks) ?? []
+    }
+}
+
+/// A catalog with branches and tags.
+public protocol Versioned: Catalog {
+    func refs() async throws(SQLError) -> [NamedRef]
+    /// Returns one ref, nil when it does not exist.
+    func ref(_ kind: NamedRef.Kind, _ name: String) async throws(SQLError) -> NamedRef?
+    func log(_ ref: Ref, limit: Int) async throws(SQLError) -> [CommitInfo]
+    func create(_ kind: NamedRef.Kind, _ name: String, at commit: CommitID, _ options: RefOptions) async throws(SQLError)
+    func drop(_ kind: NamedRef.Kind, _ name: String) async throws(SQLError)
+    /// Gives a ref another name. Throws 42710 when it is taken.
+    func rename(_ kind: NamedRef.Kind, _ name: String, to newName: String) async throws(SQLError)
+    func set(_ options: RefOptions, of kind: NamedRef.Kind, _ name: String) async throws(SQLError)
+    /// Moves a ref. Throws 40001 when it is not at `old` any more.
+    func move(_ kind: NamedRef.Kind, _ name: String, from old: CommitID, to new: CommitID) async throws(SQLError)
+
+    /// Lists what changed from one commit to another. Costs what differs, not what exists.
+    func differences(from old: CommitID, to new: CommitID) async throws(SQLError) -> [Difference]
+    /// Returns the nearest commit that both descend from, nil when there is none.
+    func mergeBase(_ a: CommitID, _ b: CommitID) async throws(SQLError) -> CommitID?
+    /// Writes a commit that no ref reaches yet: its state can be read and checked before `move` publishes it. `merged`
+    /// becomes its second parent.
+    func prepare(
+        _ changes: [Change], onto head: CommitID, merging merged: CommitID?, note: CommitNote
+    ) async throws(SQLError) -> CommitID
+}
