@@ -14,26 +14,28 @@ extension Session {
             throw SQLError(
                 .activeTransaction, "\(tag) cannot follow changes in one transaction", hint: "COMMIT first.")
         }
-        let exists = try await engine.catalog.refs().contains { $0.kind == kind && $0.name == name }
+        let exists = try await engine.catalog.ref(kind, name) != nil
         if exists, create.ifNotExists {
             let text = "\(kind.rawValue) \"\(name)\" already exists, skipping"
             notices.append(SQLNotice(.notice, SQLError(.duplicateObject, text)))
             return done(tag)
         }
         do throws(SQLError) {
-            let commit = try await engine.catalog.commit(of: try await source(create))
+            let commit = try await engine.catalog.commit(
+                of: try await ref(create.version, of: create.source?.value ?? branch))
+            let options = RefOptions(
+                isProtected: create.options.isProtected ?? false, retainDays: create.options.retainDays)
             if exists, create.orReplace { try await engine.catalog.drop(kind, name) }
-            try await engine.catalog.create(kind, name, at: commit)
+            try await engine.catalog.create(kind, name, at: commit, options)
         } catch let error {
             throw error.at(create.name.position)
         }
         return done(tag)
     }
 
-    /// Where a new ref begins: FROM and AT, or the session's branch.
-    private func source(_ create: Statement.CreateRef) async throws(SQLError) -> Ref {
-        let from = create.source?.value ?? branch
-        switch create.version {
+    /// A version of a ref: its head, or what AT says.
+    func ref(_ version: Version?, of from: String) async throws(SQLError) -> Ref {
+        switch version {
         case nil: return .named(from)
         case .named(let name): return .named(name.value)
         case .branch(let name): return .branch(name.value)
@@ -55,7 +57,7 @@ extension Session {
     ) async throws(SQLError) -> any ResultStream {
         let named: NamedRef.Kind = kind == .branch ? .branch : .tag
         let tag = "DROP \(kind.rawValue.uppercased())"
-        let exists = try await engine.catalog.refs().contains { $0.kind == named && $0.name == name.value }
+        let exists = try await engine.catalog.ref(named, name.value) != nil
         if !exists, ifExists {
             let text = "\(kind.rawValue) \"\(name.value)\" does not exist, skipping"
             notices.append(SQLNotice(.notice, SQLError(.successfulCompletion, text)))
@@ -85,7 +87,10 @@ extension Session {
         case .branches, .tags:
             let kind: NamedRef.Kind = show == .branches ? .branch : .tag
             return try await engine.catalog.refs().filter { $0.kind == kind }.map {
-                [.text($0.name), .text($0.head.hex), time($0.createdAt)]
+                [
+                    .text($0.name), .text($0.head.hex), time($0.createdAt), .boolean($0.options.isProtected),
+                    $0.options.retainDays.map { Scalar(.int4, .int(Int64($0))) } ?? .null(.int4),
+                ]
             }
         case .log(let named, let limit):
             let ref = Ref.named(named?.value ?? branch)

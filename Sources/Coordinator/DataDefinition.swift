@@ -19,18 +19,15 @@ extension Session {
     }
 
     /// Makes changes part of the open transaction, or commits them at once.
-    private func apply(_ changes: [Change], _ text: String) async throws(SQLError) {
+    func apply(_ changes: [Change], _ text: String) async throws(SQLError) {
         let commit = try await head()
+        try await refuseIfProtected(branch)
         if transaction != nil {
             try transaction?.add(changes, to: branch)
             return
         }
         guard settings["default_transaction_read_only"] != "on" else {
             throw SQLError(.readOnlyTransaction, "cannot change the catalog in a read-only transaction")
-        }
-        guard try await engine.catalog.refs().contains(where: { $0.kind == .branch && $0.name == branch }) else {
-            throw SQLError(
-                .wrongObjectType, "\"\(branch)\" is not a branch", hint: "Tags and commits cannot be changed.")
         }
         _ = try await engine.catalog.commit(
             changes, to: branch, expecting: commit,

@@ -34,6 +34,7 @@ extension Session {
         case .drop(let drop): return try await self.drop(drop, text)
         case .createRef(let create): return try await createRef(create)
         case .dropRef(let kind, let name, let ifExists): return try await dropRef(kind, name, ifExists)
+        case .branch(let statement): return try await branchStatement(statement, text)
         case .useBranch(let name):
             try await setBranch(name.value, isLocal: false)
             return done("SET")
@@ -72,6 +73,7 @@ extension Session {
         case .query(let query): return try await bind(query, [], life()).columns
         case .explain: return Session.explainColumns
         case .show(let show): return try showColumns(show)
+        case .branch(let statement): return try await branchColumns(statement)
         case .describe: return Session.describeColumns
         case .execute(let name, _): return statements[name.value]?.columns
         case .fetch(let fetch): return fetch.isMove ? nil : cursors[fetch.cursor.value]?.columns
@@ -309,7 +311,10 @@ extension Session {
         case .variable(let name): [ResultColumn(try Settings.find(name.value).name, .text)]
         case .all: [ResultColumn("name", .text), ResultColumn("setting", .text), ResultColumn("description", .text)]
         case .branches, .tags:
-            [ResultColumn("name", .text), ResultColumn("commit", .text), ResultColumn("created_at", .timestamptz)]
+            [
+                ResultColumn("name", .text), ResultColumn("commit", .text), ResultColumn("created_at", .timestamptz),
+                ResultColumn("protected", .boolean), ResultColumn("retain_days", .int4),
+            ]
         case .schemas: [ResultColumn("schema", .text), ResultColumn("location", .text)]
         case .tables: [ResultColumn("schema", .text), ResultColumn("name", .text), ResultColumn("kind", .text)]
         case .log:

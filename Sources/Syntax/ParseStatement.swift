@@ -45,6 +45,29 @@ extension Parser {
         case "listen", "unlisten", "notify":
             skipToEnd()
             return .notification(word.uppercased())
+        case "merge": if peek().kind == .word("branch") {
+            advance()
+            advance()
+            return .branch(.merge(try mergeBranch()))
+        }
+        case "alter": if peek().kind == .word("branch") || peek().kind == .word("tag") {
+            advance()
+            let kind: Statement.RefKind = takeWord("tag") ? .tag : .branch
+            if kind == .branch { advance() }
+            return .branch(try alterRef(kind))
+        }
+        case "revert":
+            advance()
+            let (commit, branch) = try replayedCommit()
+            return .branch(.revert(commit: commit, branch: branch))
+        case "cherry":
+            advance()
+            try expectWord("pick")
+            let (commit, branch) = try replayedCommit()
+            return .branch(.cherryPick(commit: commit, branch: branch))
+        case "restore":
+            advance()
+            return .branch(try restore())
         case "describe", "desc":
             advance()
             return .describe(try qualifiedName())
@@ -261,10 +284,7 @@ extension Parser {
             ref.source = try refName()
         }
         if takeWord("at") { ref.version = try versionAfterAt() }
-        if atWord("with") || atWord("retain") {
-            throw SQLError(
-                .featureNotSupported, "options of branches and tags are not supported", position: token.position)
-        }
+        if takeWord("with") { ref.options = try refOptions() }
         return ref
     }
 
@@ -311,6 +331,7 @@ extension Parser {
             if !takeWord("from") { try expectWord("in") }
             return .describe(try qualifiedName())
         }
+        if takeWord("diff") { return .branch(try difference()) }
         if takeWord("log") {
             var branch: Identifier?
             var limit: Int?

@@ -24,6 +24,7 @@ public indirect enum Statement: Hashable, Sendable {
     case createRef(CreateRef)
     case dropRef(kind: RefKind, name: Identifier, ifExists: Bool)
     case useBranch(Identifier)
+    case branch(BranchStatement)
     case show(Show)
     case set(SetVariable)
     case reset(Identifier?)
@@ -158,6 +159,7 @@ public indirect enum Statement: Hashable, Sendable {
         public var source: Identifier?
         /// AT COMMIT, AT TIMESTAMP, ...
         public var version: Version?
+        public var options = RefOptionList()
         public init(
             kind: RefKind, name: Identifier, ifNotExists: Bool, orReplace: Bool, source: Identifier?, version: Version?
         ) {
