@@ -78,9 +78,8 @@ let package = Package(
         .executableTarget(
             name: "apus",
             dependencies: [
-                "Server", "PostgresWire", "Coordinator", "Execution", "Planner", "Hive", "Versions", "Formats",
-                "Storage", "Catalogs",
-                "Functions", "Columns", "Syntax", "Diagnostics",
+                "Server", "PostgresWire", "Coordinator", "Execution", "Planner", "Hive", "Iceberg", "Versions",
+                "Formats", "Storage", "Catalogs", "Functions", "Columns", "Syntax", "Diagnostics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -90,11 +89,11 @@ let package = Package(
         .target(
             name: "Support",
             dependencies: [
-                "Coordinator", "Execution", "Hive", "Versions", "Storage", "Columns", "Diagnostics",
+                "Coordinator", "Execution", "Hive", "Versions", "Storage", "Catalogs", "Columns", "Diagnostics",
             ], path: "Tests/Support", exclude: ["S3"], swiftSettings: strict),
         .target(name: "S3Support", path: "Tests/Support/S3", swiftSettings: strict),
         suite("ArchitectureTests", []),
-        suite("SQLTests", ["Support", "Coordinator", "Diagnostics"], besides: ["differ.py", "record.py"]),
+        suite("SQLTests", ["Support", "Coordinator", "Columns", "Diagnostics"], besides: ["differ.py", "record.py"]),
         suite("ExecutionTests", ["Execution", "Planner", "Functions", "Catalogs", "Columns", "Diagnostics"]),
         suite("FunctionsTests", ["Functions", "Columns", "Diagnostics"], besides: ["Expectations"]),
         suite("PlannerTests", ["Planner", "Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"]),

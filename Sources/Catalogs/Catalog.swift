@@ -15,6 +15,8 @@ public struct ViewDefinition: Hashable, Sendable, Codable {
     /// Output names given in CREATE VIEW v (a, b), else empty.
     public var columnNames: [String]
     public var searchPath: [String]
+    /// Comments on the view and its columns, under the names of ``TableProperty``; nil: none.
+    public var properties: [String: String]?
     public init(sql: String, columnNames: [String], searchPath: [String]) {
         self.sql = sql
         self.columnNames = columnNames

@@ -1,4 +1,4 @@
-// CREATE and DROP of schemas, views and external tables: each is a change of the session's branch.
+// CREATE of schemas, views and external tables, and DROP of everything: each is a change of the transaction.
 import Catalogs
 import Columns
 import Diagnostics
@@ -14,78 +14,94 @@ extension Session {
         return commit
     }
 
-    private var resolver: Resolver {
-        Resolver(engine: engine, branch: branch, searchPath: settings.searchPath, context: planContext())
+    /// Where a new table or view goes.
+    struct NewPlace {
+        var name: TableName
+        /// nil for a temporary table.
+        var branch: String?
     }
 
-    /// Makes changes part of the open transaction, or commits them at once.
-    func apply(_ changes: [Change], _ text: String) async throws(SQLError) {
-        let commit = try await head()
-        try await refuseIfProtected(branch)
-        if transaction != nil {
-            try transaction?.add(changes, to: branch)
-            return
+    /// The schema named, or the first of the search path; for a temporary table the session's own.
+    func newPlace(_ name: QualifiedName, isTemporary: Bool = false) async throws(SQLError) -> NewPlace {
+        let context = planContext()
+        let resolver = resolver(context)
+        let reference = try QueryNames.target(name, context: context)
+        let ref = try resolver.ref(of: reference)
+        if isTemporary || reference.schema == TableName.temporarySchema {
+            guard reference.schema == nil || reference.schema == TableName.temporarySchema else {
+                throw SQLError(
+                    SQLState("42P16"), "cannot create temporary relation in non-temporary schema",
+                    position: name.position)
+            }
+            return NewPlace(name: TableName(schema: TableName.temporarySchema, name: reference.name), branch: nil)
         }
-        guard settings["default_transaction_read_only"] != "on" else {
-            throw SQLError(.readOnlyTransaction, "cannot change the catalog in a read-only transaction")
-        }
-        _ = try await engine.catalog.commit(
-            changes, to: branch, expecting: commit,
-            note: CommitNote(author: user, message: String(text.prefix(Session.messageMax))))
-    }
-
-    /// Characters of a statement that become a commit's message.
-    private static let messageMax = 1_000
-
-    /// Where a new table or view goes: the schema named, or the first of the search path.
-    private func target(_ name: QualifiedName) async throws(SQLError) -> TableName {
-        guard name.parts.count <= 2 else {
-            throw SQLError(
-                .featureNotSupported, "cross-database references are not implemented: \"\(name.text)\"",
-                position: name.position)
-        }
-        let schema = name.parts.count == 2 ? name.parts[0].value : settings.searchPath.first
-        guard let schema else {
+        guard let schema = reference.schema ?? settings.searchPath.first else {
             throw SQLError(.invalidSchema, "no schema has been selected to create in", position: name.position)
         }
-        guard try await resolver.schema(schema, try await head(), transaction) != nil else {
+        let branch = try await requireBranch(ref)
+        guard try await self.schema(schema, on: branch) != nil else {
             throw SQLError(.invalidSchema, "schema \"\(schema)\" does not exist", position: name.position)
         }
-        return TableName(schema: schema, name: name.last)
+        return NewPlace(name: TableName(schema: schema, name: reference.name), branch: branch)
+    }
+
+    /// The commit of a branch that statements of this session see now.
+    private func commit(of branch: String) async throws(SQLError) -> CommitID {
+        var pinned = transaction?.pinned ?? [:]
+        let commit = try await resolver(planContext()).commit(of: .named(branch), &pinned)
+        transaction?.pinned = pinned
+        return commit
+    }
+
+    private func own(_ branch: String) -> Transaction? { transaction?.branch == branch ? transaction : nil }
+
+    func schema(_ name: String, on branch: String) async throws(SQLError) -> SchemaDefinition? {
+        try await resolver(planContext()).schema(name, try await commit(of: branch), own(branch))
+    }
+
+    /// What is at a place now.
+    func entry(at place: NewPlace) async throws(SQLError) -> Entry? {
+        let resolver = resolver(planContext())
+        guard let branch = place.branch else { return resolver.temporary(place.name, transaction) }
+        return try await resolver.entry(place.name, try await commit(of: branch), own(branch))
     }
 
     // MARK: - Create
 
-    func createSchema(_ create: Statement.CreateSchema, _ text: String) async throws(SQLError) -> any ResultStream {
+    func createSchema(_ create: Statement.CreateSchema) async throws(SQLError) -> any ResultStream {
         let name = create.name.value
         guard !name.hasPrefix("pg_"), name != "information_schema" else {
             throw SQLError(
                 SQLState("42939"), "unacceptable schema name \"\(name)\"",
                 detail: "The prefix \"pg_\" is reserved for system schemas.", position: create.name.position)
         }
-        if try await resolver.schema(name, try await head(), transaction) != nil {
+        let branch = try await requireBranch(.named(self.branch))
+        if try await schema(name, on: branch) != nil {
             let exists = SQLError(.duplicateSchema, "schema \"\(name)\" already exists")
             guard create.ifNotExists else { throw exists.at(create.name.position) }
             notices.append(SQLNotice(.notice, SQLError(.duplicateSchema, exists.message + ", skipping")))
             return done("CREATE SCHEMA")
         }
-        try await apply([.putSchema(SchemaDefinition(name: name, location: create.location))], text)
+        try transaction?.change(on: branch) {
+            $0.putSchema(SchemaDefinition(name: name, location: create.location))
+        }
         return done("CREATE SCHEMA")
     }
 
-    func createView(_ create: Statement.CreateView, _ text: String) async throws(SQLError) -> any ResultStream {
+    func createView(_ create: Statement.CreateView) async throws(SQLError) -> any ResultStream {
         guard !create.isTemporary else {
             throw SQLError(.featureNotSupported, "temporary views are not supported", position: create.name.position)
         }
-        let name = try await target(create.name)
-        let old = try await resolver.entry(name, try await head(), transaction)
+        let place = try await newPlace(create.name)
+        let old = try await entry(at: place)
         if let old, !create.orReplace {
-            return try existing(old, name, create.ifNotExists, create.name.position, "CREATE VIEW")
+            return try existing(old, place.name, create.ifNotExists, create.name, "CREATE VIEW")
         }
-        if case .external? = old {
-            throw SQLError(.wrongObjectType, "\"\(name.name)\" is not a view", position: create.name.position)
+        if let old, !old.isView {
+            throw SQLError(.wrongObjectType, "\"\(place.name.name)\" is not a view", position: create.name.position)
         }
-        let bound = try await life().bind(create.query, in: currentTransaction)
+        let bound = try await bind(create.query, [], life())
+        remember(bound)
         guard bound.query.parameterTypes.isEmpty else {
             throw SQLError(.undefinedParameter, "there is no parameter $1")
         }
@@ -94,33 +110,30 @@ extension Session {
         }
         let view = ViewDefinition(
             sql: create.text, columnNames: create.columns.map(\.value), searchPath: settings.searchPath)
-        try await apply([.put(name, .view(view))], text)
+        try record(place.name, place.branch) { $0.put(place.name, .view(view)) }
         return done("CREATE VIEW")
     }
 
-    func createExternalTable(
-        _ create: Statement.CreateExternalTable, _ text: String
-    ) async throws(SQLError) -> any ResultStream {
-        let name = try await target(create.name)
-        let old = try await resolver.entry(name, try await head(), transaction)
-        if let old, !create.orReplace {
-            return try existing(old, name, create.ifNotExists, create.name.position, "CREATE EXTERNAL TABLE")
+    func createExternalTable(_ create: Statement.CreateExternalTable) async throws(SQLError) -> any ResultStream {
+        let place = try await newPlace(create.name)
+        if let old = try await entry(at: place), !create.orReplace {
+            return try existing(old, place.name, create.ifNotExists, create.name, "CREATE EXTERNAL TABLE")
         }
         var definition = ExternalDefinition(
             format: create.format, location: create.location, columns: try fields(create.columns),
             partitionColumns: try fields(create.partitionColumns), options: create.options)
         // Opened once: a location without files, or with files of another kind, is known now.
         do throws(SQLError) {
-            let table = try await engine.format.open(definition, named: name)
+            let table = try await engine.format.open(definition, named: place.name)
             definition = engine.format.completed(definition, as: table)
         } catch let error {
             throw error.at(create.name.position)
         }
-        try await apply([.put(name, .external(definition))], text)
+        try record(place.name, place.branch) { $0.put(place.name, .external(definition)) }
         return done("CREATE EXTERNAL TABLE")
     }
 
-    private func fields(_ columns: [Statement.ColumnDefinition]) throws(SQLError) -> [Field] {
+    func fields(_ columns: [Statement.ColumnDefinition]) throws(SQLError) -> [Field] {
         var fields: [Field] = []
         for column in columns {
             guard !fields.contains(where: { $0.name == column.name.value }) else {
@@ -135,10 +148,11 @@ extension Session {
         return fields
     }
 
-    private func existing(
-        _ entry: Entry, _ name: TableName, _ ifNotExists: Bool, _ position: Int, _ tag: String
+    func existing(
+        _ entry: Entry, _ table: TableName, _ ifNotExists: Bool, _ name: QualifiedName, _ tag: String
     ) throws(SQLError) -> any ResultStream {
-        let error = SQLError(.duplicateTable, "relation \"\(name.name)\" already exists", position: position)
+        let error = SQLError(
+            .duplicateTable, "relation \"\(table.name)\" already exists", position: name.position)
         guard ifNotExists else { throw error }
         notices.append(SQLNotice(.notice, SQLError(.duplicateTable, error.message + ", skipping")))
         return done(tag)
@@ -146,95 +160,130 @@ extension Session {
 
     // MARK: - Drop
 
-    func drop(_ drop: Statement.Drop, _ text: String) async throws(SQLError) -> any ResultStream {
-        var changes: [Change] = []
+    func drop(_ drop: Statement.Drop) async throws(SQLError) -> any ResultStream {
         for name in drop.names {
             if drop.kind == .schema {
-                changes += try await dropSchema(name, drop)
+                try await dropSchema(name, drop)
             } else {
-                changes += try await dropRelation(name, drop)
+                try await dropRelation(name, drop)
             }
         }
-        if !changes.isEmpty { try await apply(changes, text) }
         return done("DROP \(drop.kind.rawValue.uppercased())")
     }
 
-    private func dropSchema(_ name: QualifiedName, _ drop: Statement.Drop) async throws(SQLError) -> [Change] {
+    private func dropSchema(_ name: QualifiedName, _ drop: Statement.Drop) async throws(SQLError) {
         let schema = name.last
-        guard try await resolver.schema(schema, try await head(), transaction) != nil else {
+        let branch = try await requireBranch(.named(self.branch))
+        guard try await self.schema(schema, on: branch) != nil else {
             return try missing("schema \"\(schema)\"", .invalidSchema, drop.ifExists, name.position)
         }
-        let names = try await engine.catalog.names(in: schema, at: try await head())
-        let left = names.filter { name in
-            if let changed = transaction?.changed(name) { return changed != nil }
-            return true
-        }
+        let left = try await tableNames(in: schema, on: branch)
         guard drop.isCascade || left.isEmpty else {
             throw SQLError(
                 SQLState("2BP01"), "cannot drop schema \(schema) because other objects depend on it",
                 detail: left.prefix(5).map { "\($0.name) depends on schema \(schema)" }.joined(separator: "\n"),
                 hint: "Use DROP ... CASCADE to drop the dependent objects too.", position: name.position)
         }
-        return [.dropSchema(schema)]
+        try transaction?.change(on: branch) { $0.dropSchema(schema) }
     }
 
-    private func dropRelation(_ name: QualifiedName, _ drop: Statement.Drop) async throws(SQLError) -> [Change] {
-        let path = name.parts.count >= 2 ? [name.parts[name.parts.count - 2].value] : settings.searchPath
+    /// The names in a schema, with the open transaction's changes.
+    func tableNames(in schema: String, on branch: String) async throws(SQLError) -> [TableName] {
+        let stored = try await engine.catalog.names(in: schema, at: try await commit(of: branch))
+        guard let changes = own(branch)?.changes else { return stored }
+        var names = Set(stored.filter { changes.changed($0).map { $0 != nil } ?? true })
+        for (name, change) in changes.tables where name.schema == schema && change.entry != nil { names.insert(name) }
+        return names.sorted { $0.name < $1.name }
+    }
+
+    /// Finds a relation that a statement changes; nil when there is none.
+    func find(_ name: QualifiedName) async throws(SQLError) -> (found: Resolver.Found, branch: String?)? {
+        let context = planContext()
+        var pinned = transaction?.pinned ?? [:]
+        let reference = try QueryNames.target(name, context: context)
+        guard let found = try await resolver(context).find(reference, currentTransaction, &pinned) else { return nil }
+        transaction?.pinned = pinned
+        return (found, found.name.isTemporary ? nil : try await requireBranch(found.ref))
+    }
+
+    /// A name that a schema's location has, and the catalog has not, can be neither dropped nor renamed.
+    func requireStored(_ found: Resolver.Found, _ branch: String?, _ name: QualifiedName) async throws(SQLError) {
+        guard let branch, own(branch)?.changes.changed(found.name) == nil else { return }
+        let commit = try await commit(of: branch)
+        guard try await engine.catalog.entries([found.name], at: commit)[found.name] == nil else { return }
+        throw SQLError(
+            .wrongObjectType, "\"\(name.last)\" is a folder of the schema's location, and cannot be changed",
+            position: name.position)
+    }
+
+    private func dropRelation(_ name: QualifiedName, _ drop: Statement.Drop) async throws(SQLError) {
         let what = drop.kind == .view ? "view" : "table"
-        for schema in path {
-            let table = TableName(schema: schema, name: name.last)
-            guard let entry = try await resolver.entry(table, try await head(), transaction) else { continue }
-            let isView = if case .view = entry { true } else { false }
-            guard isView == (drop.kind == .view) else {
-                throw SQLError(
-                    .wrongObjectType, "\"\(name.last)\" is not a \(what)",
-                    hint: "Use DROP \(isView ? "VIEW" : "TABLE") to remove a \(isView ? "view" : "table").",
-                    position: name.position)
-            }
-            let stored = try await engine.catalog.entries([table], at: try await head())[table] != nil
-            guard stored || transaction?.changed(table) != nil else {
-                throw SQLError(
-                    .wrongObjectType, "\"\(name.last)\" is a folder of the schema's location, and cannot be dropped",
-                    position: name.position)
-            }
-            return [.drop(table)]
+        let state: SQLState = .undefinedTable
+        guard let (found, branch) = try await find(name) else {
+            return try missing("\(what) \"\(name.text)\"", state, drop.ifExists, name.position)
         }
-        return try missing("\(what) \"\(name.text)\"", .undefinedTable, drop.ifExists, name.position)
+        let isView = found.entry.isView
+        guard isView == (drop.kind == .view) else {
+            throw SQLError(
+                .wrongObjectType, "\"\(name.last)\" is not a \(what)",
+                hint: "Use DROP \(isView ? "VIEW" : "TABLE") to remove a \(isView ? "view" : "table").",
+                position: name.position)
+        }
+        try await requireStored(found, branch, name)
+        try record(found.name, branch) { $0.drop(found.name) }
     }
 
-    private func missing(
+    func missing(
         _ what: String, _ state: SQLState, _ ifExists: Bool, _ position: Int
-    ) throws(SQLError) -> [Change] {
+    ) throws(SQLError) {
         guard ifExists else { throw SQLError(state, "\(what) does not exist", position: position) }
         notices.append(SQLNotice(.notice, SQLError(.successfulCompletion, "\(what) does not exist, skipping")))
-        return []
     }
 
     // MARK: - Show tables
 
     func tableRows(_ schema: Identifier?) async throws(SQLError) -> [[Scalar]] {
         let commit = try await head()
+        let resolver = resolver(planContext())
+        let own = own(branch)
         var rows: [[Scalar]] = []
-        for definition in try await engine.catalog.schemas(at: commit)
-        where schema == nil || definition.name == schema?.value {
-            let names = try await engine.catalog.names(in: definition.name, at: commit)
-            let entries = try await engine.catalog.entries(Set(names), at: commit)
-            var kinds = entries.reduce(into: [String: String]()) { kinds, entry in
-                if case .view = entry.value {
-                    kinds[entry.key.name] = "view"
-                } else {
-                    kinds[entry.key.name] = "external table"
-                }
+        var schemas = try await engine.catalog.schemas(at: commit).map(\.name)
+        for (name, definition) in own?.changes.schemas ?? [:] where definition != nil && !schemas.contains(name) {
+            schemas.append(name)
+        }
+        for name in schemas.sorted() where schema == nil || name == schema?.value {
+            guard let definition = try await resolver.schema(name, commit, own) else { continue }
+            let tables = try await tableNames(in: name, on: branch)
+            let stored = try await engine.catalog.entries(Set(tables), at: commit)
+            var kinds: [String: String] = [:]
+            for table in tables {
+                kinds[table.name] = own?.changes.changed(table).map { $0?.kind } ?? stored[table]?.kind
             }
             if let location = definition.location {
                 for table in try await engine.format.tables(under: location) where kinds[table] == nil {
                     kinds[table] = "external table"
                 }
             }
-            for (name, kind) in kinds.sorted(by: { $0.key < $1.key }) {
-                rows.append([.text(definition.name), .text(name), .text(kind)])
+            for (table, kind) in kinds.sorted(by: { $0.key < $1.key }) {
+                rows.append([.text(name), .text(table), .text(kind)])
             }
         }
         return rows
+    }
+}
+
+extension Entry {
+    var isView: Bool {
+        if case .view = self { return true }
+        return false
+    }
+
+    /// As SHOW TABLES names it.
+    var kind: String {
+        switch self {
+        case .view: "view"
+        case .external: "external table"
+        case .managed: "table"
+        }
     }
 }

@@ -15,6 +15,8 @@ public final class Engine: SQLServerEngine {
     /// What the executable adds to the metrics: worker threads, caches.
     private let moreMetrics: @Sendable () -> String
     let counters = EngineCounters()
+    /// Commits of this process to one branch come one after the other.
+    let commits = CommitGate()
     /// The database that connections name.
     public let database: String
 

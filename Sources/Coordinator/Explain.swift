@@ -16,8 +16,9 @@ extension Session {
             if let statement = prepared.statement { target = statement }
             (types, parameters) = (prepared.parameterTypes, values)
         }
+        if case .write(let write) = target { return try await self.explain(write, explain, types, parameters) }
         guard case .query(let query) = target else {
-            throw SQLError(.featureNotSupported, "EXPLAIN works for queries only")
+            throw SQLError(.featureNotSupported, "EXPLAIN works for queries and changes of rows only")
         }
         let clock = ContinuousClock()
         let start = clock.now
@@ -31,34 +32,59 @@ extension Session {
             return (plan, traces)
         }
         let planned = clock.now - start
+        guard explain.analyze else {
+            return explained(explain, plan, nil, traces, planned: planned)
+        }
+        let watch = currentWatch
+        let running = try await watch.perform { () async throws(SQLError) -> any RunningQuery in
+            try await life.start(plan)
+        } discard: { query, cause in
+            query.cancel(cause)
+        }
+        watch.follow(running)
+        while try await running.next() != nil {}
+        return explained(explain, plan, running.report, traces, planned: planned)
+    }
+
+    /// EXPLAIN of a write shows its plan; EXPLAIN ANALYZE also does it.
+    private func explain(
+        _ write: WriteStatement, _ explain: Statement.Explain, _ types: [SQLType?], _ parameters: [Scalar]
+    ) async throws(SQLError) -> any ResultStream {
+        let clock = ContinuousClock()
+        guard explain.analyze else {
+            let start = clock.now
+            let life = life()
+            let (_, bound) = try await bind(write, types, life)
+            var traces: [RuleTrace] = []
+            let plan = try Optimizer.optimize(bound.plan, life.context) { traces.append($0) }
+            return explained(explain, plan, nil, traces, planned: clock.now - start)
+        }
+        return try await changing("EXPLAIN ANALYZE") { () async throws(SQLError) -> any ResultStream in
+            let start = clock.now
+            let life = life(isProfiled: true)
+            let (target, bound) = try await bind(write, types, life)
+            let planned = clock.now - start
+            let (_, report) = try await run(bound, target, parameters, life)
+            return explained(explain, bound.plan, report, [], planned: planned)
+        }
+    }
+
+    private func explained(
+        _ explain: Statement.Explain, _ plan: LogicalPlan, _ report: RunReport?, _ traces: [RuleTrace],
+        planned: Duration
+    ) -> any ResultStream {
         var lines: [String]
-        if explain.analyze {
-            let watch = currentWatch
-            let running = try await watch.perform { () async throws(SQLError) -> any RunningQuery in
-                try await life.start(plan)
-            } discard: { query, cause in
-                query.cancel(cause)
-            }
-            watch.follow(running)
-            while try await running.next() != nil {}
-            let report = running.report
-            lines =
-                explain.format == "json"
-                ? PlanPrinter.json(report).split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
-                : PlanPrinter.text(report)
+        if explain.format == "json" {
+            lines = [report.map { PlanPrinter.json($0) } ?? PlanPrinter.json(plan)]
         } else {
-            lines =
-                explain.format == "json"
-                ? PlanPrinter.json(plan).split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
-                : PlanPrinter.text(plan)
+            lines = report.map { PlanPrinter.text($0) } ?? PlanPrinter.text(plan)
         }
         if explain.format == "text", explain.analyze || explain.verbose {
             lines.append("Planning Time: \(Session.milliseconds(planned)) ms")
             let rules = traces.filter { $0.plan != nil }.map { "\($0.rule) \($0.nanoseconds / 1_000) us" }
             if explain.verbose, !rules.isEmpty { lines.append("Rules: " + rules.joined(separator: ", ")) }
         }
-        let text = explain.format == "json" ? [lines.joined(separator: "\n")] : lines
-        return FixedStream(Session.explainColumns, text.map { [.text($0)] }, tag: .done("EXPLAIN"))
+        return FixedStream(Session.explainColumns, lines.map { [.text($0)] }, tag: .done("EXPLAIN"))
     }
 
     private static func milliseconds(_ duration: Duration) -> String {

@@ -23,7 +23,7 @@ extension Session {
         case .rowDifference(let from, let to, let table):
             let life = life()
             let query = try Parser.parseQuery(Session.rowDifference(from, to, table))
-            return try await start(try await life.bind(query, in: currentTransaction), [], life)
+            return try await start(try await bind(query, [], life), [], life)
         }
     }
 
@@ -35,7 +35,7 @@ extension Session {
         case .difference: return Session.differenceColumns
         case .rowDifference(let from, let to, let table):
             let query = try Parser.parseQuery(Session.rowDifference(from, to, table))
-            return try await life().bind(query, in: currentTransaction).columns
+            return try await bind(query, [], life()).columns
         }
     }
 
@@ -189,8 +189,7 @@ extension Session {
             let fresh = Transaction(isExplicit: false, isReadOnly: true, settings: settings)
             let plan = try life.optimize(try await life.bind(try Parser.parseQuery(check.sql), in: fresh))
             let query = try await life.start(plan)
-            setRunning(query)
-            defer { clearRunning() }
+            currentWatch.follow(query)
             var found: Batch?
             while let batch = try await query.next() {
                 guard batch.rows > 0 else { continue }
@@ -258,7 +257,7 @@ extension Session {
                     .duplicateObject, "check \"\(check.value)\" of branch \"\(name.value)\" already exists",
                     position: check.position)
             }
-            let bound = try await life().bind(query, in: currentTransaction)
+            let bound = try await bind(query, [], life())
             guard bound.query.parameterTypes.isEmpty else {
                 throw SQLError(.undefinedParameter, "there is no parameter $1")
             }
@@ -298,14 +297,16 @@ extension Session {
         for schema in path {
             let table = TableName(schema: schema, name: name.last)
             guard let entry = try await engine.catalog.entries([table], at: commit)[table] else { continue }
-            var changes: [Change] = []
-            if try await engine.catalog.schema(schema, at: try await head()) == nil,
-                let old = try await engine.catalog.schema(schema, at: commit)
-            {
-                changes.append(.putSchema(old))
+            let old = try await engine.catalog.schema(schema, at: commit)
+            return try await changing(text) { () async throws(SQLError) -> any ResultStream in
+                let branch = try await requireBranch(.named(self.branch))
+                let isThere = try await self.schema(schema, on: branch) != nil
+                try transaction?.change(on: branch) { changes in
+                    if !isThere, let old { changes.putSchema(old) }
+                    changes.put(table, entry)
+                }
+                return done("RESTORE")
             }
-            try await apply(changes + [.put(table, entry)], text)
-            return done("RESTORE")
         }
         throw SQLError(
             .undefinedTable, "relation \"\(name.text)\" does not exist in that version", position: name.position)

@@ -12,6 +12,8 @@ struct Resolver: Sendable {
     let branch: String
     let searchPath: [String]
     let context: PlanContext
+    /// The session's temporary tables.
+    var temporaries: [String: TemporaryTable] = [:]
 
     /// Views inside views.
     static let roundsMax = 64
@@ -73,7 +75,36 @@ struct Resolver: Sendable {
     private func relation(
         _ reference: CatalogSnapshot.Reference, _ transaction: Transaction, _ pinned: inout [Ref: CommitID]
     ) async throws(SQLError) -> Relation? {
+        guard let found = try await find(reference, transaction, &pinned) else { return nil }
+        switch found.entry {
+        case .view(let view): return .view(view)
+        case .external(let definition):
+            return .table(try await engine.format.open(definition, named: found.name))
+        case .managed(let definition):
+            return .table(try await engine.managed.open(definition, named: found.name))
+        }
+    }
+
+    /// What a name stands for.
+    struct Found: Sendable {
+        var name: TableName
+        var entry: Entry
+        /// Where it was looked up.
+        var ref: Ref
+    }
+
+    /// Looks a name up: temporary tables first, then the schemas of the search path.
+    func find(
+        _ reference: CatalogSnapshot.Reference, _ transaction: Transaction, _ pinned: inout [Ref: CommitID]
+    ) async throws(SQLError) -> Found? {
         let ref = try self.ref(of: reference)
+        if reference.ref == nil, reference.searchPath == nil,
+            reference.schema == nil || reference.schema == TableName.temporarySchema
+        {
+            let name = TableName(schema: TableName.temporarySchema, name: reference.name)
+            if let entry = temporary(name, transaction) { return Found(name: name, entry: entry, ref: ref) }
+            if reference.schema != nil { return nil }
+        }
         let commit = try await commit(of: ref, &pinned)
         // Changes of this transaction are seen on the branch they are made on.
         let own = transaction.branch.map { ref == .branch($0) || ref == .named($0) } ?? false ? transaction : nil
@@ -81,20 +112,21 @@ struct Resolver: Sendable {
         for schema in path {
             let name = TableName(schema: schema, name: reference.name)
             guard let entry = try await entry(name, commit, own) else { continue }
-            switch entry {
-            case .view(let view): return .view(view)
-            case .external(let definition):
-                return .table(try await engine.format.open(definition, named: name))
-            case .managed(let definition):
-                return .table(try await engine.managed.open(definition, named: name))
-            }
+            return Found(name: name, entry: entry, ref: ref)
         }
         return nil
     }
 
+    /// A temporary table of the session.
+    func temporary(_ name: TableName, _ transaction: Transaction?) -> Entry? {
+        if let changed = transaction?.changes.changed(name) { return changed }
+        return temporaries[name.name]?.entry
+    }
+
     /// Returns what a name stands for at a commit, with a transaction's own changes over it.
     func entry(_ name: TableName, _ commit: CommitID, _ own: Transaction?) async throws(SQLError) -> Entry? {
-        if let changed = own?.changed(name) { return changed }
+        if name.isTemporary { return temporary(name, own) }
+        if let changed = own?.changes.changed(name) { return changed }
         if let entry = try await engine.catalog.entries([name], at: commit)[name] { return entry }
         guard let schema = try await schema(name.schema, commit, own), let location = schema.location else {
             return nil
@@ -104,12 +136,12 @@ struct Resolver: Sendable {
 
     /// Returns a schema at a commit, with a transaction's own changes over it.
     func schema(_ name: String, _ commit: CommitID, _ own: Transaction?) async throws(SQLError) -> SchemaDefinition? {
-        if let changed = own?.changedSchema(name) { return changed }
+        if let changed = own?.changes.changedSchema(name) { return changed }
         return try await engine.catalog.schema(name, at: commit)
     }
 
     /// `"lake@dev".s.t`, `t@dev`, or the session's branch.
-    private func ref(of reference: CatalogSnapshot.Reference) throws(SQLError) -> Ref {
+    func ref(of reference: CatalogSnapshot.Reference) throws(SQLError) -> Ref {
         guard let database = reference.database, database != engine.database else {
             return sessionBased(reference.ref) ?? .named(branch)
         }
@@ -133,6 +165,9 @@ struct Resolver: Sendable {
     /// Returns the commit of a ref, the same for the whole transaction.
     func commit(of ref: Ref, _ pinned: inout [Ref: CommitID]) async throws(SQLError) -> CommitID {
         if let known = pinned[ref] { return known }
+        // `dev` and `BRANCH dev` must not stand for two commits in one transaction.
+        if case .branch(let name) = ref, let known = pinned[.named(name)] { return known }
+        if case .named(let name) = ref, let known = pinned[.branch(name)] { return known }
         let commit = try await engine.catalog.commit(of: ref)
         pinned[ref] = commit
         return commit

@@ -21,6 +21,12 @@ public actor Session: SQLSession {
     var portals: [String: Portal] = [:]
     var cursors: [String: OpenCursor] = [:]
     var notices: [SQLNotice] = []
+    /// By name.
+    var temporaries: [String: TemporaryTable] = [:]
+    /// Whether the last commit may have happened although it failed.
+    var isCommitUnknown = false
+    /// Temporary tables of the open transaction that end with it.
+    var droppedOnCommit: Set<String> = []
     private var reportedBefore: [String: String] = [:]
     private let clock: @Sendable () -> Int64
     /// Over the statement that is being carried out.
@@ -86,9 +92,14 @@ public actor Session: SQLSession {
 
     func life(isProfiled: Bool = false) -> QueryLife {
         let context = planContext(isProfiled: isProfiled)
-        let resolver = Resolver(
-            engine: engine, branch: branch, searchPath: settings.searchPath, context: context)
-        return QueryLife(engine: engine, resolver: resolver, context: context)
+        return QueryLife(engine: engine, resolver: resolver(context), context: context)
+    }
+
+    /// Looks names up as this session sees them.
+    func resolver(_ context: PlanContext) -> Resolver {
+        Resolver(
+            engine: engine, branch: branch, searchPath: settings.searchPath, context: context,
+            temporaries: temporaries)
     }
 
     /// The open transaction, or a fresh one for a single statement.
@@ -150,10 +161,16 @@ public actor Session: SQLSession {
             prepared.columns = bound.columns
         case .declareCursor(let declare):
             prepared.parameterTypes = try await bind(declare.query, types, life()).query.parameterTypes
+        case .write(let write):
+            let (types, columns) = try await describe(write, types)
+            prepared.parameterTypes = types
+            prepared.columns = columns
         case .explain(let explain):
             prepared.parameterTypes = types.map { $0 ?? .text }
             if case .query(let query) = explain.statement {
                 prepared.parameterTypes = try await bind(query, types, life()).query.parameterTypes
+            } else if case .write(let write) = explain.statement {
+                prepared.parameterTypes = try await describe(write, types).parameters
             }
             prepared.columns = Session.explainColumns
         default:
@@ -202,6 +219,11 @@ public actor Session: SQLSession {
     public func execute(_ name: String) async throws(SQLError) -> any ResultStream {
         guard let portal = portals[name] else { throw Session.unknownPortal(name) }
         beginStatement()
+        // Changes up to the next Sync are one transaction, as in PostgreSQL.
+        if transaction == nil, portal.statement.statement?.isChange == true {
+            transaction = currentTransaction
+            transactionTime = clock()
+        }
         let stream = try await execute(portal.statement, portal.parameters)
         portals[name]?.running = (stream as? any QueryBacked)?.running
         return stream
@@ -223,6 +245,8 @@ public actor Session: SQLSession {
             case .declareCursor(let declare):
                 return try await declareCursor(declare, prepared.parameterTypes, parameters)
             case .explain(let explain): return try await self.explain(explain, prepared.parameterTypes, parameters)
+            case .write(let write):
+                return try await self.write(write, prepared.text, parameters, types: prepared.parameterTypes)
             default: break
             }
             guard case .query(let query) = statement else {
@@ -266,10 +290,9 @@ public actor Session: SQLSession {
         var problem: SQLError?
         if let open = transaction, !open.isExplicit {
             do {
-                if open.isFailed { rollback() } else { try await commit() }
+                if open.isFailed { await rollback() } else { try await commit() }
             } catch let error {
                 problem = error
-                rollback()
             }
         }
         let status: TransactionStatus =
@@ -286,10 +309,11 @@ public actor Session: SQLSession {
         watch.withLock { $0 }?.stop(SQLError(.queryCanceled, "canceling statement due to user request"))
     }
 
-    public func close() {
+    public func close() async {
         cancel()
-        rollback()
-        for cursor in cursors.values { Task { await cursor.close() } }
+        await rollback()
+        await dropTemporaries()
+        for cursor in cursors.values { await cursor.close() }
         cursors = [:]
         statements = [:]
         portals = [:]
@@ -329,9 +353,9 @@ public actor Session: SQLSession {
     }
 
     /// Optimizes and starts a bound query, under the statement's watch.
-    func start(_ bound: QueryLife.Bound, _ parameters: [Scalar], _ life: QueryLife) async throws(SQLError)
-        -> QueryStream
-    {
+    func start(
+        _ bound: QueryLife.Bound, _ parameters: [Scalar], _ life: QueryLife, copy: CopyOptions? = nil
+    ) async throws(SQLError) -> QueryStream {
         remember(bound)
         let watch = currentWatch
         let query = try await watch.perform { () async throws(SQLError) -> any RunningQuery in
@@ -341,7 +365,9 @@ public actor Session: SQLSession {
         }
         watch.follow(query)
         let counters = engine.counters
-        return QueryStream(columns: bound.columns, timeZone: life.context.functions.timeZone, running: query) { error in
+        return QueryStream(
+            columns: bound.columns, copyOut: copy, timeZone: life.context.functions.timeZone, running: query
+        ) { error in
             if error != nil { counters.errors.add(1, ordering: .relaxed) }
         }
     }

@@ -175,6 +175,8 @@ public struct CycleReport: Sendable {
 public protocol ResultStream: Sendable {
     /// Columns of the rows; nil when the statement returns none (then `next` gives nil at once).
     var columns: [ResultColumn]? { get }
+    /// Set when the rows go out by COPY instead of as a result.
+    var copyOut: CopyOptions? { get }
     /// The zone in which timestamptz values are printed.
     var timeZone: SessionTimeZone { get }
     /// Returns the next rows, nil at the end. Column types must be those of `columns`.
@@ -189,6 +191,10 @@ public protocol ResultStream: Sendable {
 
 extension ResultStream {
     public var progress: Double? { nil }
+}
+
+extension ResultStream {
+    public var copyOut: CopyOptions? { nil }
 }
 
 /// The statements of one simple Query message, run one after the other.

@@ -82,6 +82,8 @@ public enum Settings {
         Setting("TimeZone", "UTC", "The zone in which timestamptz is printed.", isReported: true, check: timeZone),
         Setting("transaction_isolation", "repeatable read", "Isolation of this transaction: always one snapshot."),
         Setting("transaction_read_only", "off", "Whether this transaction may write.", check: boolean),
+        Setting(
+            "unenforced_constraints", "off", "Whether declared keys are recorded without NOT ENFORCED.", check: boolean),
     ]
 
     private static let byName: [String: Setting] = Dictionary(

@@ -28,10 +28,10 @@ extension Session {
             let life = life()
             return try await start(try await bind(query, [], life), [], life)
         case .explain(let explain): return try await self.explain(explain)
-        case .createSchema(let create): return try await createSchema(create, text)
-        case .createView(let create): return try await createView(create, text)
-        case .createExternalTable(let create): return try await createExternalTable(create, text)
-        case .drop(let drop): return try await self.drop(drop, text)
+        case .write(let write): return try await self.write(write, text, [], types: [])
+        case .truncate, .createTable, .alterTable, .comment, .createSchema, .createView, .createExternalTable, .drop:
+            return try await define(statement, text)
+        case .copy(let copy): return try await self.copy(copy, text)
         case .createRef(let create): return try await createRef(create)
         case .dropRef(let kind, let name, let ifExists): return try await dropRef(kind, name, ifExists)
         case .branch(let statement): return try await branchStatement(statement, text)
@@ -45,7 +45,7 @@ extension Session {
         case .reset(let name):
             if let name { try settings.reset(name.value) } else { settings.resetAll() }
             return done("RESET")
-        case .discard(let what): return try discard(what)
+        case .discard(let what): return try await discard(what)
         case .transaction(let command): return try await transactionCommand(command)
         case .prepare(let name, let types, let inner, let text):
             return try await prepareStatement(name, types, inner, text)
@@ -71,6 +71,7 @@ extension Session {
     func columns(of statement: Statement) async throws(SQLError) -> [ResultColumn]? {
         switch statement {
         case .query(let query): return try await bind(query, [], life()).columns
+        case .write(let write): return try await describe(write, []).columns
         case .explain: return Session.explainColumns
         case .show(let show): return try showColumns(show)
         case .branch(let statement): return try await branchColumns(statement)
@@ -146,7 +147,7 @@ extension Session {
         try settings.set("branch", name, isLocal: isLocal)
     }
 
-    private func discard(_ what: String) throws(SQLError) -> any ResultStream {
+    private func discard(_ what: String) async throws(SQLError) -> any ResultStream {
         switch what {
         case "all":
             guard transaction?.isExplicit != true else {
@@ -155,7 +156,9 @@ extension Session {
             settings.resetAll()
             statements = [:]
             portals = [:]
-        case "plans", "sequences", "temp", "temporary": break
+            await dropTemporaries()
+        case "temp", "temporary": await dropTemporaries()
+        case "plans", "sequences": break
         default: throw SQLError(.syntaxError, "syntax error at or near \"\(what)\"")
         }
         return done("DISCARD \(what.uppercased())")
@@ -189,14 +192,14 @@ extension Session {
                 return done("COMMIT")
             }
             if open.isFailed {
-                rollback()
+                await rollback()
                 return done("ROLLBACK")
             }
             try await commit()
             return done("COMMIT")
         case .rollback:
             if transaction?.isExplicit != true { warnNoTransaction() }
-            rollback()
+            await rollback()
             return done("ROLLBACK")
         case .savepoint(let name):
             try requireBlock("SAVEPOINT")
@@ -208,7 +211,7 @@ extension Session {
             return done("RELEASE")
         case .rollbackTo(let name):
             try requireBlock("ROLLBACK TO SAVEPOINT")
-            try transaction?.rollback(to: name.value)
+            for write in try transaction?.rollback(to: name.value) ?? [] { await write.abandon() }
             return done("ROLLBACK")
         }
     }
@@ -221,47 +224,6 @@ extension Session {
         guard transaction?.isExplicit == true else {
             throw SQLError(.noActiveTransaction, "\(what) can only be used in transaction blocks")
         }
-    }
-
-    /// Makes the transaction's changes one commit.
-    func commit() async throws(SQLError) {
-        guard let open = transaction else { return }
-        if let branch = open.branch, !open.changes.isEmpty {
-            let head = open.pinned[.named(branch)] ?? open.pinned[.branch(branch)]
-            do throws(SQLError) {
-                guard let head else { throw SQLError(.internalError, "a transaction without a commit to stand on") }
-                _ = try await engine.catalog.commit(
-                    open.changes, to: branch, expecting: head,
-                    note: CommitNote(author: user, message: Session.message(open.changes)))
-            } catch let error {
-                rollback()
-                throw error
-            }
-        }
-        closeTransactionCursors()
-        settings.endTransaction()
-        transaction = nil
-    }
-
-    /// Forgets the transaction's changes; settings go back to what they were.
-    func rollback() {
-        if let open = transaction, open.isExplicit || open.isFailed { settings = open.settingsBefore }
-        closeTransactionCursors()
-        settings.endTransaction()
-        transaction = nil
-    }
-
-    private static func message(_ changes: [Change]) -> String {
-        let names = changes.map { change in
-            switch change {
-            case .putSchema(let schema): "schema \(schema.name)"
-            case .dropSchema(let name): "drop schema \(name)"
-            case .put(let name, _): "\(name)"
-            case .drop(let name): "drop \(name)"
-            }
-        }
-        let shown = names.prefix(5).joined(separator: ", ")
-        return names.count > 5 ? "Change \(shown) and \(names.count - 5) more" : "Change \(shown)"
     }
 
     // MARK: - PREPARE and EXECUTE

@@ -14,14 +14,16 @@ final class QueryStream: ResultStream, QueryBacked {
     let columns: [ResultColumn]?
     let timeZone: SessionTimeZone
     let running: any RunningQuery
+    let copyOut: CopyOptions?
     private let ended: @Sendable (SQLError?) -> Void
 
     /// `ended` is called once the rows have ended, with the error if there was one.
     init(
-        columns: [ResultColumn], timeZone: SessionTimeZone, running: any RunningQuery,
+        columns: [ResultColumn], copyOut: CopyOptions? = nil, timeZone: SessionTimeZone, running: any RunningQuery,
         ended: @escaping @Sendable (SQLError?) -> Void
     ) {
         self.columns = columns
+        self.copyOut = copyOut
         self.timeZone = timeZone
         self.running = running
         self.ended = ended
@@ -38,7 +40,7 @@ final class QueryStream: ResultStream, QueryBacked {
 
     func finish() async throws(SQLError) -> StatementOutcome {
         ended(nil)
-        return StatementOutcome(.rows("SELECT"))
+        return StatementOutcome(.rows(copyOut == nil ? "SELECT" : "COPY"))
     }
 
     var progress: Double? { running.progress }
@@ -80,6 +82,14 @@ final class FixedStream: ResultStream {
             start += Batch.rowsMax
         }
         batches = Mutex(made.reversed())
+    }
+
+    /// Takes rows that a statement has returned.
+    init(_ columns: [ResultColumn], _ rows: [Batch], tag: CommandTag, timeZone: SessionTimeZone) {
+        self.columns = columns
+        self.timeZone = timeZone
+        outcome = StatementOutcome(tag)
+        batches = Mutex(rows.reversed())
     }
 
     func next() async throws(SQLError) -> Batch? { batches.withLock { $0.popLast() } }

@@ -10,12 +10,16 @@ struct Transaction: Sendable {
     var isReadOnly: Bool
     /// Branches and tags as first seen, by name: every later statement sees the same commits.
     var pinned: [Ref: CommitID] = [:]
-    /// Not committed yet. All on ``branch``.
-    private(set) var changes: [Change] = []
+    /// Not committed yet. All on ``branch``, those of temporary tables aside.
+    private(set) var changes = TransactionChanges()
     /// The branch that the changes go to.
     private(set) var branch: String?
-    /// Changes at the time of each savepoint.
-    private var savepoints: [(name: String, count: Int)] = []
+    /// The statements that made the changes: the commit's message.
+    private(set) var message = ""
+    /// Every write of rows, in order: what ROLLBACK abandons.
+    private(set) var writes: [any TableWrite] = []
+    /// The state at each savepoint.
+    private var savepoints: [(name: String, changes: TransactionChanges, branch: String?, writes: Int)] = []
     /// Settings to go back to on ROLLBACK.
     let settingsBefore: SessionSettings
 
@@ -28,8 +32,8 @@ struct Transaction: Sendable {
         settingsBefore = settings
     }
 
-    /// Adds changes to a branch.
-    mutating func add(_ more: [Change], to branch: String) throws(SQLError) {
+    /// Changes something on a branch.
+    mutating func change(on branch: String, _ body: (inout TransactionChanges) -> Void) throws(SQLError) {
         guard !isReadOnly else {
             throw SQLError(.readOnlyTransaction, "cannot change the catalog in a read-only transaction")
         }
@@ -39,50 +43,52 @@ struct Transaction: Sendable {
                 detail: "This one has changed \"\(current)\" already.")
         }
         self.branch = branch
-        changes += more
+        body(&changes)
     }
 
-    /// What the changes say about a name: an entry, nothing (dropped), or nil for not changed.
-    func changed(_ name: TableName) -> Entry?? {
-        for change in changes.reversed() {
-            switch change {
-            case .put(let changed, let entry) where changed == name: return .some(entry)
-            case .drop(let changed) where changed == name: return .some(nil)
-            case .dropSchema(let schema) where schema == name.schema: return .some(nil)
-            default: continue
-            }
-        }
-        return nil
+    /// Changes a temporary table: allowed in read-only transactions, and on no branch.
+    mutating func changeTemporary(_ body: (inout TransactionChanges) -> Void) { body(&changes) }
+
+    /// Adds a statement's text to the message, as far as there is room.
+    mutating func note(_ text: String) {
+        guard message.count < Transaction.messageMax else { return }
+        message += message.isEmpty ? text : ";\n" + text
+        message = String(message.prefix(Transaction.messageMax))
     }
 
-    /// What the changes say about a schema.
-    func changedSchema(_ name: String) -> SchemaDefinition?? {
-        for change in changes.reversed() {
-            switch change {
-            case .putSchema(let definition) where definition.name == name: return .some(definition)
-            case .dropSchema(let dropped) where dropped == name: return .some(nil)
-            default: continue
-            }
-        }
-        return nil
-    }
+    /// Characters of a commit's message.
+    private static let messageMax = 1_000
+
+    /// Notes a write, to be abandoned when the transaction does not end well.
+    mutating func keep(_ write: any TableWrite) { writes.append(write) }
+
+    /// The commit of a branch that this transaction stands on.
+    func base(of branch: String) -> CommitID? { pinned[.named(branch)] ?? pinned[.branch(branch)] }
+
+    // MARK: - Savepoints
 
     mutating func savepoint(_ name: String) throws(SQLError) {
         guard savepoints.count < Transaction.savepointsMax else {
             throw SQLError(.programLimitExceeded, "too many savepoints")
         }
-        savepoints.append((name, changes.count))
+        savepoints.append((name, changes, branch, writes.count))
     }
 
     mutating func release(_ name: String) throws(SQLError) {
         savepoints.removeSubrange(try index(of: name)...)
     }
 
-    mutating func rollback(to name: String) throws(SQLError) {
+    /// Goes back; returns the writes that are undone.
+    mutating func rollback(to name: String) throws(SQLError) -> [any TableWrite] {
         let index = try index(of: name)
-        changes.removeSubrange(savepoints[index].count...)
+        let point = savepoints[index]
+        changes = point.changes
+        branch = point.branch
+        let undone = Array(writes[point.writes...])
+        writes.removeSubrange(point.writes...)
         savepoints.removeSubrange((index + 1)...)
         isFailed = false
+        return undone
     }
 
     private func index(of name: String) throws(SQLError) -> Int {
@@ -91,4 +97,74 @@ struct Transaction: Sendable {
         }
         return index
     }
+}
+
+/// What a transaction has changed: the state of each name it touched, and how to get there again from another commit.
+struct TransactionChanges: Sendable {
+    private(set) var tables: [TableName: TableChange] = [:]
+    /// nil: dropped.
+    private(set) var schemas: [String: SchemaDefinition?] = [:]
+    /// Schemas that were dropped at some time: what the branch has in them is gone.
+    private(set) var droppedSchemas: Set<String> = []
+
+    var isEmpty: Bool { tables.isEmpty && schemas.isEmpty }
+
+    /// What the changes say about a name: an entry, nothing (dropped), or nil for not changed.
+    func changed(_ name: TableName) -> Entry?? {
+        if let change = tables[name] { return .some(change.entry) }
+        return droppedSchemas.contains(name.schema) ? .some(nil) : nil
+    }
+
+    /// What the changes say about a schema.
+    func changedSchema(_ name: String) -> SchemaDefinition?? { schemas[name] }
+
+    mutating func putSchema(_ schema: SchemaDefinition) { schemas[schema.name] = .some(schema) }
+
+    mutating func dropSchema(_ name: String) {
+        schemas[name] = .some(nil)
+        droppedSchemas.insert(name)
+        for table in tables.keys where table.schema == name { tables[table] = nil }
+    }
+
+    /// Puts something new under a name, whatever was there.
+    mutating func put(_ name: TableName, _ entry: Entry, _ steps: [TableStep] = []) {
+        tables[name] = TableChange(entry: entry, origin: nil, steps: steps)
+    }
+
+    mutating func drop(_ name: TableName) { tables[name] = TableChange(entry: nil, origin: nil, steps: []) }
+
+    /// Changes a managed table: `step` made `definition` from what was there.
+    mutating func alter(_ name: TableName, _ definition: ManagedDefinition, _ step: TableStep) {
+        var change = tables[name] ?? TableChange(entry: nil, origin: name, steps: [])
+        change.entry = .managed(definition)
+        change.steps.append(step)
+        tables[name] = change
+    }
+
+    /// Moves what is under a name.
+    mutating func rename(_ old: TableName, to new: TableName, _ entry: Entry) {
+        var change = tables[old] ?? TableChange(entry: entry, origin: old, steps: [])
+        change.entry = entry
+        tables[new] = change
+        tables[old] = TableChange(entry: nil, origin: nil, steps: [])
+    }
+
+    /// Forgets what was done to a name.
+    mutating func forget(_ name: TableName) { tables[name] = nil }
+}
+
+/// What a transaction has done to one name.
+struct TableChange: Sendable {
+    /// nil: dropped, or renamed.
+    var entry: Entry?
+    /// The name under which the branch has the table that was changed or renamed; nil: the entry is new.
+    var origin: TableName?
+    /// How the entry came about from the branch's, or from a new table.
+    var steps: [TableStep]
+}
+
+/// One step from a state of a managed table to the next, that can be taken again from another state.
+enum TableStep: Sendable {
+    case write(any TableWrite)
+    case alter([TableAlteration])
 }

@@ -98,6 +98,8 @@ final class LocalQuery: RunningQuery {
         return Double(known.reduce(0) { $0 + $1.takenBytes }) / Double(all)
     }
 
+    func ended() async { await execution.ended() }
+
     var report: RunReport {
         RunReport(
             root: root.node, nanoseconds: (results.endedAt ?? Clock.now()) - started,

@@ -108,7 +108,7 @@ extension LogicalPlan {
     func neededOfInputs(for wanted: Set<ColumnID>?) -> Set<ColumnID>? {
         var used: Set<ColumnID>
         switch self {
-        case .scan, .values, .cteScan, .setOperation, .recursive, .with: return nil
+        case .scan, .values, .cteScan, .setOperation, .recursive, .with, .write: return nil
         case .distinct(let node):
             guard node.on != nil, let wanted else { return nil }
             used = wanted

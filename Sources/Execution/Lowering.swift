@@ -157,7 +157,20 @@ final class Lowering {
         case .recursive(let node): return try lowerRecursive(node, plan)
         case .cteScan(let scan): return try lowerCTEScan(scan, plan)
         case .with(let id, let definition, let body): return try lowerWith(id, definition, body, plan)
+        case .write(let node): return try lowerWrite(node, plan)
         }
+    }
+
+    private func lowerWrite(_ node: LogicalPlan.WriteNode, _ plan: LogicalPlan) throws(SQLError) -> Flow {
+        var flow = try lower(node.input)
+        let profile = profile(plan, [flow.profile])
+        let account = newAccount("write")
+        profile.account(account)
+        let stage = try WriteStage(node, layout: flow.layout, account: account)
+        let count = node.count
+        profile.detail { [("Rows Changed", "\(count.rows)")] }
+        flow.append(stage, columns: node.outputs, profile: profile)
+        return flow
     }
 
     private func lowerScan(_ scan: LogicalPlan.Scan, _ plan: LogicalPlan) throws(SQLError) -> Flow {

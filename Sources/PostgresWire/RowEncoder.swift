@@ -10,6 +10,8 @@ public final class RowEncoder {
     private let fourBytes: [Bool]
     private let zone: SessionTimeZone
     private let cells: [ColumnCells]
+    /// The messages' type: DataRow, or CopyData, whose binary rows look the same.
+    private let kind: UInt8
     private var sources: [Source] = []
     private var batch: Batch?
     private var next = 0
@@ -26,7 +28,10 @@ public final class RowEncoder {
     }
 
     /// Makes an encoder. No formats stand for text, one for all columns.
-    public init(_ fields: [RowField], formats: [ValueFormat], zone: SessionTimeZone) throws(SQLError) {
+    public init(
+        _ fields: [RowField], formats: [ValueFormat], zone: SessionTimeZone, kind: UInt8 = 68
+    ) throws(SQLError) {
+        self.kind = kind
         guard formats.count <= 1 || formats.count == fields.count else {
             throw SQLError(
                 .protocolViolation,
@@ -86,7 +91,7 @@ public final class RowEncoder {
                 let begin = buffer.count
                 // Type, length and column count; the length comes when it is known.
                 var at = buffer.reserve(7)
-                at[0] = 68
+                at[0] = kind
                 (at + 5).storeBig(UInt16(truncatingIfNeeded: columns))
                 buffer.advance(7)
                 var column = 0

@@ -69,6 +69,13 @@ public final class WireBuffer {
         count += 4
     }
 
+    /// Appends bytes in one move.
+    func append(raw bytes: UnsafeRawBufferPointer) {
+        guard let from = bytes.baseAddress else { return }
+        memcpy(reserve(bytes.count), from, bytes.count)
+        count += bytes.count
+    }
+
     func append<Bytes: Collection<UInt8>>(bytes: Bytes) {
         let room = reserve(bytes.count)
         var index = 0

@@ -12,8 +12,10 @@ extension PostgresConnection {
         while let stream = try await statements.next() {
             var portal = Portal(formats: [], sql: sql, stream: stream)
             do {
-                if let columns = stream.columns { out.rowDescription(columns.map(RowField.init)) }
-                _ = try await send(stream, &portal, rowsMax: nil)
+                if try await !copied(stream, session) {
+                    if let columns = stream.columns { out.rowDescription(columns.map(RowField.init)) }
+                    _ = try await send(stream, &portal, rowsMax: nil)
+                }
             } catch {
                 stream.cancel()
                 throw error
@@ -40,6 +42,12 @@ extension PostgresConnection {
         }
         portal.stream = stream
         do {
+            if try await copied(stream, session) {
+                portal.isDone = true
+                portal.stream = nil
+                portals[name] = portal
+                return
+            }
             let isDone = try await send(stream, &portal, rowsMax: rowsMax)
             portal.isDone = isDone
             if isDone { portal.stream = nil }
@@ -86,7 +94,7 @@ extension PostgresConnection {
         return true
     }
 
-    private func complete(_ outcome: StatementOutcome, rows: Int) {
+    func complete(_ outcome: StatementOutcome, rows: Int) {
         shared.metrics.statements.increase()
         for notice in outcome.notices { out.noticeResponse(notice.content, severity: notice.severity.rawValue) }
         switch outcome.tag {

@@ -58,6 +58,10 @@ extension Parser {
         case "null":
             advance()
             return Expression(.null, position: position)
+        case "default":
+            // Stands for a column's default in VALUES and SET; the binder refuses it elsewhere, as PostgreSQL does.
+            advance()
+            return Expression(.special("default", precision: nil), position: position)
         case "case": return try conditional()
         case "cast", "try_cast":
             guard word == "cast" || peek().kind == .symbol("(") else { break }

@@ -59,15 +59,36 @@ extension Parser {
         try nested { (parser) throws(SQLError) in try parser.queryBody() }
     }
 
+    /// WITH at the begin of a statement: a query or a write follows.
+    mutating func queryOrWrite() throws(SQLError) -> Statement {
+        try nested { (parser) throws(SQLError) in
+            let position = parser.token.position
+            let (with, isRecursive) = try parser.withClause()
+            if parser.beginsWrite {
+                return .write(try parser.write(with: with, isRecursive: isRecursive))
+            }
+            return .query(try parser.queryBody(with, isRecursive, position))
+        }
+    }
+
+    private mutating func withClause() throws(SQLError) -> (tables: [CommonTable], isRecursive: Bool) {
+        guard takeWord("with") else { return ([], false) }
+        let isRecursive = takeWord("recursive")
+        var with: [CommonTable] = []
+        repeat { with.append(try commonTable()) } while take(",")
+        return (with, isRecursive)
+    }
+
     private mutating func queryBody() throws(SQLError) -> Query {
         let position = token.position
-        var with: [CommonTable] = []
-        var isRecursive = false
-        if takeWord("with") {
-            isRecursive = takeWord("recursive")
-            repeat { with.append(try commonTable()) } while take(",")
-            try refuseChange()
-        }
+        let (with, isRecursive) = try withClause()
+        if !with.isEmpty { try refuseChange() }
+        return try queryBody(with, isRecursive, position)
+    }
+
+    private mutating func queryBody(
+        _ with: [CommonTable], _ isRecursive: Bool, _ position: Int
+    ) throws(SQLError) -> Query {
         let body = try setOperations(isIntersect: false)
         var query = Query(with: with, isRecursive: isRecursive, body: body, position: position)
         try tail(&query)
@@ -80,11 +101,11 @@ extension Parser {
         return query
     }
 
-    /// Says that WITH works with queries only.
+    /// Says that tables of WITH, and subqueries, are queries only.
     private func refuseChange() throws(SQLError) {
         guard case .word(let word) = token.kind, ["insert", "update", "delete", "merge"].contains(word) else { return }
         throw SQLError(
-            .featureNotSupported, "\(word.uppercased()) is not supported in a statement with WITH",
+            .featureNotSupported, "\(word.uppercased()) is not supported inside WITH",
             position: token.position)
     }
 
@@ -221,7 +242,7 @@ extension Parser {
         }
     }
 
-    private mutating func selectItem() throws(SQLError) -> SelectItem {
+    mutating func selectItem() throws(SQLError) -> SelectItem {
         let position = token.position
         if take("*") { return SelectItem(value: Expression(.star(try starChanges(nil)), position: position)) }
         let value = try expression()

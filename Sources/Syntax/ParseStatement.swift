@@ -7,7 +7,9 @@ extension Parser {
     }
 
     private mutating func anyStatement() throws(SQLError) -> Statement {
+        if atWord("with") { return try queryOrWrite() }
         if startsQuery() || at("(") { return .query(try query()) }
+        if beginsWrite { return .write(try write()) }
         guard case .word(let word) = token.kind else { throw unexpected() }
         let position = token.position
         let start = index
@@ -15,6 +17,10 @@ extension Parser {
         case "explain": return try explain()
         case "create": if let statement = try create() { return statement }
         case "drop": if let statement = try drop() { return statement }
+        case "alter": if let statement = try alter() { return statement }
+        case "comment": if let statement = try comment() { return statement }
+        case "truncate": return try truncate()
+        case "copy": return .copy(try copy())
         case "use":
             advance()
             _ = takeWord("branch")
@@ -153,7 +159,11 @@ extension Parser {
         if takeWord("branch") { return .createRef(try createRef(.branch, orReplace)) }
         if takeWord("tag") { return .createRef(try createRef(.tag, orReplace)) }
         if takeWords("external", "table") { return .createExternalTable(try createExternalTable(orReplace)) }
+        if takeWord("global") || takeWord("local") {}
         let isTemporary = takeWord("temporary") || takeWord("temp")
+        if takeWord("table") || takeWords("unlogged", "table") {
+            return .createTable(try createTable(orReplace, isTemporary))
+        }
         guard takeWord("view") else { return nil }
         return .createView(try createView(orReplace, isTemporary))
     }
@@ -249,17 +259,11 @@ extension Parser {
     }
 
     /// `(key = value, ...)`.
-    private mutating func options() throws(SQLError) -> [String: String] {
+    mutating func options() throws(SQLError) -> [String: String] {
         try expect("(")
         var options: [String: String] = [:]
         repeat {
-            let key: String
-            if case .string(let text) = token.kind {
-                advance()
-                key = text
-            } else {
-                key = try qualifiedName().text
-            }
+            let key = try optionKey()
             if !take("="), !take("=>") {}
             switch token.kind {
             case .string(let text), .word(let text), .quotedWord(let text), .integer(let text), .decimal(let text):
@@ -270,6 +274,21 @@ extension Parser {
         } while take(",")
         try expect(")")
         return options
+    }
+
+    mutating func optionKey() throws(SQLError) -> String {
+        if case .string(let text) = token.kind {
+            advance()
+            return text
+        }
+        // Names of properties may have many parts: write.parquet.row-group-size-bytes.
+        var key = try label().value
+        while at(".") || at("-") {
+            key += at(".") ? "." : "-"
+            advance()
+            key += try label().value
+        }
+        return key
     }
 
     private mutating func createRef(

@@ -16,6 +16,13 @@ public struct ParsedStatement: Hashable, Sendable {
 
 public indirect enum Statement: Hashable, Sendable {
     case query(Query)
+    /// INSERT, UPDATE, DELETE, MERGE.
+    case write(WriteStatement)
+    case truncate([QualifiedName])
+    case copy(CopyStatement)
+    case createTable(CreateTable)
+    case alterTable(AlterTable)
+    case comment(Comment)
     case explain(Explain)
     case createSchema(CreateSchema)
     case createView(CreateView)
@@ -43,7 +50,7 @@ public indirect enum Statement: Hashable, Sendable {
     case notification(String)
     /// DESCRIBE t, SHOW COLUMNS FROM t.
     case describe(QualifiedName)
-    /// A statement of PostgreSQL that is known by name, and not supported: "INSERT", "CREATE TABLE".
+    /// A statement of PostgreSQL that is known by name, and not supported: "GRANT", "CREATE INDEX".
     case unsupported(String, position: Int)
 
     public struct Explain: Hashable, Sendable {
@@ -98,6 +105,9 @@ public indirect enum Statement: Hashable, Sendable {
         public var name: Identifier
         public var type: TypeName
         public var isNotNull: Bool
+        /// DEFAULT, and its text.
+        public var defaultValue: Expression?
+        public var defaultText: String?
         public init(name: Identifier, type: TypeName, isNotNull: Bool = false) {
             self.name = name
             self.type = type

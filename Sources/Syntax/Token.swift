@@ -92,9 +92,8 @@ enum Keywords {
 
     /// Statements of PostgreSQL that are known and not supported, by first word.
     static let unsupportedStatements: Set<String> = [
-        "alter", "analyze", "analyse", "call", "checkpoint", "cluster", "comment", "copy", "create", "delete", "do",
-        "drop", "grant", "import", "insert", "load", "lock", "merge", "reassign",
-        "refresh", "reindex", "revoke", "security", "truncate", "update", "vacuum", "attach", "detach", "install",
-        "pragma", "export",
+        "alter", "analyze", "analyse", "call", "checkpoint", "cluster", "create", "do", "drop", "grant",
+        "import", "load", "lock", "merge", "reassign", "refresh", "reindex", "revoke", "security", "vacuum", "attach",
+        "detach", "install", "pragma", "export",
     ]
 }

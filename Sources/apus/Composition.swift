@@ -5,6 +5,7 @@ import Execution
 import Formats
 import Foundation
 import Hive
+import Iceberg
 import Storage
 import Versions
 
@@ -22,12 +23,22 @@ enum Composition {
         }
         let catalog = try await VersionedCatalog(path: folder + "/catalog.sqlite")
         let footers = FooterCache()
-        let format = HiveFormat(stores: Stores(s3: objectStore(configuration)), footers: footers)
+        let stores = Stores(s3: objectStore(configuration))
+        let format = HiveFormat(stores: stores, footers: footers)
+        let managed = IcebergFormat(stores: stores, warehouse: warehouse(configuration), footers: footers)
         let threads = configuration["threads"].isEmpty ? nil : try configuration.number("threads", in: 1...1_024)
         let scheduler = Scheduler(threads: threads)
         let runner = LocalRunner(scheduler: scheduler, memoryMaxBytes: try configuration.queryMemoryBytes())
         return Engine(
-            catalog: catalog, format: format, runners: [runner], users: users, database: configuration["database"])
+            catalog: catalog, format: format, managed: managed, runners: [runner], users: users,
+            database: configuration["database"])
+    }
+
+    /// Where new tables go: a path is made absolute, because the tables' metadata keeps it.
+    private static func warehouse(_ configuration: Configuration) -> String {
+        let named = configuration["warehouse"]
+        if named.contains("://") { return named }
+        return URL(fileURLWithPath: named.isEmpty ? configuration["data_dir"] + "/lake" : named).path
     }
 
     /// S3 from the environment and ~/.aws, with the configuration's own values first.

@@ -11,11 +11,13 @@ import Versions
 /// A lake of its own for one test.
 public struct TestLake: Sendable {
     public let engine: Engine
+    /// Holds the managed tables.
+    public let managed = MemoryFormat()
 
     public init(store: any ObjectStore = Stores(), threads: Int = 2) async throws(SQLError) {
         let catalog = try await VersionedCatalog(path: nil)
         engine = Engine(
-            catalog: catalog, format: HiveFormat(stores: store),
+            catalog: catalog, format: HiveFormat(stores: store), managed: managed,
             runners: [LocalRunner(scheduler: Scheduler(threads: threads), memoryMaxBytes: 1 << 30)])
     }
 

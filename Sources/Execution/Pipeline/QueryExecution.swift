@@ -27,6 +27,8 @@ final class QueryExecution: Sendable {
         /// Sinks that have not finished.
         var sinksLeft: Int
         var isClosed = false
+        /// Whoever waits for the last worker.
+        var waiters: [CheckedContinuation<Void, Never>] = []
     }
 
     init(_ pipelines: [Pipeline], run: QueryRun, results: ResultQueue, scheduler: Scheduler) {
@@ -164,6 +166,17 @@ final class QueryExecution: Sendable {
         }
     }
 
+    /// Waits until no worker works any more.
+    func ended() async {
+        await withCheckedContinuation { continuation in
+            let isClosed = state.withLock { state in
+                if !state.isClosed { state.waiters.append(continuation) }
+                return state.isClosed
+            }
+            if isClosed { continuation.resume() }
+        }
+    }
+
     private func close() {
         let isFirst = state.withLock { state in
             guard !state.isClosed else { return false }
@@ -175,6 +188,11 @@ final class QueryExecution: Sendable {
         guard isFirst else { return }
         if let error = run.stopReason { results.fail(error) } else { results.end() }
         run.close()
+        let waiters = state.withLock { state in
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        for waiter in waiters { waiter.resume() }
     }
 }
 

@@ -209,6 +209,9 @@ extension QueryBinder {
 
     /// current_date, current_timestamp(3), user.
     private func special(_ name: String, _ precision: Int?, _ at: Int?) throws(SQLError) -> Expr {
+        if name == "default" {
+            throw SQLError(.syntaxError, "DEFAULT is not allowed in this context", position: at)
+        }
         let expr = try call(QueryBinder.specialFunctions[name] ?? name, [], at)
         guard let precision else { return expr }
         return try rounded(expr, TypeName("timestamptz", modifiers: [precision], position: at ?? 0), at)

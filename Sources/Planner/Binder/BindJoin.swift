@@ -242,7 +242,7 @@ extension LogicalPlan {
 
 extension Scope.Item {
     /// The same item on the side of an outer join that may have no row.
-    fileprivate var asNullable: Scope.Item {
+    var asNullable: Scope.Item {
         var copy = self
         for index in copy.columns.indices { copy.columns[index].expr = copy.columns[index].expr.asNullable }
         return copy

@@ -68,7 +68,7 @@ extension QueryBinder {
 
     // MARK: Select list
 
-    private func bindTargets(
+    func bindTargets(
         _ items: [SelectItem], _ block: SelectBlock, _ scope: Scope, keepsOpen: Bool
     ) throws(SQLError) -> [Target] {
         block.allowsSetReturning = true

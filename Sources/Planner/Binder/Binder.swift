@@ -81,17 +81,20 @@ public enum Binder {
             throw SQLError(
                 .indeterminateDatatype, "could not determine data type of parameter $\(index + 1)")
         }
-        rows.plan = try SubqueryCopies.separated(rows.plan)
+        rows.plan = try settled(rows.plan, binder)
+        return BoundQuery(plan: rows.plan, parameterTypes: binder.parameters)
+    }
+
+    /// The last touches of a bound plan: subqueries get their own columns, parameters the types that later uses gave.
+    static func settled(_ bound: LogicalPlan, _ binder: QueryBinder) throws(SQLError) -> LogicalPlan {
+        let plan = try SubqueryCopies.separated(bound)
         // `$1 IS NULL` is bound before `$1 = a` settles the type.
         let types = binder.parameters
-        let plan =
-            types.isEmpty
-            ? rows.plan
-            : try rows.plan.replacingExpressions { (expr) throws(SQLError) in
-                guard case .parameter(let index, .unknown) = expr else { return nil }
-                return .parameter(index, types[index])
-            }
-        return BoundQuery(plan: plan, parameterTypes: types)
+        if types.isEmpty { return plan }
+        return try plan.replacingExpressions { (expr) throws(SQLError) in
+            guard case .parameter(let index, .unknown) = expr else { return nil }
+            return .parameter(index, types[index])
+        }
     }
 
     /// Binds an expression without columns and evaluates it: arguments of EXECUTE, for instance.

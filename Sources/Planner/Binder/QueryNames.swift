@@ -6,7 +6,7 @@ import Functions
 public import Syntax
 
 /// Finds the names in a syntax tree that a ``CatalogSnapshot`` must hold.
-public struct QueryNames {
+public struct QueryNames: Sendable {
     /// Relations in the order of the text, with positions. A name may come twice.
     public private(set) var relations: [(reference: CatalogSnapshot.Reference, position: Int)] = []
     /// Calls of file functions, with positions.
@@ -40,10 +40,59 @@ public struct QueryNames {
     public static func references(of statement: Statement, context: PlanContext) throws(SQLError) -> QueryNames {
         switch statement {
         case .query(let query): return try references(of: query, context: context)
+        case .write(let write): return try references(of: write, context: context)
         case .explain(let explain): return try references(of: explain.statement, context: context)
         case .createView(let view): return try references(of: view.query, context: context)
         case .prepare(_, _, let inner, _): return try references(of: inner, context: context)
         default: return QueryNames(context, nil)
+        }
+    }
+
+    /// Returns the names that a write reads; its target is not among them, unless it is read as well.
+    public static func references(of write: WriteStatement, context: PlanContext) throws(SQLError) -> QueryNames {
+        var names = QueryNames(context, nil)
+        try names.visit(write)
+        return names
+    }
+
+    /// Turns the name of a write's target into a reference as snapshots have them.
+    public static func target(
+        _ name: QualifiedName, _ version: Version? = nil, context: PlanContext
+    ) throws(SQLError) -> CatalogSnapshot.Reference {
+        try reference(name, version, context, nil)
+    }
+
+    // MARK: Writes
+
+    private mutating func visit(_ write: WriteStatement) throws(SQLError) {
+        tables.append(write.isRecursive ? Set(write.with.map(\.name.value)) : [])
+        for table in write.with {
+            try visit(table.query)
+            tables[tables.count - 1].insert(table.name.value)
+        }
+        switch write.change {
+        case .insert(let insert): if let query = insert.query { try visit(query) }
+        case .update(let assignments, let from, let filter):
+            for table in from { try visit(table) }
+            try visit(assignments.map(\.value) + (filter.map { [$0] } ?? []))
+        case .delete(let using, let filter):
+            for table in using { try visit(table) }
+            if let filter { try visit(filter) }
+        case .merge(let merge):
+            try visit(merge.source)
+            try visit(merge.condition)
+            for clause in merge.clauses { try visit(clause) }
+        }
+        try visit(write.returning.map(\.value))
+        tables.removeLast()
+    }
+
+    private mutating func visit(_ clause: WriteStatement.MergeClause) throws(SQLError) {
+        if let condition = clause.condition { try visit(condition) }
+        switch clause.action {
+        case .update(let assignments): try visit(assignments.map(\.value))
+        case .insert(_, let values): try visit(values)
+        case .delete, .nothing: break
         }
     }
 

@@ -26,6 +26,8 @@ public indirect enum LogicalPlan: Sendable {
     case cteScan(CTEScan)
     /// Evaluates `definition` once for all ``CTEScan``s of its id inside `body`.
     case with(id: Int, definition: LogicalPlan, body: LogicalPlan)
+    /// Changes a table.
+    case write(WriteNode)
 
     /// An output column and the expression that computes it.
     public struct Output: Sendable {
@@ -309,6 +311,7 @@ public indirect enum LogicalPlan: Sendable {
         case .recursive(let node): node.columns
         case .cteScan(let scan): scan.columns
         case .with(_, _, let body): body.columns
+        case .write(let node): node.outputs
         }
     }
 }

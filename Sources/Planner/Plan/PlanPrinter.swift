@@ -170,6 +170,7 @@ private struct NodePrinter {
         case .recursive(let node): return "Recursive Union\(node.isAll ? " All" : "") \(node.id)"
         case .cteScan(let scan): return "CTE Scan on \(PlanNaming.quoted(scan.name))"
         case .with(let id, _, _): return "With \(id)"
+        case .write(let node): return "\(node.verb) on \(PlanNaming.quoted(node.table))"
         }
     }
 
@@ -223,6 +224,13 @@ private struct NodePrinter {
         case .recursive(let node): return [("Output", names(node.columns))]
         case .cteScan(let scan): return [("Output", names(scan.columns)), ("With", "\(scan.id)")]
         case .with: return []
+        case .write(let node):
+            var details: [(name: String, value: String)] = []
+            if !node.appended.isEmpty { details.append(("Columns", names(node.appended))) }
+            if let place = node.place, place.repeated != .never {
+                details.append(("Repeated Rows", place.repeated.rawValue))
+            }
+            return details
         }
     }
 

@@ -42,6 +42,8 @@ public protocol RunningQuery: Sendable {
     func next() async throws(SQLError) -> Batch?
     /// Stops the work soon: `next()` then throws `reason`. Safe from any thread, any number of times.
     func cancel(_ reason: SQLError)
+    /// Waits until nothing works for it any more, after its end or a cancel: files it writes are then complete or left.
+    func ended() async
     /// What was done so far; complete once `next()` gave nil.
     var report: RunReport { get }
     /// The part of the scans' bytes that workers have taken, 0 to 1; nil while that is not known.

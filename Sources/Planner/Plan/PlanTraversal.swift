@@ -16,6 +16,7 @@ extension LogicalPlan {
         case .unnest(let node): [node.input]
         case .recursive(let node): [node.base, node.step]
         case .with(_, let definition, let body): [definition, body]
+        case .write(let node): [node.input]
         }
     }
 
@@ -56,6 +57,9 @@ extension LogicalPlan {
             return .recursive(node)
         case .with(let id, let definition, let body):
             return .with(id: id, definition: try transform(definition), body: try transform(body))
+        case .write(var node):
+            node.input = try transform(node.input)
+            return .write(node)
         }
     }
 
@@ -63,6 +67,7 @@ extension LogicalPlan {
     public var expressions: [Expr] {
         switch self {
         case .cteScan, .setOperation, .recursive, .with: []
+        case .write(let node): node.reads.map { .column($0) }
         case .scan(let scan): scan.filter
         case .values(let values): values.rows.flatMap { $0 }
         case .filter(_, let condition): [condition]
@@ -81,7 +86,8 @@ extension LogicalPlan {
     /// Rebuilds this with each of its own expressions replaced.
     public func mapExpressions(_ transform: (Expr) throws(SQLError) -> Expr) throws(SQLError) -> LogicalPlan {
         switch self {
-        case .cteScan, .setOperation, .recursive, .with: return self
+        // The columns of a write are its input's: there is nothing to replace.
+        case .cteScan, .setOperation, .recursive, .with, .write: return self
         case .scan(var scan):
             scan.filter = try Expr.map(scan.filter, transform)
             return .scan(scan)

@@ -72,6 +72,7 @@ struct Cardinality {
         case .recursive(let node): return Estimate(rows: estimate(node.base).rows * 10)
         case .cteScan: return Estimate(rows: Cardinality.unknownRows)
         case .with(_, _, let body): return estimate(body)
+        case .write(let node): return estimate(node.input)
         }
     }
 

@@ -45,7 +45,7 @@ struct CorrelatedPredicates {
             pulled.plan = .unnest(node)
             pulled.isUnique = false
             return pulled
-        case .scan, .values, .window, .limit, .setOperation, .recursive, .cteScan, .with: return nil
+        case .scan, .values, .window, .limit, .setOperation, .recursive, .cteScan, .with, .write: return nil
         }
     }
 

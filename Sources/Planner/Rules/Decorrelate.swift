@@ -41,7 +41,7 @@ struct Decorrelation {
         case .filter(let input, let condition): return try filter(input, condition)
         case .aggregate, .project, .sort, .window, .limit, .distinct, .unnest: return try operands(node)
         case .values(let values): return try self.values(values)
-        case .scan, .setOperation, .recursive, .cteScan, .with: return node
+        case .scan, .setOperation, .recursive, .cteScan, .with, .write: return node
         }
     }
 

@@ -98,6 +98,7 @@ struct DependentJoin {
             guard definition.outerColumnIDs.isDisjoint(with: domain.outerIDs) else { throw unsupported("WITH") }
             return .with(id: id, definition: definition, body: try push(body, domain))
         case .recursive: throw unsupported("WITH RECURSIVE")
+        case .write: throw unsupported("a write")
         case .scan, .cteScan: throw SQLError(.internalError, "a scan cannot read outer columns")
         }
     }
@@ -368,7 +369,7 @@ struct Renaming {
             node = .cteScan(scan)
         case .with(let id, let definition, let body):
             node = .with(id: names[id] ?? id, definition: definition, body: body)
-        case .filter, .sort, .limit, .distinct: break
+        case .filter, .sort, .limit, .distinct, .write: break
         }
         let final = known
         map = known

@@ -83,6 +83,10 @@ private struct Pruning {
         case .with(let id, let definition, let body):
             let kept = try prune(definition, definition.columnIDs, isExact: true)
             return .with(id: id, definition: kept, body: try prune(body, needed, isExact: isExact))
+        case .write(var node):
+            if !isExact { node.outputs.removeAll { !needed.contains($0.id) } }
+            node.input = try prune(node.input, Set((node.reads + node.outputs).map(\.id)))
+            return .write(node)
         }
     }
 

@@ -58,7 +58,7 @@ struct PushDownFilters: OptimizerRule {
         case .with(let id, let definition, let body):
             let first = try push([], into: definition)
             return .with(id: id, definition: first, body: try push(conditions, into: body))
-        case .recursive, .values, .cteScan:
+        case .recursive, .values, .cteScan, .write:
             return try plan.mapInputs { (input) throws(SQLError) in try push([], into: input) }.filtered(conditions)
         }
     }

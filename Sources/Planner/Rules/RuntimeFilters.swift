@@ -104,7 +104,7 @@ private struct Marking {
             guard node.on == nil, let input = attach(target, to: node.input) else { return nil }
             node.input = input
             return .distinct(node)
-        case .values, .window, .limit, .setOperation, .unnest, .recursive, .cteScan, .with: return nil
+        case .values, .window, .limit, .setOperation, .unnest, .recursive, .cteScan, .with, .write: return nil
         }
     }
 }

@@ -1,0 +1,342 @@
+// ALTER TABLE, ALTER VIEW and COMMENT: steps that change a table's metadata, or where its name points.
+import Catalogs
+import Columns
+import Diagnostics
+import Functions
+import Planner
+import Syntax
+
+extension Session {
+    func alterTable(_ alter: Statement.AlterTable) async throws(SQLError) -> any ResultStream {
+        let tag = alter.isView ? "ALTER VIEW" : "ALTER TABLE"
+        guard let (found, branch) = try await find(alter.name) else {
+            let what = alter.isView ? "view" : "relation"
+            try missing("\(what) \"\(alter.name.text)\"", .undefinedTable, alter.ifExists, alter.name.position)
+            return done(tag)
+        }
+        if alter.isView, !found.entry.isView {
+            throw SQLError(
+                .wrongObjectType, "\"\(alter.name.last)\" is not a view", position: alter.name.position)
+        }
+        try await requireStored(found, branch, alter.name)
+        var place = NewPlace(name: found.name, branch: branch)
+        for action in alter.actions {
+            switch action {
+            case .ignored: continue
+            case .rename(let name):
+                place = try await move(place, to: TableName(schema: place.name.schema, name: name.value), name.position)
+            case .setSchema(let schema): place = try await move(place, toSchema: schema)
+            default: try await change(place, action, alter)
+            }
+        }
+        return done(tag)
+    }
+
+    // MARK: - Names
+
+    private func move(_ place: NewPlace, toSchema schema: Identifier) async throws(SQLError) -> NewPlace {
+        guard let branch = place.branch else {
+            throw SQLError(
+                .featureNotSupported, "cannot move objects into or out of temporary schemas", position: schema.position)
+        }
+        guard try await self.schema(schema.value, on: branch) != nil else {
+            throw SQLError(
+                .invalidSchema, "schema \"\(schema.value)\" does not exist", position: schema.position)
+        }
+        return try await move(place, to: TableName(schema: schema.value, name: place.name.name), schema.position)
+    }
+
+    private func move(_ place: NewPlace, to name: TableName, _ position: Int) async throws(SQLError) -> NewPlace {
+        let new = NewPlace(name: name, branch: place.branch)
+        guard name != place.name else {
+            guard name.schema == place.name.schema else { return place }
+            throw SQLError(.duplicateTable, "relation \"\(name.name)\" already exists", position: position)
+        }
+        guard try await entry(at: new) == nil else {
+            throw SQLError(
+                .duplicateTable, "relation \"\(name.name)\" already exists"
+                    + (name.schema == place.name.schema ? "" : " in schema \"\(name.schema)\""), position: position)
+        }
+        guard let entry = try await entry(at: place) else {
+            throw SQLError(.undefinedTable, "relation \"\(place.name.name)\" does not exist", position: position)
+        }
+        try record(place.name, place.branch) { $0.rename(place.name, to: name, entry) }
+        return new
+    }
+
+    // MARK: - Metadata
+
+    /// One action on a managed table: what it alters, and what it does to rows that are there.
+    private func change(
+        _ place: NewPlace, _ action: Statement.AlterTable.Action, _ alter: Statement.AlterTable
+    ) async throws(SQLError) {
+        guard case .managed(let definition)? = try await entry(at: place) else {
+            throw SQLError(
+                .wrongObjectType, "ALTER action cannot be performed on relation \"\(place.name.name)\"",
+                detail: "It is not a table that Apus writes.", position: alter.name.position)
+        }
+        let table = try await engine.managed.open(definition, named: place.name)
+        let planner = AlterationPlanner(table: table, name: place.name, context: planContext())
+        let alterations: [TableAlteration]
+        switch action {
+        case .addKey(let key):
+            try check(key, table.schema.fields)
+            alterations = planner.key(key)
+        case .setPartitioning(let items):
+            alterations = [.setPartitioning(try partitioning(items, table.schema.fields))]
+        default: alterations = try planner.alterations(action)
+        }
+        for notice in planner.notices { notices.append(notice) }
+        guard !alterations.isEmpty else { return }
+        let altered = try await engine.managed.alter(definition, named: place.name, alterations)
+        try record(place.name, place.branch) { $0.alter(place.name, altered, .alter(alterations)) }
+        if case .addColumn(let column, _) = action, column.defaultValue != nil, planner.hasRows {
+            try await fill(column.name, place, altered)
+        }
+    }
+
+    /// Gives a new column's default to the rows that are there.
+    private func fill(_ column: Identifier, _ place: NewPlace, _ definition: ManagedDefinition) async throws(SQLError) {
+        let word = Expression(.special("default", precision: nil), position: column.position)
+        let statement = WriteStatement(
+            target: QualifiedName([column], position: column.position),
+            change: .update([WriteStatement.Assignment(columns: [column], value: word)], from: [], filter: nil),
+            position: column.position)
+        let life = life()
+        let table = try await engine.managed.open(definition, named: place.name)
+        let bound = try Binder.bind(
+            statement, into: table, named: place.name, snapshot: CatalogSnapshot(), context: life.context)
+        _ = try await run(bound, WriteTarget(name: place.name, branch: place.branch, table: table), [], life)
+    }
+
+    // MARK: - COMMENT
+
+    func comment(_ comment: Statement.Comment) async throws(SQLError) -> any ResultStream {
+        let name: QualifiedName
+        var column: Identifier?
+        switch comment.subject {
+        case .table(let table), .view(let table): name = table
+        case .column(let full):
+            column = full.parts.last
+            name = QualifiedName(Array(full.parts.dropLast()), position: full.position)
+        case .schema(let schema):
+            throw SQLError(.featureNotSupported, "comments on schemas are not supported", position: schema.position)
+        case .database(let database):
+            throw SQLError(
+                .featureNotSupported, "comments on databases are not supported", position: database.position)
+        }
+        guard let (found, branch) = try await find(name) else {
+            throw SQLError(.undefinedTable, "relation \"\(name.text)\" does not exist", position: name.position)
+        }
+        let key = column.map { TableProperty.comment(on: $0.value) } ?? TableProperty.comment
+        switch found.entry {
+        case .managed(let definition):
+            let table = try await engine.managed.open(definition, named: found.name)
+            if let column, table.schema.index(of: column.value) == nil { throw undefined(column, found.name) }
+            let change = comment.text.map { TableAlteration.setProperty(key, $0) } ?? .removeProperty(key)
+            guard comment.text != nil || table.properties[key] != nil else { return done("COMMENT") }
+            let altered = try await engine.managed.alter(definition, named: found.name, [change])
+            try record(found.name, branch) { $0.alter(found.name, altered, .alter([change])) }
+        case .view(var view):
+            try await requireStored(found, branch, name)
+            var properties = view.properties ?? [:]
+            properties[key] = comment.text
+            view.properties = properties.isEmpty ? nil : properties
+            try record(found.name, branch) { $0.put(found.name, .view(view)) }
+        case .external:
+            throw SQLError(
+                .featureNotSupported, "comments on external tables are not supported", position: name.position)
+        }
+        return done("COMMENT")
+    }
+
+    private func undefined(_ column: Identifier, _ table: TableName) -> SQLError {
+        SQLError(
+            .undefinedColumn, "column \"\(column.value)\" of relation \"\(table.name)\" does not exist",
+            position: column.position)
+    }
+}
+
+/// Turns one action of ALTER TABLE into alterations of one table.
+private final class AlterationPlanner {
+    private let table: any WritableTable
+    private let name: TableName
+    private let context: PlanContext
+    private(set) var notices: [SQLNotice] = []
+
+    init(table: any WritableTable, name: TableName, context: PlanContext) {
+        self.table = table
+        self.name = name
+        self.context = context
+    }
+
+    /// Whether the table may have rows.
+    var hasRows: Bool { table.definition.snapshotID != nil && table.statistics.rows != 0 }
+
+    private func field(_ column: Identifier) throws(SQLError) -> Field {
+        guard let index = table.schema.index(of: column.value) else {
+            throw SQLError(
+                .undefinedColumn, "column \"\(column.value)\" of relation \"\(name.name)\" does not exist",
+                position: column.position)
+        }
+        return table.schema.fields[index]
+    }
+
+    private func skip(_ state: SQLState, _ text: String) {
+        notices.append(SQLNotice(.notice, SQLError(state, text + ", skipping")))
+    }
+
+    func alterations(_ action: Statement.AlterTable.Action) throws(SQLError) -> [TableAlteration] {
+        switch action {
+        case .addColumn(let column, let ifNotExists): return try add(column, ifNotExists)
+        case .dropColumn(let column, let ifExists):
+            guard table.schema.index(of: column.value) != nil || !ifExists else {
+                skip(
+                    .successfulCompletion,
+                    "column \"\(column.value)\" of relation \"\(name.name)\" does not exist")
+                return []
+            }
+            return try drop(column)
+        case .renameColumn(let old, let new): return try rename(old, new)
+        case .setType(let column, let type): return try setType(column, try TypeNames.type(type), type.position)
+        case .setNotNull(let column):
+            guard try field(column).isNullable else { return [] }
+            throw SQLError(
+                .featureNotSupported, "SET NOT NULL is not supported",
+                hint: "Columns are declared NOT NULL by CREATE TABLE.", position: column.position)
+        case .dropNotNull(let column): return try field(column).isNullable ? [] : [.dropNotNull(column.value)]
+        case .setDefault(let column, let value, let text):
+            let field = try field(column)
+            try Binder.checkDefault(value, of: field, context: context)
+            return [.setProperty(TableProperty.defaultValue(of: field.name), text)]
+        case .dropDefault(let column):
+            let key = TableProperty.defaultValue(of: try field(column).name)
+            return table.properties[key] == nil ? [] : [.removeProperty(key)]
+        case .setProperties(let properties):
+            try checkKeys(properties.keys)
+            return properties.sorted { $0.key < $1.key }.map { .setProperty($0.key, $0.value) }
+        case .resetProperties(let keys):
+            try checkKeys(keys)
+            return keys.filter { table.properties[$0] != nil }.map { .removeProperty($0) }
+        case .rename, .setSchema, .setPartitioning, .addKey, .ignored: return []
+        }
+    }
+
+    private func checkKeys(_ keys: some Sequence<String>) throws(SQLError) {
+        for key in keys where key.hasPrefix("apus.") {
+            throw SQLError(.invalidParameterValue, "property \"\(key)\" is set by statements of its own")
+        }
+    }
+
+    private func add(
+        _ column: Statement.ColumnDefinition, _ ifNotExists: Bool
+    ) throws(SQLError) -> [TableAlteration] {
+        let new = column.name.value
+        if table.schema.index(of: new) != nil {
+            let text = "column \"\(new)\" of relation \"\(name.name)\" already exists"
+            guard ifNotExists else { throw SQLError(.duplicateColumn, text, position: column.name.position) }
+            skip(.duplicateColumn, text)
+            return []
+        }
+        let field = Field(new, try TypeNames.type(column.type), isNullable: !column.isNotNull)
+        if column.isNotNull, hasRows {
+            guard column.defaultValue == nil else {
+                throw SQLError(
+                    .featureNotSupported, "a NOT NULL column cannot be added to a table with rows",
+                    position: column.name.position)
+            }
+            throw SQLError(
+                .notNullViolation, "column \"\(new)\" of relation \"\(name.name)\" contains null values")
+        }
+        var alterations: [TableAlteration] = [.addColumn(field)]
+        if let value = column.defaultValue, let text = column.defaultText {
+            try Binder.checkDefault(value, of: field, context: context)
+            alterations.append(.setProperty(TableProperty.defaultValue(of: new), text))
+        }
+        if let text = Session.declaredType(field.type) {
+            alterations.append(.setProperty(TableProperty.declaredType(of: new), text))
+        }
+        return alterations
+    }
+
+    /// The properties that SQL keeps about a column.
+    private func properties(of column: String) -> [(key: String, value: String)] {
+        [
+            TableProperty.defaultValue(of: column), TableProperty.comment(on: column),
+            TableProperty.declaredType(of: column),
+        ].compactMap { key in table.properties[key].map { (key, $0) } }
+    }
+
+    private func drop(_ column: Identifier) throws(SQLError) -> [TableAlteration] {
+        let field = try field(column)
+        guard table.schema.fields.count > 1 else {
+            throw SQLError(
+                .featureNotSupported, "cannot drop the last column of \"\(name.name)\"", position: column.position)
+        }
+        return [.dropColumn(field.name)] + properties(of: field.name).map { .removeProperty($0.key) }
+    }
+
+    private func rename(_ old: Identifier, _ new: Identifier) throws(SQLError) -> [TableAlteration] {
+        let field = try field(old)
+        guard table.schema.index(of: new.value) == nil else {
+            throw SQLError(
+                .duplicateColumn, "column \"\(new.value)\" of relation \"\(name.name)\" already exists",
+                position: new.position)
+        }
+        var alterations: [TableAlteration] = [.renameColumn(from: field.name, to: new.value)]
+        let pairs = [
+            (TableProperty.defaultValue(of: field.name), TableProperty.defaultValue(of: new.value)),
+            (TableProperty.comment(on: field.name), TableProperty.comment(on: new.value)),
+            (TableProperty.declaredType(of: field.name), TableProperty.declaredType(of: new.value)),
+        ]
+        for (from, to) in pairs {
+            guard let value = table.properties[from] else { continue }
+            alterations += [.removeProperty(from), .setProperty(to, value)]
+        }
+        return alterations
+    }
+
+    /// Types change to wider ones only: rows stay as they were written.
+    private func setType(
+        _ column: Identifier, _ type: SQLType, _ position: Int
+    ) throws(SQLError) -> [TableAlteration] {
+        let field = try field(column)
+        let declared = table.declaredType(of: field)
+        if declared == type { return [] }
+        guard AlterationPlanner.isWider(type, than: declared) else {
+            throw SQLError(
+                .featureNotSupported,
+                "column \"\(field.name)\" of type \(declared.name) cannot be changed to type \(type.name)",
+                hint: "Types can be widened: smallint to integer, integer to bigint, real to double precision, "
+                    + "numeric and varchar to more digits or characters.", position: position)
+        }
+        var alterations: [TableAlteration] = []
+        // A format may keep the type in a wider one already.
+        if field.type != type, !(field.type.isText && type.isText && field.type == .text) {
+            alterations.append(.setType(field.name, type))
+        }
+        let key = TableProperty.declaredType(of: field.name)
+        if let text = Session.declaredType(type) {
+            alterations.append(.setProperty(key, text))
+        } else if table.properties[key] != nil {
+            alterations.append(.removeProperty(key))
+        }
+        return alterations
+    }
+
+    private static func isWider(_ new: SQLType, than old: SQLType) -> Bool {
+        switch (old, new) {
+        case (.int2, .int4), (.int2, .int8), (.int4, .int8), (.float4, .float8): true
+        case (.decimal(let p, let s), .decimal(let q, let t)): s == t && q >= p
+        case (.varchar, .text), (.varchar, .varchar(nil)), (.text, .varchar(nil)): true
+        case (.varchar(let n?), .varchar(let m?)): m >= n
+        default: false
+        }
+    }
+
+    func key(_ key: Statement.KeyDefinition) -> [TableAlteration] {
+        var number = 1
+        while table.properties[TableProperty.key(number)] != nil { number += 1 }
+        return [.setProperty(TableProperty.key(number), key.text)]
+    }
+}

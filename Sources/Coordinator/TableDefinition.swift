@@ -1,0 +1,206 @@
+// CREATE TABLE and CREATE TABLE AS: the format writes the metadata, the catalog's commit makes the table visible.
+import Catalogs
+import Columns
+import Diagnostics
+import Planner
+import Syntax
+
+extension Session {
+    /// Statements that define something, inside a transaction.
+    func define(_ statement: Statement, _ text: String) async throws(SQLError) -> any ResultStream {
+        try await changing(text) { () async throws(SQLError) -> any ResultStream in
+            switch statement {
+            case .truncate(let names): return try await truncate(names)
+            case .createTable(let create): return try await createTable(create)
+            case .alterTable(let alter): return try await alterTable(alter)
+            case .comment(let comment): return try await self.comment(comment)
+            case .createSchema(let create): return try await createSchema(create)
+            case .createView(let create): return try await createView(create)
+            case .createExternalTable(let create): return try await createExternalTable(create)
+            case .drop(let drop): return try await self.drop(drop)
+            default: throw SQLError(.internalError, "not a definition")
+            }
+        }
+    }
+
+    func createTable(_ create: Statement.CreateTable) async throws(SQLError) -> any ResultStream {
+        let tag = create.query == nil ? "CREATE TABLE" : "CREATE TABLE AS"
+        let place = try await newPlace(create.name, isTemporary: create.isTemporary)
+        if let old = try await entry(at: place) {
+            guard create.orReplace else { return try existing(old, place.name, create.ifNotExists, create.name, tag) }
+            if case .view = old {
+                throw SQLError(
+                    .wrongObjectType, "\"\(place.name.name)\" is not a table", position: create.name.position)
+            }
+        }
+        if let query = create.query { return try await createTable(create, as: query, place) }
+        let new = try newTable(create, place.name, try fields(create.columns))
+        let definition = try await engine.managed.create(new)
+        try record(place.name, place.branch) { $0.put(place.name, .managed(definition)) }
+        if create.dropsOnCommit { droppedOnCommit.insert(place.name.name) }
+        return done(tag)
+    }
+
+    /// CREATE TABLE AS: a new table, and one write into it.
+    private func createTable(
+        _ create: Statement.CreateTable, as query: Query, _ place: NewPlace
+    ) async throws(SQLError) -> any ResultStream {
+        let life = life()
+        let bound = try await bind(query, [], life)
+        remember(bound)
+        guard bound.query.parameterTypes.isEmpty else {
+            throw SQLError(.undefinedParameter, "there is no parameter $1")
+        }
+        let new = try newTable(create, place.name, try fields(of: bound, create))
+        let definition = try await engine.managed.create(new)
+        if create.dropsOnCommit { droppedOnCommit.insert(place.name.name) }
+        guard create.withData else {
+            try record(place.name, place.branch) { $0.put(place.name, .managed(definition)) }
+            return done("CREATE TABLE AS")
+        }
+        let table = try await engine.managed.open(definition, named: place.name)
+        let write = try Binder.insert(bound.query, into: table, named: place.name, context: life.context)
+        do throws(SQLError) {
+            _ = try await collect(try await life.start(try Optimizer.optimize(write.plan, life.context)))
+            guard write.count.rows > 0 else {
+                await write.write.abandon()
+                try record(place.name, place.branch) { $0.put(place.name, .managed(definition)) }
+                return done("SELECT 0")
+            }
+            let filled = try await write.write.commit(onto: definition)
+            try record(place.name, place.branch) {
+                $0.put(place.name, .managed(filled), [.write(write.write)])
+            }
+        } catch {
+            await write.write.abandon()
+            throw error
+        }
+        transaction?.keep(write.write)
+        return done("SELECT \(write.count.rows)")
+    }
+
+    /// The columns of CREATE TABLE AS: the query's, with the names that were given.
+    private func fields(
+        of bound: QueryLife.Bound, _ create: Statement.CreateTable
+    ) throws(SQLError) -> [Field] {
+        let columns = bound.columns
+        guard create.columns.count <= columns.count else {
+            throw SQLError(.syntaxError, "too many column names were specified", position: create.name.position)
+        }
+        var fields: [Field] = []
+        for (index, column) in columns.enumerated() {
+            let name = index < create.columns.count ? create.columns[index].name.value : column.name
+            guard !fields.contains(where: { $0.name == name }) else {
+                throw SQLError(
+                    .duplicateColumn, "column \"\(name)\" specified more than once", position: create.name.position)
+            }
+            fields.append(Field(name, column.type))
+        }
+        return fields
+    }
+
+    // MARK: - What the format is told
+
+    private func newTable(
+        _ create: Statement.CreateTable, _ name: TableName, _ columns: [Field]
+    ) throws(SQLError) -> NewTable {
+        var new = NewTable(name: name, columns: columns, properties: create.properties, location: create.location)
+        let context = planContext()
+        for (column, field) in zip(create.columns, columns) where create.query == nil {
+            if let text = column.defaultText, let value = column.defaultValue {
+                try Binder.checkDefault(value, of: field, context: context)
+                new.properties[TableProperty.defaultValue(of: field.name)] = text
+            }
+        }
+        for field in columns {
+            if let text = Session.declaredType(field.type) {
+                new.properties[TableProperty.declaredType(of: field.name)] = text
+            }
+        }
+        for (index, key) in create.keys.enumerated() {
+            try check(key, columns)
+            new.properties[TableProperty.key(index + 1)] = key.text
+            guard key.kind == .primary else { continue }
+            for column in key.columns {
+                guard let place = columns.firstIndex(where: { $0.name == column.value }) else { continue }
+                new.columns[place].isNullable = false
+            }
+        }
+        new.partitioning = try partitioning(create.partitioning, columns)
+        for item in create.sortOrder {
+            try require(item.column, columns)
+            new.sortOrder.append(
+                TableSortKey(
+                    column: item.column.value, isDescending: item.isDescending,
+                    nullsFirst: item.nullsFirst ?? item.isDescending))
+        }
+        return new
+    }
+
+    /// The type's text, for types of which a table format keeps less.
+    static func declaredType(_ type: SQLType) -> String? {
+        switch type {
+        case .varchar(.some(_)), .char, .int2: type.name
+        default: nil
+        }
+    }
+
+    private func require(_ column: Identifier, _ columns: [Field]) throws(SQLError) {
+        guard columns.contains(where: { $0.name == column.value }) else {
+            throw SQLError(
+                .undefinedColumn, "column \"\(column.value)\" does not exist", position: column.position)
+        }
+    }
+
+    /// Declared keys are recorded, and not enforced: that has to be said.
+    func check(_ key: Statement.KeyDefinition, _ columns: [Field]) throws(SQLError) {
+        guard !key.isEnforced || settings["unenforced_constraints"] == "on" else {
+            throw SQLError(
+                .featureNotSupported, "\(key.kind.rawValue) constraints are not enforced",
+                hint: "Write NOT ENFORCED behind it to have it recorded, or SET unenforced_constraints = on.",
+                position: key.position)
+        }
+        for column in key.columns {
+            guard columns.contains(where: { $0.name == column.value }) else {
+                throw SQLError(
+                    .undefinedColumn, "column \"\(column.value)\" named in key does not exist",
+                    position: column.position)
+            }
+        }
+    }
+
+    func partitioning(
+        _ items: [Statement.PartitionItem], _ columns: [Field]
+    ) throws(SQLError) -> [PartitionField] {
+        var fields: [PartitionField] = []
+        for item in items {
+            try require(item.column, columns)
+            let transform: PartitionTransform
+            switch (item.transform, item.width) {
+            case ("identity", nil): transform = .identity
+            case ("year", nil), ("years", nil): transform = .year
+            case ("month", nil), ("months", nil): transform = .month
+            case ("day", nil), ("days", nil), ("date", nil): transform = .day
+            case ("hour", nil), ("hours", nil): transform = .hour
+            case ("bucket", let width?): transform = .bucket(try size(width, item))
+            case ("truncate", let width?): transform = .truncate(try size(width, item))
+            default:
+                throw SQLError(
+                    .invalidParameterValue, "unknown partition transform \"\(item.transform)\"",
+                    hint: "Transforms are: column, year(column), month(column), day(column), hour(column), "
+                        + "bucket(n, column), truncate(width, column).", position: item.position)
+            }
+            fields.append(PartitionField(column: item.column.value, transform: transform))
+        }
+        return fields
+    }
+
+    private func size(_ width: Int, _ item: Statement.PartitionItem) throws(SQLError) -> Int {
+        guard (1...Int(Int32.max)).contains(width) else {
+            throw SQLError(
+                .invalidParameterValue, "\(item.transform) needs a number from 1 to \(Int32.max)",
+                position: item.position)
+        }
+        return width
+    }
+}

@@ -1,0 +1,222 @@
+// INSERT, UPDATE, DELETE, MERGE and TRUNCATE: the rows are written first, by the query that gives them; the table's new
+// state is a change of the transaction.
+import Catalogs
+import Columns
+import Diagnostics
+import Functions
+import Planner
+import Syntax
+
+extension Session {
+    /// A managed table that a statement changes.
+    struct WriteTarget: Sendable {
+        var name: TableName
+        /// The branch it is changed on; nil for a temporary table.
+        var branch: String?
+        var table: any WritableTable
+    }
+
+    // MARK: - Statements
+
+    func write(
+        _ statement: WriteStatement, _ text: String, _ parameters: [Scalar], types: [SQLType?]
+    ) async throws(SQLError) -> any ResultStream {
+        try await changing(text) { () async throws(SQLError) -> any ResultStream in
+            let life = life()
+            let (target, bound) = try await bind(statement, types, life)
+            let (batches, _) = try await run(bound, target, parameters, life)
+            let tag = "\(statement.verb) \(statement.verb == "INSERT" ? "0 " : "")\(bound.count.rows)"
+            guard bound.returnsRows else { return done(tag) }
+            return FixedStream(
+                Session.columns(of: bound.plan), batches, tag: .done(tag), timeZone: life.context.functions.timeZone)
+        }
+    }
+
+    /// What Parse tells of a write.
+    func describe(
+        _ statement: WriteStatement, _ types: [SQLType?]
+    ) async throws(SQLError) -> (parameters: [SQLType], columns: [ResultColumn]?) {
+        let (_, bound) = try await bind(statement, types, life())
+        return (bound.parameterTypes, bound.returnsRows ? Session.columns(of: bound.plan) : nil)
+    }
+
+    static func columns(of plan: LogicalPlan) -> [ResultColumn] {
+        plan.columns.map { ResultColumn($0.name, $0.type == .unknown ? .text : $0.type) }
+    }
+
+    func truncate(_ names: [QualifiedName]) async throws(SQLError) -> any ResultStream {
+        for name in names {
+            let target = try await target(name, nil, "TRUNCATE")
+            try await replaceRows(of: target)
+        }
+        return done("TRUNCATE TABLE")
+    }
+
+    private func replaceRows(of target: WriteTarget) async throws(SQLError) {
+        let write = target.table.write(.replaceAll)
+        try await put(write, target)
+    }
+
+    // MARK: - Parts
+
+    /// Finds the table that a statement writes to.
+    func target(
+        _ name: QualifiedName, _ version: Version?, _ verb: String
+    ) async throws(SQLError) -> WriteTarget {
+        let context = planContext()
+        let resolver = resolver(context)
+        let open = currentTransaction
+        guard !open.isReadOnly else {
+            throw SQLError(.readOnlyTransaction, "cannot execute \(verb) in a read-only transaction")
+        }
+        let reference = try QueryNames.target(name, version, context: context)
+        var pinned = open.pinned
+        guard let found = try await resolver.find(reference, open, &pinned) else {
+            throw SQLError(.undefinedTable, "relation \"\(name.text)\" does not exist", position: name.position)
+        }
+        transaction?.pinned = pinned
+        switch found.entry {
+        case .managed(let definition):
+            let table = try await engine.managed.open(definition, named: found.name)
+            let branch = found.name.isTemporary ? nil : try await requireBranch(found.ref)
+            return WriteTarget(name: found.name, branch: branch, table: table)
+        case .view:
+            throw SQLError(
+                .wrongObjectType, "cannot execute \(verb) on view \"\(name.last)\"",
+                detail: "Views are not updatable.", position: name.position)
+        case .external:
+            throw SQLError(
+                .wrongObjectType, "cannot execute \(verb) on external table \"\(name.last)\"",
+                detail: "External tables are files that others write.", position: name.position)
+        }
+    }
+
+    /// The branch that a ref names. Tags and commits cannot be changed.
+    func requireBranch(_ ref: Ref) async throws(SQLError) -> String {
+        let name: String
+        switch ref {
+        case .branch(let text), .named(let text): name = text
+        case .tag, .commit, .time: name = ref.description
+        }
+        if transaction?.branch == name { return name }
+        try await refuseIfProtected(name)
+        return name
+    }
+
+    /// Resolves and binds a write.
+    func bind(
+        _ statement: WriteStatement, _ types: [SQLType?], _ life: QueryLife
+    ) async throws(SQLError) -> (target: WriteTarget, bound: BoundWrite) {
+        let target = try await target(statement.target, statement.version, statement.verb)
+        let names = try QueryNames.references(of: statement, context: life.context)
+        let open = currentTransaction
+        let resolved = try await currentWatch.perform { () async throws(SQLError) -> Resolver.Result in
+            try await life.resolver.resolve(names, in: open)
+        }
+        transaction?.pinned.merge(resolved.pinned) { first, _ in first }
+        let bound = try Binder.bind(
+            statement, into: target.table, named: target.name, snapshot: resolved.snapshot, context: life.context,
+            parameterTypes: types)
+        return (target, bound)
+    }
+
+    /// Bytes of RETURNING rows that are kept: all are there before the first goes out, so that what a client does not
+    /// fetch is changed nevertheless.
+    private static let returnedBytesMax = 1 << 30
+
+    /// Runs a write to its end, and makes the table's new state a change of the transaction.
+    func run(
+        _ bound: BoundWrite, _ target: WriteTarget, _ parameters: [Scalar], _ life: QueryLife
+    ) async throws(SQLError) -> (rows: [Batch], report: RunReport) {
+        var plan = bound.plan
+        if !bound.parameterTypes.isEmpty {
+            guard parameters.count == bound.parameterTypes.count else {
+                throw SQLError(.undefinedParameter, "there is no parameter $\(parameters.count + 1)")
+            }
+            plan = try Binder.replaceParameters(in: plan, with: parameters)
+        }
+        plan = try Optimizer.optimize(plan, life.context)
+        let batches: [Batch]
+        let report: RunReport
+        do throws(SQLError) {
+            let final = plan
+            let query = try await currentWatch.perform { () async throws(SQLError) -> any RunningQuery in
+                try await life.start(final)
+            } discard: { query, cause in
+                query.cancel(cause)
+            }
+            batches = try await collect(query)
+            report = query.report
+        } catch {
+            await bound.write.abandon()
+            throw error
+        }
+        if bound.count.rows > 0 {
+            try await put(bound.write, target)
+        } else {
+            await bound.write.abandon()
+        }
+        return (batches, report)
+    }
+
+    /// Runs a query to its end; afterwards no worker works for it any more.
+    func collect(_ query: any RunningQuery) async throws(SQLError) -> [Batch] {
+        currentWatch.follow(query)
+        var batches: [Batch] = []
+        var bytes = 0
+        do throws(SQLError) {
+            while let batch = try await query.next() {
+                batches.append(batch)
+                bytes += batch.columns.reduce(0) { $0 + $1.sizeBytes }
+                guard bytes <= Session.returnedBytesMax else {
+                    throw SQLError(
+                        .programLimitExceeded, "rows of RETURNING exceed \(Session.returnedBytesMax >> 20) MiB")
+                }
+            }
+        } catch {
+            query.cancel(error)
+            await query.ended()
+            throw error
+        }
+        await query.ended()
+        return batches
+    }
+
+    /// Makes what a finished write did a change of the transaction.
+    func put(_ write: any TableWrite, _ target: WriteTarget) async throws(SQLError) {
+        let definition: ManagedDefinition
+        do throws(SQLError) {
+            definition = try await write.commit(onto: target.table.definition)
+            try record(target.name, target.branch) { $0.alter(target.name, definition, .write(write)) }
+        } catch {
+            await write.abandon()
+            throw error
+        }
+        transaction?.keep(write)
+    }
+
+    /// Notes a change of a name in the open transaction.
+    func record(
+        _ name: TableName, _ branch: String?, _ body: (inout TransactionChanges) -> Void
+    ) throws(SQLError) {
+        guard transaction != nil else { throw SQLError(.internalError, "a change outside of a transaction") }
+        if let branch {
+            try transaction?.change(on: branch, body)
+        } else {
+            transaction?.changeTemporary(body)
+        }
+    }
+}
+
+extension Statement {
+    /// Whether this changes tables or the catalog.
+    var isChange: Bool {
+        switch self {
+        case .write, .truncate, .createTable, .alterTable, .comment, .createSchema, .createView, .createExternalTable,
+            .drop:
+            true
+        case .copy(let copy): copy.isFrom
+        default: false
+        }
+    }
+}

@@ -1,0 +1,80 @@
+// COPY over a connection: rows out as CopyData, and CopyData in until the client says that it is done.
+import Columns
+import Coordinator
+import Diagnostics
+import PostgresWire
+
+extension PostgresConnection {
+    /// Carries a statement out when it is a COPY; false when it is not.
+    func copied(_ stream: any ResultStream, _ session: any SQLSession) async throws -> Bool {
+        if let input = stream as? any CopyInput {
+            try await copyIn(input)
+            return true
+        }
+        guard let options = stream.copyOut, let columns = stream.columns else { return false }
+        try await copyOut(stream, columns.map(RowField.init), CopyFormat(options))
+        return true
+    }
+
+    private func copyOut(_ stream: any ResultStream, _ fields: [RowField], _ format: CopyFormat) async throws {
+        let encoder = try CopyEncoder(fields, format, zone: stream.timeZone)
+        out.copyOutResponse(format.kind, columns: fields.count)
+        encoder.begin(into: out)
+        var rows = 0
+        while let batch = try await stream.next() {
+            guard batch.rows > 0 else { continue }
+            try await encoder.encode(batch, into: out, bytesMax: PostgresConnection.flushBytes) { try await flush() }
+            rows += batch.rows
+        }
+        encoder.end(into: out)
+        out.copyDone()
+        shared.metrics.rowsSent.increase(by: rows)
+        complete(try await stream.finish(), rows: rows)
+    }
+
+    private func copyIn(_ stream: any CopyInput) async throws {
+        let format = CopyFormat(stream.options)
+        out.copyInResponse(format.kind, columns: stream.fields.count)
+        try await flush()
+        let decoder = CopyDecoder(stream.fields, format, table: stream.table, context: stream.parsing)
+        while true {
+            guard let frame = try framing.nextFrame() else {
+                guard try await receive() else {
+                    throw SQLError(.connectionFailure, "unexpected EOF on client connection during COPY from stdin")
+                }
+                continue
+            }
+            switch try FrontendMessage(frame) {
+            case .copyData(let bytes):
+                decoder.append(bytes)
+                while let batch = try decoder.next(isLast: false) { try await stream.push(batch) }
+            case .copyDone:
+                while let batch = try decoder.next(isLast: true) { try await stream.push(batch) }
+                return complete(try await stream.finish(), rows: 0)
+            case .copyFail(let reason):
+                throw SQLError(.queryCanceled, "COPY from stdin failed: \(reason)")
+            case .flush, .sync:
+                // A driver that sent Sync behind Execute did not know of the COPY yet.
+                continue
+            case .query, .parse, .bind, .describe, .execute, .close, .terminate, .password:
+                throw SQLError(
+                    .protocolViolation, "unexpected message type \(frame.kind) during COPY from stdin")
+            }
+        }
+    }
+}
+
+extension CopyFormat {
+    init(_ options: CopyOptions) {
+        let kind: Kind =
+            switch options.format {
+            case .text: .text
+            case .csv: .csv
+            case .binary: .binary
+            }
+        self.init(
+            kind: kind, delimiter: options.delimiter, null: Array(options.null.utf8), hasHeader: options.hasHeader,
+            matchesHeader: options.matchesHeader, quote: options.quote, escape: options.escape,
+            forceQuote: options.forceQuote, forceNotNull: options.forceNotNull, forceNull: options.forceNull)
+    }
+}
