@@ -87,7 +87,7 @@ import Testing
             let second = try await step(house, table, model, &next, &generator)
             let one = try await first.write.commit(onto: table)
             let isApart = first.touched.isDisjoint(with: second.touched)
-            do {
+            do throws(SQLError) {
                 table = try await second.write.commit(onto: one)
                 #expect(isApart, "seed \(seed) round \(round)")
                 // Both changes, made over the same rows.
@@ -97,7 +97,7 @@ import Testing
                     both[id] = value
                 }
                 model = both
-            } catch let error as SQLError {
+            } catch {
                 #expect(error.state == .serializationFailure)
                 await second.write.abandon()
                 table = one
@@ -124,7 +124,7 @@ import Testing
                 }
                 sides.append(side)
             }
-            do {
+            do throws(SQLError) {
                 let merged = try await house.format.merge(
                     base: table, source: sides[0].table, target: sides[1].table, named: house.name)
                 let known = Set(model.keys)
@@ -136,7 +136,7 @@ import Testing
                 }
                 model = both
                 table = merged
-            } catch let error as SQLError {
+            } catch {
                 #expect(error.state == .serializationFailure)
                 table = sides[1].table
                 model = sides[1].model
