@@ -24,8 +24,8 @@ import Testing
         "Coordinator": ["Planner", "Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"],
         "Server": ["Coordinator", "PostgresWire", "Columns", "Diagnostics"],
         "apus": [
-            "Server", "PostgresWire", "Coordinator", "Execution", "Planner", "Hive", "Versions", "Formats", "Storage",
-            "Catalogs", "Functions", "Columns", "Syntax", "Diagnostics",
+            "Server", "PostgresWire", "Coordinator", "Execution", "Planner", "Hive", "Iceberg", "Versions", "Formats",
+            "Storage", "Catalogs", "Functions", "Columns", "Syntax", "Diagnostics",
         ],
     ]
 

@@ -111,6 +111,8 @@ extension Message {
                 for entry in entries {
                     let sql = entry.sql.replacing("${FIXTURES}", with: TestLake.root + "/Fixtures")
                     let place = "\(name):\(entry.line) (\(mode.rawValue))\n\(sql)"
+                    // Several statements travel only in the simple protocol.
+                    let mode = sql.contains("; ") ? .simple : mode
                     Self.check(try await client.run(sql, mode), entry, place)
                 }
             }

@@ -1,7 +1,7 @@
 // Managed tables in memory: the reference format of tests. States are immutable and never forgotten, as metadata files
 // are; a definition's location names one.
 public import Catalogs
-public import Columns
+import Columns
 public import Diagnostics
 import Synchronization
 

@@ -1,5 +1,5 @@
 // An engine over an in-memory catalog and local files, for tests that need no socket.
-public import Columns
+import Columns
 public import Coordinator
 public import Diagnostics
 import Execution
@@ -41,7 +41,7 @@ extension Session {
     public func rows(_ sql: String) async throws(SQLError) -> [[String?]] {
         var rows: [[String?]] = []
         do throws(SQLError) {
-            let sequence = try await query(sql)
+            let sequence = try query(sql)
             while let stream = try await sequence.next() {
                 rows = []
                 while let batch = try await stream.next() {
@@ -52,7 +52,7 @@ extension Session {
                 _ = try await stream.finish()
             }
         } catch {
-            await fail(error)
+            fail(error)
             _ = await finishCycle()
             throw error
         }
