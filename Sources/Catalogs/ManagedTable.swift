@@ -140,7 +140,9 @@ public enum WriteKind: Hashable, Sendable {
 /// remove the row. Positions count from 0 over all rows of the file.
 public enum RowPlace {
     /// Scans take these after the table's own columns: index `schema.fields.count` and the one after it.
-    public static let hiddenColumns = [Field("_file", .text, isNullable: false), Field("_pos", .int8, isNullable: false)]
+    public static let hiddenColumns = [
+        Field("_file", .text, isNullable: false), Field("_pos", .int8, isNullable: false),
+    ]
 }
 
 /// A change of a table's rows: files first, commit last.

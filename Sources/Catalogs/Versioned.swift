@@ -48,7 +48,8 @@ public protocol Versioned: Catalog {
     /// Returns one ref, nil when it does not exist.
     func ref(_ kind: NamedRef.Kind, _ name: String) async throws(SQLError) -> NamedRef?
     func log(_ ref: Ref, limit: Int) async throws(SQLError) -> [CommitInfo]
-    func create(_ kind: NamedRef.Kind, _ name: String, at commit: CommitID, _ options: RefOptions) async throws(SQLError)
+    func create(_ kind: NamedRef.Kind, _ name: String, at commit: CommitID, _ options: RefOptions)
+        async throws(SQLError)
     func drop(_ kind: NamedRef.Kind, _ name: String) async throws(SQLError)
     /// Gives a ref another name. Throws 42710 when it is taken.
     func rename(_ kind: NamedRef.Kind, _ name: String, to newName: String) async throws(SQLError)

@@ -54,7 +54,8 @@ extension Session {
         }
         guard try await entry(at: new) == nil else {
             throw SQLError(
-                .duplicateTable, "relation \"\(name.name)\" already exists"
+                .duplicateTable,
+                "relation \"\(name.name)\" already exists"
                     + (name.schema == place.name.schema ? "" : " in schema \"\(name.schema)\""), position: position)
         }
         guard let entry = try await entry(at: place) else {

@@ -92,7 +92,8 @@ extension Session {
         }
         throw SQLError(
             .serializationFailure, "could not commit to branch \"\(branch)\" because of other commits",
-            detail: "It was changed \(Session.swapsMax) times in between.", hint: "The transaction might succeed if retried.")
+            detail: "It was changed \(Session.swapsMax) times in between.",
+            hint: "The transaction might succeed if retried.")
     }
 }
 
@@ -191,7 +192,8 @@ private struct Rebase {
         guard let origin = change.origin else {
             guard now == before || now == nil || now == entry else {
                 throw conflict(
-                    name, before == nil ? "it was created by another transaction" : "it was changed by another transaction")
+                    name,
+                    before == nil ? "it was created by another transaction" : "it was changed by another transaction")
             }
             return .put(name, entry)
         }

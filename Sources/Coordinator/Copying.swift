@@ -1,9 +1,9 @@
-// COPY: rows of a query out, and rows of the client into a table. The Server reads and writes the bytes; what comes in
-// is written part by part, each part by a query of its own, and becomes one change at the end.
-import Functions
 import Catalogs
 public import Columns
 public import Diagnostics
+// COPY: rows of a query out, and rows of the client into a table. The Server reads and writes the bytes; what comes in
+// is written part by part, each part by a query of its own, and becomes one change at the end.
+import Functions
 import Planner
 import Synchronization
 import Syntax
@@ -122,7 +122,8 @@ extension Session {
             throw SQLError(.featureNotSupported, "COPY quote and escape available only in CSV mode")
         }
         if !isCSV, given.forcesAllQuotes || !(given.forceQuote + given.forceNotNull + given.forceNull).isEmpty {
-            throw SQLError(.featureNotSupported, "COPY force quote, force not null and force null available only in CSV mode")
+            throw SQLError(
+                .featureNotSupported, "COPY force quote, force not null and force null available only in CSV mode")
         }
         let delimiter = try byte(given.delimiter ?? (isCSV ? "," : "\t"), "delimiter")
         let quote = try byte(given.quote ?? "\"", "quote")

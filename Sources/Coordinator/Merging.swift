@@ -153,7 +153,8 @@ extension Session {
             return mergeRows(items, tag)
         }
         throw SQLError(
-            .serializationFailure, "branch \"\(target)\" was changed by other commits in every one of "
+            .serializationFailure,
+            "branch \"\(target)\" was changed by other commits in every one of "
                 + "\(Session.mergeTriesMax) tries", hint: "The statement may be tried again.")
     }
 
@@ -172,7 +173,8 @@ extension Session {
         var lines = conflicts.prefix(conflictsShownMax).map { "\($0.kind) \($0.name): \($0.reason ?? "")" }
         if conflicts.count > conflictsShownMax { lines.append("and \(conflicts.count - conflictsShownMax) more") }
         return SQLError(
-            .serializationFailure, "\(tag) has \(conflicts.count) conflict\(conflicts.count == 1 ? "" : "s") on \"\(target)\"",
+            .serializationFailure,
+            "\(tag) has \(conflicts.count) conflict\(conflicts.count == 1 ? "" : "s") on \"\(target)\"",
             detail: lines.joined(separator: "\n"),
             hint: tag == "MERGE BRANCH"
                 ? "DRY RUN lists them; ON CONFLICT TAKE SOURCE or TAKE TARGET decides, EXCEPT for single tables." : nil)
@@ -291,7 +293,9 @@ extension Session {
 
     // MARK: - Restore
 
-    private func restore(_ name: QualifiedName, _ version: Version, _ text: String) async throws(SQLError) -> any ResultStream {
+    private func restore(_ name: QualifiedName, _ version: Version, _ text: String) async throws(SQLError)
+        -> any ResultStream
+    {
         let commit = try await engine.catalog.commit(of: try await ref(version, of: branch))
         let path = name.parts.count >= 2 ? [name.parts[name.parts.count - 2].value] : settings.searchPath
         for schema in path {

@@ -69,12 +69,14 @@ struct ThreeWay: Sendable {
     }
 
     private func schemaItem(
-        _ name: String, _ change: (before: SchemaDefinition?, after: SchemaDefinition?), _ ours: Changes, _ choice: Choice
+        _ name: String, _ change: (before: SchemaDefinition?, after: SchemaDefinition?), _ ours: Changes,
+        _ choice: Choice
     ) -> Item? {
         let own = ours.schemas[name]
         if let own, own.after == change.after { return nil }
         var item = Item(
-            schema: name, table: nil, kind: "schema", action: ThreeWay.action(change.before != nil, change.after != nil),
+            schema: name, table: nil, kind: "schema",
+            action: ThreeWay.action(change.before != nil, change.after != nil),
             base: change.before.map { $0.location ?? "schema" }, source: change.after.map { $0.location ?? "schema" },
             target: (own == nil ? change.before : own?.after).map { $0.location ?? "schema" },
             change: change.after.map(Change.putSchema) ?? .dropSchema(name))

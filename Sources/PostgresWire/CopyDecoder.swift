@@ -101,7 +101,8 @@ public final class CopyDecoder {
             guard name == field.name else {
                 throw SQLError(
                     SQLState("22P04"),
-                    "column name mismatch in header line field \(index + 1): got \"\(name)\", expected \"\(field.name)\"")
+                    "column name mismatch in header line field \(index + 1): got \"\(name)\", expected \"\(field.name)\""
+                )
             }
         }
     }

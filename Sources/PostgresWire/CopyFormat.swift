@@ -59,7 +59,9 @@ extension WireBuffer {
     public func copyDone() { message(99) { _ in } }
 
     /// CopyData.
-    public func copyData(_ bytes: [UInt8]) { message(100) { buffer in bytes.withUnsafeBytes { buffer.append(raw: $0) } } }
+    public func copyData(_ bytes: [UInt8]) {
+        message(100) { buffer in bytes.withUnsafeBytes { buffer.append(raw: $0) } }
+    }
 }
 
 /// Batches to CopyData messages, a row each. One owner at a time. Hot.
@@ -84,7 +86,8 @@ public final class CopyEncoder {
         for (byte, letter) in [(8, "b"), (12, "f"), (10, "n"), (13, "r"), (9, "t"), (11, "v"), (92, "\\")] {
             table[byte] = letter.utf8.first ?? 0
         }
-        table[Int(format.delimiter)] = table[Int(format.delimiter)] == 0 ? format.delimiter : table[Int(format.delimiter)]
+        table[Int(format.delimiter)] =
+            table[Int(format.delimiter)] == 0 ? format.delimiter : table[Int(format.delimiter)]
         escapes = table
     }
 
@@ -197,7 +200,9 @@ public final class CopyEncoder {
         if bytes.elementsEqual(format.null) { return true }
         // The end marker of old, alone in its line.
         if fields.count == 1, bytes.count == 2, bytes[0] == 92, bytes[1] == 46 { return true }
-        for byte in bytes where byte == format.delimiter || byte == format.quote || byte == 10 || byte == 13 { return true }
+        for byte in bytes where byte == format.delimiter || byte == format.quote || byte == 10 || byte == 13 {
+            return true
+        }
         return false
     }
 }

@@ -25,7 +25,9 @@ extension Parser {
             if case .string = token.kind {
                 throw SQLError(
                     .featureNotSupported, "COPY \(isFrom ? "from" : "to") a file is not supported",
-                    hint: isFrom ? "Use COPY FROM STDIN, psql's \\copy, or read_parquet." : "Use COPY TO STDOUT or psql's \\copy.",
+                    hint: isFrom
+                        ? "Use COPY FROM STDIN, psql's \\copy, or read_parquet."
+                        : "Use COPY TO STDOUT or psql's \\copy.",
                     position: token.position)
             }
             throw unexpected()

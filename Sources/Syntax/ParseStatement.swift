@@ -51,17 +51,19 @@ extension Parser {
         case "listen", "unlisten", "notify":
             skipToEnd()
             return .notification(word.uppercased())
-        case "merge": if peek().kind == .word("branch") {
-            advance()
-            advance()
-            return .branch(.merge(try mergeBranch()))
-        }
-        case "alter": if peek().kind == .word("branch") || peek().kind == .word("tag") {
-            advance()
-            let kind: Statement.RefKind = takeWord("tag") ? .tag : .branch
-            if kind == .branch { advance() }
-            return .branch(try alterRef(kind))
-        }
+        case "merge":
+            if peek().kind == .word("branch") {
+                advance()
+                advance()
+                return .branch(.merge(try mergeBranch()))
+            }
+        case "alter":
+            if peek().kind == .word("branch") || peek().kind == .word("tag") {
+                advance()
+                let kind: Statement.RefKind = takeWord("tag") ? .tag : .branch
+                if kind == .branch { advance() }
+                return .branch(try alterRef(kind))
+            }
         case "revert":
             advance()
             let (commit, branch) = try replayedCommit()

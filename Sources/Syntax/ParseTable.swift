@@ -92,8 +92,11 @@ extension Parser {
         let isPlain = name.utf8.enumerated().allSatisfy { index, byte in
             (97...122).contains(byte) || byte == 95 || (index > 0 && (48...57).contains(byte))
         }
-        return isPlain && !name.isEmpty ? name : "\"" + name.split(separator: "\"", omittingEmptySubsequences: false)
-            .joined(separator: "\"\"") + "\""
+        return isPlain && !name.isEmpty
+            ? name
+            : "\""
+                + name.split(separator: "\"", omittingEmptySubsequences: false)
+                .joined(separator: "\"\"") + "\""
     }
 
     /// A constraint of the table; nil where a column begins.
@@ -336,7 +339,8 @@ extension Parser {
         if takeWord("schema") { return .setSchema(try name()) }
         if takeWords("partitioned", "by") { return .setPartitioning(try partitionItems()) }
         if takeWord("properties") || takeWord("tblproperties") || at("(") { return .setProperties(try options()) }
-        if takeWord("logged") || takeWord("unlogged") || takeWords("without", "cluster") || takeWords("without", "oids") {
+        if takeWord("logged") || takeWord("unlogged") || takeWords("without", "cluster") || takeWords("without", "oids")
+        {
             return .ignored
         }
         if takeWord("tablespace") {

@@ -39,7 +39,8 @@ struct Configuration {
             name: "users", standard: "",
             summary: "name:password or name:SCRAM-SHA-256$... verifiers, separated by commas, for other connections."),
         Option(
-            name: "warehouse", standard: "", summary: "Folder or s3:// prefix of new tables; by default lake in data_dir."),
+            name: "warehouse", standard: "",
+            summary: "Folder or s3:// prefix of new tables; by default lake in data_dir."),
     ]
 
     private var values: [String: String] = [:]

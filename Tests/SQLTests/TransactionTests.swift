@@ -120,7 +120,8 @@ import Testing
         _ = try await session.rows("COMMIT")
         #expect(try await session.rows("SELECT id FROM a") == [["1"]])
         let failed = await state { () async throws(SQLError) in
-            _ = try await session.rows("INSERT INTO a SELECT CASE WHEN x < 5000 THEN x END FROM generate_series(1, 5000) g(x)")
+            _ = try await session.rows(
+                "INSERT INTO a SELECT CASE WHEN x < 5000 THEN x END FROM generate_series(1, 5000) g(x)")
         }
         #expect(failed == "23502")
         #expect(lake.managed.filesLeft == 1)

@@ -169,34 +169,48 @@ import Testing
         _ = try Parser.parse(sql)
     }
 
-    @Test("statements that change things", arguments: [
-        "insert into t default values", "insert into s.t as x (a, \"b\") values (1, default), (2, 'x') returning *, a + 1 as b",
-        "insert into t (a) (select 1)", "insert into t (select a from u) returning a", "insert into t@dev select * from u",
-        "with a as (select 1) insert into t select * from a", "with recursive a as (select 1) delete from t using a where true",
-        "update only t as x set a = 1, (b, c) = (1, default), (d, e) = (select 1, 2) from u join v on true where x.a = u.a returning x.*",
-        "update t set a = default", "update t x set a = x.a + 1", "delete from t", "delete from t as x using u, v y where x.a = u.a returning *",
-        "merge into t using s on t.a = s.a when matched and s.b then update set a = 1, b = default when matched then delete "
-            + "when not matched by source then do nothing when not matched by target then insert (a) values (s.a) "
-            + "when not matched then insert default values returning merge_action",
-        "merge into t as x using (select 1 as a) s on x.a = s.a when not matched then insert values (1)",
-        "truncate t", "truncate table only a, b restart identity cascade",
-        "create table t ()", "create temp table t as select 1", "create table t (a, b) as values (1, 2) with no data",
-        "create or replace table t as (select 1)", "create unlogged table t (a int null default 1 + 2 not null, b text collate \"C\")",
-        "create table if not exists s.t (a int primary key not enforced, constraint k unique (a, b) not enforced, b int references u (x) "
-            + "on delete set null not enforced, foreign key (b) references u not enforced, check (a > 0) not enforced) "
-            + "partitioned by (a, bucket(16, a), truncate(b, 3), day(c)) sorted by (a desc nulls last, b) location 's3://x' "
-            + "with (write.format.default = 'parquet', 'a-b' = 1, history.expire.max-snapshot-age-ms = 5)",
-        "create temporary table t (a int) on commit drop", "create table t using iceberg as select 1",
-        "alter table if exists only t add a int, add column if not exists b text default 'x' not null, drop c, drop column if exists d cascade",
-        "alter table t rename a to b", "alter table t rename column a to b", "alter table t rename to u", "alter table t set schema s",
-        "alter table t alter a type bigint, alter column b set data type text, alter c set not null, alter d drop not null, alter e set default 1, alter f drop default",
-        "alter table t set properties ('a' = 'b')", "alter table t set (a.b = 1)", "alter table t reset (a.b)", "alter table t owner to me",
-        "alter table t set partitioned by (day(a))", "alter table t add constraint k primary key (a) not enforced", "alter view v rename to w",
-        "comment on table t is 'x'", "comment on column s.t.a is null", "comment on view v is 'y'",
-        "copy t from stdin", "copy t (a, b) from stdin with (format csv, header, delimiter ';', null 'x', quote '|', escape '!', force_null (a))",
-        "copy (select 1) to stdout with csv header", "copy t to stdout binary", "copy binary t from stdin", "copy t to stdout (format 'text')",
-        "explain insert into t values (1)", "prepare p as update t set a = $1",
-    ]) func parsesChanges(sql: String) throws {
+    @Test(
+        "statements that change things",
+        arguments: [
+            "insert into t default values",
+            "insert into s.t as x (a, \"b\") values (1, default), (2, 'x') returning *, a + 1 as b",
+            "insert into t (a) (select 1)", "insert into t (select a from u) returning a",
+            "insert into t@dev select * from u",
+            "with a as (select 1) insert into t select * from a",
+            "with recursive a as (select 1) delete from t using a where true",
+            "update only t as x set a = 1, (b, c) = (1, default), (d, e) = (select 1, 2) from u join v on true where x.a = u.a returning x.*",
+            "update t set a = default", "update t x set a = x.a + 1", "delete from t",
+            "delete from t as x using u, v y where x.a = u.a returning *",
+            "merge into t using s on t.a = s.a when matched and s.b then update set a = 1, b = default when matched then delete "
+                + "when not matched by source then do nothing when not matched by target then insert (a) values (s.a) "
+                + "when not matched then insert default values returning merge_action",
+            "merge into t as x using (select 1 as a) s on x.a = s.a when not matched then insert values (1)",
+            "truncate t", "truncate table only a, b restart identity cascade",
+            "create table t ()", "create temp table t as select 1",
+            "create table t (a, b) as values (1, 2) with no data",
+            "create or replace table t as (select 1)",
+            "create unlogged table t (a int null default 1 + 2 not null, b text collate \"C\")",
+            "create table if not exists s.t (a int primary key not enforced, constraint k unique (a, b) not enforced, b int references u (x) "
+                + "on delete set null not enforced, foreign key (b) references u not enforced, check (a > 0) not enforced) "
+                + "partitioned by (a, bucket(16, a), truncate(b, 3), day(c)) sorted by (a desc nulls last, b) location 's3://x' "
+                + "with (write.format.default = 'parquet', 'a-b' = 1, history.expire.max-snapshot-age-ms = 5)",
+            "create temporary table t (a int) on commit drop", "create table t using iceberg as select 1",
+            "alter table if exists only t add a int, add column if not exists b text default 'x' not null, drop c, drop column if exists d cascade",
+            "alter table t rename a to b", "alter table t rename column a to b", "alter table t rename to u",
+            "alter table t set schema s",
+            "alter table t alter a type bigint, alter column b set data type text, alter c set not null, alter d drop not null, alter e set default 1, alter f drop default",
+            "alter table t set properties ('a' = 'b')", "alter table t set (a.b = 1)", "alter table t reset (a.b)",
+            "alter table t owner to me",
+            "alter table t set partitioned by (day(a))", "alter table t add constraint k primary key (a) not enforced",
+            "alter view v rename to w",
+            "comment on table t is 'x'", "comment on column s.t.a is null", "comment on view v is 'y'",
+            "copy t from stdin",
+            "copy t (a, b) from stdin with (format csv, header, delimiter ';', null 'x', quote '|', escape '!', force_null (a))",
+            "copy (select 1) to stdout with csv header", "copy t to stdout binary", "copy binary t from stdin",
+            "copy t to stdout (format 'text')",
+            "explain insert into t values (1)", "prepare p as update t set a = $1",
+        ]) func parsesChanges(sql: String) throws
+    {
         let parsed = try Parser.parse(sql)
         for statement in parsed {
             if case .unsupported(let name, _) = statement.statement { Issue.record("\(name) is not read: \(sql)") }
