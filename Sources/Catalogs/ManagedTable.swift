@@ -122,6 +122,12 @@ public enum TableProperty {
     public static func comment(on column: String) -> String { "apus.comment.\(column)" }
     /// A column's declared type where the format's own says less (varchar(10) is a string): format_type's text.
     public static func declaredType(of column: String) -> String { "apus.type.\(column)" }
+    /// The query of a materialized view; a table without it is no such view.
+    public static let viewQuery = "apus.view.query"
+    /// The search path of that query, as the setting spells it.
+    public static let viewPath = "apus.view.search_path"
+    /// "false" from WITH NO DATA to the next REFRESH.
+    public static let isPopulated = "apus.view.populated"
     /// The table's COMMENT; Iceberg's own name for it.
     public static let comment = "comment"
     /// Declared keys that are not enforced: "apus.key.1" = "PRIMARY KEY (a, b)".

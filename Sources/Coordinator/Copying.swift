@@ -168,7 +168,7 @@ extension Session {
             rowsOf: RowsTable(schema: Schema(fields), batches: rows), columns: columns, into: target.table,
             named: target.name, context: context, write: write, count: count)
         let life = life()
-        _ = try await collect(try await life.start(try Optimizer.optimize(plan, context)))
+        _ = try await collect(try await begin(try Optimizer.optimize(plan, context), life))
     }
 
     /// Ends a COPY FROM; commits when it has a transaction of its own.

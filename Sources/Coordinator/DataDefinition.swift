@@ -217,20 +217,29 @@ extension Session {
     }
 
     private func dropRelation(_ name: QualifiedName, _ drop: Statement.Drop) async throws(SQLError) {
-        let what = drop.kind == .view ? "view" : "table"
-        let state: SQLState = .undefinedTable
+        let wanted = drop.kind == .externalTable ? "table" : drop.kind.rawValue
         guard let (found, branch) = try await find(name) else {
-            return try missing("\(what) \"\(name.text)\"", state, drop.ifExists, name.position)
+            return try missing("\(wanted) \"\(name.text)\"", .undefinedTable, drop.ifExists, name.position)
         }
-        let isView = found.entry.isView
-        guard isView == (drop.kind == .view) else {
+        let kind = await kind(of: found)
+        guard kind == wanted else {
             throw SQLError(
-                .wrongObjectType, "\"\(name.last)\" is not a \(what)",
-                hint: "Use DROP \(isView ? "VIEW" : "TABLE") to remove a \(isView ? "view" : "table").",
-                position: name.position)
+                .wrongObjectType, "\"\(name.last)\" is not a \(wanted)",
+                hint: "Use DROP \(kind.uppercased()) to remove a \(kind).", position: name.position)
         }
         try await requireStored(found, branch, name)
         try record(found.name, branch) { $0.drop(found.name) }
+    }
+
+    /// "view", "materialized view" or "table". A table whose metadata cannot be read is one that can be dropped.
+    private func kind(of found: Resolver.Found) async -> String {
+        switch found.entry {
+        case .view: return "view"
+        case .external: return "table"
+        case .managed(let definition):
+            let table = try? await engine.managed.open(definition, named: found.name)
+            return table?.properties[TableProperty.viewQuery] == nil ? "table" : "materialized view"
+        }
     }
 
     func missing(

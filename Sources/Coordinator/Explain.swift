@@ -35,13 +35,7 @@ extension Session {
         guard explain.analyze else {
             return explained(explain, plan, nil, traces, planned: planned)
         }
-        let watch = currentWatch
-        let running = try await watch.perform { () async throws(SQLError) -> any RunningQuery in
-            try await life.start(plan)
-        } discard: { query, cause in
-            query.cancel(cause)
-        }
-        watch.follow(running)
+        let running = try await begin(plan, life)
         while try await running.next() != nil {}
         return explained(explain, plan, running.report, traces, planned: planned)
     }

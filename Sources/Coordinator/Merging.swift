@@ -190,8 +190,7 @@ extension Session {
         do throws(SQLError) {
             let fresh = Transaction(isExplicit: false, isReadOnly: true, settings: settings)
             let plan = try life.optimize(try await life.bind(try Parser.parseQuery(check.sql), in: fresh))
-            let query = try await life.start(plan)
-            currentWatch.follow(query)
+            let query = try await begin(plan, life)
             var found: Batch?
             while let batch = try await query.next() {
                 guard batch.rows > 0 else { continue }

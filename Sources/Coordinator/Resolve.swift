@@ -81,7 +81,14 @@ struct Resolver: Sendable {
         case .external(let definition):
             return .table(try await engine.format.open(definition, named: found.name))
         case .managed(let definition):
-            return .table(try await engine.managed.open(definition, named: found.name))
+            let table = try await engine.managed.open(definition, named: found.name)
+            guard table.properties[TableProperty.isPopulated] != "false" else {
+                throw SQLError(
+                    SQLState("55000"),
+                    "materialized view \"\(found.name.name)\" has not been populated",
+                    hint: "Use the REFRESH MATERIALIZED VIEW command.")
+            }
+            return .table(table)
         }
     }
 

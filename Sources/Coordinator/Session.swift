@@ -352,6 +352,18 @@ public actor Session: SQLSession {
         }
     }
 
+    /// Starts a plan, under the statement's watch.
+    func begin(_ plan: LogicalPlan, _ life: QueryLife) async throws(SQLError) -> any RunningQuery {
+        let watch = currentWatch
+        let query = try await watch.perform { () async throws(SQLError) -> any RunningQuery in
+            try await life.start(plan)
+        } discard: { query, cause in
+            query.cancel(cause)
+        }
+        watch.follow(query)
+        return query
+    }
+
     /// Optimizes and starts a bound query, under the statement's watch.
     func start(
         _ bound: QueryLife.Bound, _ parameters: [Scalar], _ life: QueryLife, copy: CopyOptions? = nil

@@ -290,8 +290,11 @@ struct SessionSettings: Sendable {
     }
 
     /// Schemas of search_path, `"$user"` left out.
-    var searchPath: [String] {
-        self["search_path"].split(separator: ",").map { part in
+    var searchPath: [String] { SessionSettings.names(self["search_path"]) }
+
+    /// The names in a value of search_path.
+    static func names(_ path: String) -> [String] {
+        path.split(separator: ",").map { part in
             var name = part.drop { $0 == " " }
             while name.last == " " { name.removeLast() }
             if name.count >= 2, name.first == "\"", name.last == "\"" {

@@ -29,7 +29,7 @@ extension Session {
             return try await start(try await bind(query, [], life), [], life)
         case .explain(let explain): return try await self.explain(explain)
         case .write(let write): return try await self.write(write, text, [], types: [])
-        case .truncate, .createTable, .alterTable, .comment, .createSchema, .createView, .createExternalTable, .drop:
+        case .truncate, .refresh, .createTable, .alterTable, .comment, .createSchema, .createView, .createExternalTable, .drop:
             return try await define(statement, text)
         case .copy(let copy): return try await self.copy(copy, text)
         case .createRef(let create): return try await createRef(create)

@@ -11,6 +11,7 @@ extension Session {
         try await changing(text) { () async throws(SQLError) -> any ResultStream in
             switch statement {
             case .truncate(let names): return try await truncate(names)
+            case .refresh(let name, let withData): return try await refresh(name, withData: withData)
             case .createTable(let create): return try await createTable(create)
             case .alterTable(let alter): return try await alterTable(alter)
             case .comment(let comment): return try await self.comment(comment)
@@ -24,7 +25,9 @@ extension Session {
     }
 
     func createTable(_ create: Statement.CreateTable) async throws(SQLError) -> any ResultStream {
-        let tag = create.query == nil ? "CREATE TABLE" : "CREATE TABLE AS"
+        let tag =
+            create.viewText != nil
+            ? "CREATE MATERIALIZED VIEW" : create.query == nil ? "CREATE TABLE" : "CREATE TABLE AS"
         let place = try await newPlace(create.name, isTemporary: create.isTemporary)
         if let old = try await entry(at: place) {
             guard create.orReplace else { return try existing(old, place.name, create.ifNotExists, create.name, tag) }
@@ -51,7 +54,8 @@ extension Session {
         guard bound.query.parameterTypes.isEmpty else {
             throw SQLError(.undefinedParameter, "there is no parameter $1")
         }
-        let new = try newTable(create, place.name, try fields(of: bound, create))
+        var new = try newTable(create, place.name, try fields(of: bound, create))
+        if let text = create.viewText { new.properties.merge(viewProperties(text, create)) { _, new in new } }
         let definition = try await engine.managed.create(new)
         if create.dropsOnCommit { droppedOnCommit.insert(place.name.name) }
         guard create.withData else {
@@ -60,23 +64,31 @@ extension Session {
         }
         let table = try await engine.managed.open(definition, named: place.name)
         let write = try Binder.insert(bound.query, into: table, named: place.name, context: life.context)
+        guard let filled = try await finished(write, onto: definition, life) else {
+            try record(place.name, place.branch) { $0.put(place.name, .managed(definition)) }
+            return done("SELECT 0")
+        }
+        try record(place.name, place.branch) { $0.put(place.name, .managed(filled), [.write(write.write)]) }
+        return done("SELECT \(write.count.rows)")
+    }
+
+    /// Runs a write of a query's rows to its end, and keeps it in the transaction; nil when there were none.
+    func finished(
+        _ write: BoundWrite, onto definition: ManagedDefinition, _ life: QueryLife
+    ) async throws(SQLError) -> ManagedDefinition? {
         do throws(SQLError) {
-            _ = try await collect(try await life.start(try Optimizer.optimize(write.plan, life.context)))
+            _ = try await collect(try await begin(try Optimizer.optimize(write.plan, life.context), life))
             guard write.count.rows > 0 else {
                 await write.write.abandon()
-                try record(place.name, place.branch) { $0.put(place.name, .managed(definition)) }
-                return done("SELECT 0")
+                return nil
             }
             let filled = try await write.write.commit(onto: definition)
-            try record(place.name, place.branch) {
-                $0.put(place.name, .managed(filled), [.write(write.write)])
-            }
+            transaction?.keep(write.write)
+            return filled
         } catch {
             await write.write.abandon()
             throw error
         }
-        transaction?.keep(write.write)
-        return done("SELECT \(write.count.rows)")
     }
 
     /// The columns of CREATE TABLE AS: the query's, with the names that were given.

@@ -78,6 +78,10 @@ extension Session {
         switch found.entry {
         case .managed(let definition):
             let table = try await engine.managed.open(definition, named: found.name)
+            guard table.properties[TableProperty.viewQuery] == nil else {
+                throw SQLError(
+                    .wrongObjectType, "cannot change materialized view \"\(name.last)\"", position: name.position)
+            }
             let branch = found.name.isTemporary ? nil : try await requireBranch(found.ref)
             return WriteTarget(name: found.name, branch: branch, table: table)
         case .view:
@@ -139,12 +143,7 @@ extension Session {
         let batches: [Batch]
         let report: RunReport
         do throws(SQLError) {
-            let final = plan
-            let query = try await currentWatch.perform { () async throws(SQLError) -> any RunningQuery in
-                try await life.start(final)
-            } discard: { query, cause in
-                query.cancel(cause)
-            }
+            let query = try await begin(plan, life)
             batches = try await collect(query)
             report = query.report
         } catch {
@@ -161,7 +160,6 @@ extension Session {
 
     /// Runs a query to its end; afterwards no worker works for it any more.
     func collect(_ query: any RunningQuery) async throws(SQLError) -> [Batch] {
-        currentWatch.follow(query)
         var batches: [Batch] = []
         var bytes = 0
         do throws(SQLError) {
@@ -212,7 +210,7 @@ extension Statement {
     /// Whether this changes tables or the catalog.
     var isChange: Bool {
         switch self {
-        case .write, .truncate, .createTable, .alterTable, .comment, .createSchema, .createView, .createExternalTable,
+        case .write, .truncate, .refresh, .createTable, .alterTable, .comment, .createSchema, .createView, .createExternalTable,
             .drop:
             true
         case .copy(let copy): copy.isFrom

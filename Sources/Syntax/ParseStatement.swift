@@ -17,9 +17,17 @@ extension Parser {
         case "explain": return try explain()
         case "create": if let statement = try create() { return statement }
         case "drop": if let statement = try drop() { return statement }
-        case "alter": if let statement = try alter() { return statement }
+        case "alter":
+            if peek().kind == .word("branch") || peek().kind == .word("tag") {
+                advance()
+                let kind: Statement.RefKind = takeWord("tag") ? .tag : .branch
+                if kind == .branch { advance() }
+                return .branch(try alterRef(kind))
+            }
+            if let statement = try alter() { return statement }
         case "comment": if let statement = try comment() { return statement }
         case "truncate": return try truncate()
+        case "refresh": return try refresh()
         case "copy": return .copy(try copy())
         case "use":
             advance()
@@ -56,13 +64,6 @@ extension Parser {
                 advance()
                 advance()
                 return .branch(.merge(try mergeBranch()))
-            }
-        case "alter":
-            if peek().kind == .word("branch") || peek().kind == .word("tag") {
-                advance()
-                let kind: Statement.RefKind = takeWord("tag") ? .tag : .branch
-                if kind == .branch { advance() }
-                return .branch(try alterRef(kind))
             }
         case "revert":
             advance()
@@ -166,6 +167,7 @@ extension Parser {
         if takeWord("table") || takeWords("unlogged", "table") {
             return .createTable(try createTable(orReplace, isTemporary))
         }
+        if takeWords("materialized", "view") { return .createTable(try createMaterializedView(orReplace)) }
         guard takeWord("view") else { return nil }
         return .createView(try createView(orReplace, isTemporary))
     }
@@ -321,6 +323,8 @@ extension Parser {
             kind = .schema
         } else if takeWord("view") {
             kind = .view
+        } else if takeWords("materialized", "view") {
+            kind = .materializedView
         } else if takeWords("external", "table") {
             kind = .externalTable
         } else if takeWord("table") {

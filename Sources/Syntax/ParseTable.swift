@@ -15,11 +15,7 @@ extension Parser {
         try tableOptions(&table)
         if takeWord("as") {
             table.query = try query()
-            if takeWords("with", "no", "data") {
-                table.withData = false
-            } else {
-                _ = takeWords("with", "data")
-            }
+            table.withData = withData()
         }
         let untyped = table.columns.first { $0.type.name.isEmpty }
         if let untyped, table.query == nil {
@@ -27,6 +23,40 @@ extension Parser {
                 .syntaxError, "column \"\(untyped.name.value)\" has no type", position: untyped.name.position)
         }
         return table
+    }
+
+    /// Behind CREATE MATERIALIZED VIEW: a table with a query that REFRESH runs again.
+    mutating func createMaterializedView(_ orReplace: Bool) throws(SQLError) -> Statement.CreateTable {
+        let ifNotExists = takeWords("if", "not", "exists")
+        var view = Statement.CreateTable(name: try qualifiedName())
+        view.orReplace = orReplace
+        view.ifNotExists = ifNotExists
+        view.columns = try optionalNames().map {
+            Statement.ColumnDefinition(name: $0, type: TypeName("", position: $0.position))
+        }
+        try tableOptions(&view)
+        try expectWord("as")
+        let start = token.position
+        view.query = try query()
+        view.viewText = text(from: start)
+        view.withData = withData()
+        return view
+    }
+
+    /// WITH [NO] DATA.
+    private mutating func withData() -> Bool {
+        if takeWords("with", "no", "data") { return false }
+        _ = takeWords("with", "data")
+        return true
+    }
+
+    mutating func refresh() throws(SQLError) -> Statement {
+        advance()
+        try expectWord("materialized")
+        try expectWord("view")
+        _ = takeWord("concurrently")
+        let name = try qualifiedName()
+        return .refresh(name, withData: withData())
     }
 
     private mutating func tableElements(_ table: inout Statement.CreateTable) throws(SQLError) {
@@ -263,11 +293,10 @@ extension Parser {
     /// ALTER TABLE and ALTER VIEW; nil for the others.
     mutating func alter() throws(SQLError) -> Statement? {
         advance()
-        let isMaterialized = takeWord("materialized")
-        let isView = takeWord("view")
-        if !isView {
-            guard !isMaterialized, takeWord("table") else { return nil }
-        }
+        // A materialized view is a table with a query.
+        let isMaterialized = takeWords("materialized", "view")
+        let isView = !isMaterialized && takeWord("view")
+        guard isMaterialized || isView || takeWord("table") else { return nil }
         let ifExists = takeWords("if", "exists")
         _ = takeWord("only")
         var alter = Statement.AlterTable(

@@ -18,6 +18,8 @@ public indirect enum Statement: Hashable, Sendable {
     case query(Query)
     /// INSERT, UPDATE, DELETE, MERGE.
     case write(WriteStatement)
+    /// REFRESH MATERIALIZED VIEW.
+    case refresh(QualifiedName, withData: Bool)
     case truncate([QualifiedName])
     case copy(CopyStatement)
     case createTable(CreateTable)
@@ -142,6 +144,7 @@ public indirect enum Statement: Hashable, Sendable {
 
     public enum DropKind: String, Hashable, Sendable {
         case schema, table, view
+        case materializedView = "materialized view"
         case externalTable = "external table"
     }
 

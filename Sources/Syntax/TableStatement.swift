@@ -16,6 +16,8 @@ extension Statement {
         public var location: String?
         /// AS query.
         public var query: Query?
+        /// The query's text, of CREATE MATERIALIZED VIEW.
+        public var viewText: String?
         /// WITH NO DATA is false.
         public var withData = true
         public init(name: QualifiedName) { self.name = name }

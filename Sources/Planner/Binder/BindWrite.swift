@@ -79,7 +79,8 @@ extension Binder {
 
     /// Gives the rows of a bound query the types of a new table's columns, and writes them into it.
     public static func insert(
-        _ query: BoundQuery, into table: any WritableTable, named name: TableName, context: PlanContext
+        _ query: BoundQuery, into table: any WritableTable, named name: TableName, context: PlanContext,
+        kind: WriteKind = .change
     ) throws(SQLError) -> BoundWrite {
         let binder = QueryBinder(snapshot: CatalogSnapshot(), context: context, parameterTypes: [])
         let fresh = FreshColumns(after: query.plan)
@@ -89,7 +90,7 @@ extension Binder {
             let expr = try binder.assign(Typed(.column(column), nil), to: field)
             outputs.append(LogicalPlan.Output(fresh.make(field.name, field.type), expr))
         }
-        let (write, count) = (table.write(.change), WriteCount())
+        let (write, count) = (table.write(kind), WriteCount())
         let node = LogicalPlan.WriteNode(
             verb: "Insert", table: name.name, input: .project(query.plan, outputs), write: write, count: count,
             appended: outputs.map(\.column))
