@@ -172,7 +172,9 @@ private final class AlterationPlanner {
     }
 
     /// Whether the table may have rows.
-    var hasRows: Bool { table.definition.snapshotID != nil && table.statistics.rows != 0 }
+    var hasRows: Bool {
+        table.definition.snapshotID != nil && !(table.statistics.isExact && table.statistics.rows == 0)
+    }
 
     private func field(_ column: Identifier) throws(SQLError) -> Field {
         guard let index = table.schema.index(of: column.value) else {

@@ -26,6 +26,12 @@ struct PlannedFile: Sendable {
     var deletionVector: DataFile?
 
     var hasDeletes: Bool { deletionVector != nil || !positionDeletes.isEmpty || !equalityDeletes.isEmpty }
+
+    /// Rows that go by the vector, or by deletes of this file alone.
+    var ownDeletedRows: Int64 {
+        if let vector = deletionVector { return vector.rows }
+        return positionDeletes.reduce(0) { $1.onlyDataFile == nil ? $0 : $0 &+ $1.rows }
+    }
 }
 
 /// Prunes manifests and files by what must hold.

@@ -19,49 +19,72 @@ struct TableFacts: Sendable {
 
     func statistics(_ snapshot: Snapshot?) async throws(SQLError) -> TableStatistics {
         guard let snapshot else { return TableStatistics(rows: 0, isExact: true, sizeBytes: 0) }
-        let manifests = try await cache.manifests(snapshot, of: metadata, in: store)
-        let live = manifests.filter(\.mayBeLive)
-        let hasDeletes = live.contains(where: \.isDeletes)
+        let live = try await cache.manifests(snapshot, of: metadata, in: store).filter(\.mayBeLive)
+        let deletes = live.filter(\.isDeletes)
         let data = live.filter { !$0.isDeletes }
         var rows: Int64 = 0
         var files = 0
         var isKnown = true
-        for manifest in data {
+        for manifest in live {
             guard let count = manifest.liveRows, let number = manifest.liveFiles else {
                 isKnown = false
                 continue
             }
-            rows &+= count
+            if !manifest.isDeletes { rows &+= count }
             files += number
         }
-        let removed = (snapshot.summary["total-position-deletes"].flatMap { Double($0) } ?? 0)
-        let bytes = snapshot.summary["total-files-size"].flatMap { Int64($0) }
-        let total = data.reduce(0) { $0 &+ $1.sizeBytes }
+        let total = live.reduce(0) { $0 &+ $1.sizeBytes }
         guard files <= TableFacts.filesMax, total <= TableFacts.manifestBytesMax else {
-            let estimate = isKnown ? max(0, Double(rows) - (hasDeletes ? removed : 0)) : nil
-            return TableStatistics(rows: estimate, isExact: false, sizeBytes: bytes)
+            let removed = snapshot.summary["total-position-deletes"].flatMap { Double($0) } ?? 0
+            let left = Double(rows) - (deletes.isEmpty ? 0 : removed)
+            return TableStatistics(
+                rows: isKnown ? TableFacts.estimate(left, of: rows) : nil, isExact: false,
+                sizeBytes: snapshot.summary["total-files-size"].flatMap { Int64($0) })
         }
-        return try await exact(data, hasDeletes: hasDeletes, removed: removed)
+        return try await statistics(data, deletes)
     }
 
-    private func exact(
-        _ manifests: [ManifestFile], hasDeletes: Bool, removed: Double
+    /// An estimate is not zero where there may be rows.
+    private static func estimate(_ left: Double, of rows: Int64) -> Double { rows > 0 ? max(1, left) : 0 }
+
+    /// From all that the manifests tell. Exact without deletes; deletion vectors and deletes of single data files leave
+    /// the count of rows right as well, as long as no two files name the same row.
+    private func statistics(
+        _ data: [ManifestFile], _ deletes: [ManifestFile]
     ) async throws(SQLError) -> TableStatistics {
+        var index = DeleteIndex()
+        for manifest in deletes {
+            try await cache.forEach(manifest, of: metadata, in: store) { (entry) throws(Malformed) in
+                if entry.isLive { index.add(entry, metadata) }
+            }
+        }
         var rows: Int64 = 0
         var bytes: Int64 = 0
+        var removed: Int64 = 0
+        // Deletes that are about several files count once.
+        var shared: [String: Int64] = [:]
         var bounds = columns.fields.map { _ in Bounds() }
-        for manifest in manifests {
+        for manifest in data {
             try await cache.forEach(manifest, of: metadata, in: store) { (entry) throws(Malformed) in
                 guard entry.isLive, entry.file.content == .data else { return }
                 rows &+= entry.file.rows
                 bytes &+= entry.file.sizeBytes
+                if !deletes.isEmpty {
+                    let planned = index.apply(to: entry)
+                    removed &+= min(entry.file.rows, planned.ownDeletedRows)
+                    for file in planned.positionDeletes where file.onlyDataFile == nil { shared[file.path] = file.rows }
+                    for file in planned.equalityDeletes { shared[file.path] = file.rows }
+                }
                 for (index, field) in columns.fields.enumerated() where field.sqlType != .unknown {
                     bounds[index].add(entry.file, field)
                 }
             }
         }
+        let left = rows &- removed
+        let estimate = shared.isEmpty ? Double(left) : Double(left) - Double(shared.values.reduce(0, &+))
         var statistics = TableStatistics(
-            rows: max(0, Double(rows) - (hasDeletes ? removed : 0)), isExact: !hasDeletes, sizeBytes: bytes)
+            rows: shared.isEmpty ? max(0, estimate) : TableFacts.estimate(estimate, of: rows),
+            isExact: deletes.isEmpty, sizeBytes: bytes)
         for (index, bound) in bounds.enumerated() where columns.fields[index].sqlType != .unknown {
             statistics.columns[index] = bound.facts
         }

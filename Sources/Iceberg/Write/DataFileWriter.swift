@@ -82,6 +82,8 @@ struct WriteLayout: Sendable {
         var result = ""
         for byte in text.utf8.prefix(60) {
             switch byte {
+            // No name is hidden, and none leads upwards.
+            case UInt8(ascii: ".") where result.isEmpty || result.utf8.last == UInt8(ascii: "."): result += "_2E"
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
                 UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"):
                 result.unicodeScalars.append(Unicode.Scalar(byte))

@@ -201,37 +201,52 @@ struct RowRemoval: Sendable {
 
     // MARK: - Position deletes
 
-    /// One file for each partition.
+    /// Up to so many data files, each has a file of deletes of its own, which goes when the data file goes; above,
+    /// one for each partition.
+    private static let ownDeletesMax = 64
+    private static let deletesAtOnce = 4
+
     private func positionDeletes(
         _ change: RowChange, _ files: [Affected], _ written: inout [String]
     ) async throws(SQLError) -> [DataFile] {
-        let groups = Dictionary(grouping: files) { PartitionKey($0.planned.file) }
-        var result: [DataFile] = []
-        for (key, files) in groups {
-            guard let partition = files.first?.planned.file.partition else { continue }
-            let path = "\(base.location)/data/\(UUID().uuidString.lowercased())-deletes.parquet"
-            let target = try ObjectPath(iceberg: path)
-            let rows = files.map { (path: $0.planned.file.path, positions: change.removedRows[$0.planned.file.path]) }
-                .sorted { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
-            let store = format.stores
-            written.append(path)
-            let file = try await onThread { () throws(SQLError) -> WrittenFile in
-                try RowRemoval.write(rows, to: target, in: store)
-            }
-            var facts = DataFile.Facts()
-            if rows.count == 1 { facts.referencedDataFile = rows[0].path }
-            // Bounds of the path are whole: a reader tells by them whether the file is about one data file only.
-            if let first = rows.first?.path, let last = rows.last?.path {
-                facts.lowerBounds = [FieldIDs.deletePath: Array(first.utf8)]
-                facts.upperBounds = [FieldIDs.deletePath: Array(last.utf8)]
-            }
-            facts.splitOffsets = file.splitOffsets
-            result.append(
-                DataFile(
-                    content: .positionDeletes, path: path, format: "PARQUET", specID: key.specID,
-                    partition: partition, rows: file.rows, sizeBytes: file.sizeBytes, facts: facts))
+        var groups: [[Affected]] = files.map { [$0] }
+        if files.count > RowRemoval.ownDeletesMax {
+            groups = Array(Dictionary(grouping: files) { PartitionKey($0.planned.file) }.values)
         }
-        return result
+        var parts: [(path: String, files: [Affected])] = []
+        for files in groups {
+            parts.append(("\(base.location)/data/\(UUID().uuidString.lowercased())-deletes.parquet", files))
+        }
+        written += parts.map(\.path)
+        return try await inParallel(parts, atOnce: RowRemoval.deletesAtOnce) { (part) throws(SQLError) -> DataFile in
+            try await self.positionDeletes(change, part.files, part.path)
+        }
+    }
+
+    private func positionDeletes(
+        _ change: RowChange, _ files: [Affected], _ path: String
+    ) async throws(SQLError) -> DataFile {
+        guard let data = files.first?.planned.file else {
+            throw SQLError(.internalError, "a file of deletes of \"\(name)\" is about no file")
+        }
+        let target = try ObjectPath(iceberg: path)
+        let rows = files.map { (path: $0.planned.file.path, positions: change.removedRows[$0.planned.file.path]) }
+            .sorted { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
+        let store = format.stores
+        let file = try await onThread { () throws(SQLError) -> WrittenFile in
+            try RowRemoval.write(rows, to: target, in: store)
+        }
+        var facts = DataFile.Facts()
+        if rows.count == 1 { facts.referencedDataFile = rows[0].path }
+        // Bounds of the path are whole: a reader tells by them whether the file is about one data file only.
+        if let first = rows.first?.path, let last = rows.last?.path {
+            facts.lowerBounds = [FieldIDs.deletePath: Array(first.utf8)]
+            facts.upperBounds = [FieldIDs.deletePath: Array(last.utf8)]
+        }
+        facts.splitOffsets = file.splitOffsets
+        return DataFile(
+            content: .positionDeletes, path: path, format: "PARQUET", specID: data.specID,
+            partition: data.partition, rows: file.rows, sizeBytes: file.sizeBytes, facts: facts)
     }
 
     private static func write(
