@@ -1,8 +1,8 @@
+// COPY: rows of a query out, and rows of the client into a table. The Server reads and writes the bytes; what comes in
+// is written part by part, each part by a query of its own, and becomes one change at the end.
 import Catalogs
 public import Columns
 public import Diagnostics
-// COPY: rows of a query out, and rows of the client into a table. The Server reads and writes the bytes; what comes in
-// is written part by part, each part by a query of its own, and becomes one change at the end.
 import Functions
 import Planner
 import Synchronization
