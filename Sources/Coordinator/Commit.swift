@@ -41,6 +41,7 @@ extension Session {
         if transaction != nil {
             let result = try await body()
             transaction?.note(text)
+            transaction?.origin.add(model: model)
             return result
         }
         let raised = notices
@@ -50,6 +51,7 @@ extension Session {
             do throws(SQLError) {
                 let result = try await body()
                 transaction?.note(text)
+                transaction?.origin.add(model: model)
                 try await commit()
                 return result
             } catch {
@@ -76,7 +78,9 @@ extension Session {
         defer { engine.commits.leave(branch) }
         var rebase = Rebase(engine: engine, changes: open.changes, base: base)
         let note = CommitNote(
-            author: user, message: open.message.isEmpty ? open.changes.summary : open.message)
+            author: user,
+            message: (open.message.isEmpty ? open.changes.summary : open.message)
+                + open.origin.trailers(application: settings["application_name"]))
         for _ in 0..<Session.swapsMax {
             let head = try await engine.catalog.commit(of: .branch(branch))
             let changes = try await rebase.changes(onto: head)

@@ -177,6 +177,7 @@ extension Session {
     ) async throws(SQLError) -> StatementOutcome {
         if count.rows > 0 { try await put(write, target) } else { await write.abandon() }
         transaction?.note(text)
+        transaction?.origin.add(model: model)
         if commits { try await commit() }
         return StatementOutcome(
             .done("COPY \(count.rows)"), notices: takeNotices(), parameterChanges: parameterChanges())

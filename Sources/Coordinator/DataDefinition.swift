@@ -102,6 +102,7 @@ extension Session {
         }
         let bound = try await bind(create.query, [], life())
         remember(bound)
+        transaction?.origin.add(reads: bound.reads)
         guard bound.query.parameterTypes.isEmpty else {
             throw SQLError(.undefinedParameter, "there is no parameter $1")
         }

@@ -41,6 +41,7 @@ extension Session {
         let life = QueryLife(engine: engine, resolver: resolver, context: context)
         let bound = try await bind(try Parser.parseQuery(text), [], life)
         remember(bound)
+        transaction?.origin.add(reads: bound.reads)
         guard bound.columns.count == target.table.schema.fields.count else {
             throw SQLError(
                 .datatypeMismatch, "the query of materialized view \"\(target.name.name)\" has other columns now",

@@ -166,7 +166,12 @@ extension Session {
                 cell(item.source), cell(item.target), cell(item.reason),
             ]
         }
-        return FixedStream(Session.mergeColumns, rows, tag: .done(tag))
+        return FixedStream(Session.mergeColumns, rows, tag: .done(Session.mergeTag(tag, rows.count)))
+    }
+
+    /// Clients know MERGE with a count, and stumble over any other word behind it.
+    private static func mergeTag(_ tag: String, _ count: Int) -> String {
+        tag == "MERGE BRANCH" ? "MERGE \(count)" : tag
     }
 
     private static func conflict(_ tag: String, _ target: String, _ conflicts: [ThreeWay.Item]) -> SQLError {

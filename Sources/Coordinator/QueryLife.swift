@@ -18,6 +18,8 @@ struct QueryLife: Sendable {
         var query: BoundQuery
         /// Commits that its names were resolved at.
         var pinned: [Ref: CommitID]
+        /// What it reads, for people: `schema.name`, and `@ref` where that is not the session's branch.
+        var reads: Set<String>
 
         var columns: [ResultColumn] {
             // An untyped literal goes out as text, as PostgreSQL does.
@@ -33,7 +35,7 @@ struct QueryLife: Sendable {
         let resolved = try await resolver.resolve(names, in: transaction)
         let bound = try Binder.bind(
             query, snapshot: resolved.snapshot, context: context, parameterTypes: parameterTypes)
-        return Bound(query: bound, pinned: resolved.pinned)
+        return Bound(query: bound, pinned: resolved.pinned, reads: resolved.reads)
     }
 
     /// Step 6: puts parameters in and optimizes.

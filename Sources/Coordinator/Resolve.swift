@@ -23,6 +23,8 @@ struct Resolver: Sendable {
         var snapshot = CatalogSnapshot()
         /// The commits that refs stood for, to pin them for the rest of the transaction.
         var pinned: [Ref: CommitID]
+        /// What was found, for people: `schema.name`, and `@ref` where that is not the session's branch.
+        var reads: Set<String> = []
     }
 
     /// Looks up all names of a query, and those of the views among them.
@@ -42,7 +44,7 @@ struct Resolver: Sendable {
             for (reference, position) in fresh where result.snapshot.relations[reference] == nil {
                 let relation: Relation?
                 do {
-                    relation = try await self.relation(reference, transaction, &result.pinned)
+                    relation = try await self.relation(reference, transaction, &result)
                 } catch let error {
                     throw error.at(position)
                 }
@@ -73,9 +75,11 @@ struct Resolver: Sendable {
     // MARK: - One name
 
     private func relation(
-        _ reference: CatalogSnapshot.Reference, _ transaction: Transaction, _ pinned: inout [Ref: CommitID]
+        _ reference: CatalogSnapshot.Reference, _ transaction: Transaction, _ result: inout Result
     ) async throws(SQLError) -> Relation? {
-        guard let found = try await find(reference, transaction, &pinned) else { return nil }
+        guard let found = try await find(reference, transaction, &result.pinned) else { return nil }
+        let isHere = found.ref == .named(branch) || found.ref == .branch(branch)
+        result.reads.insert(found.name.description + (isHere ? "" : "@\(found.ref)"))
         switch found.entry {
         case .view(let view): return .view(view)
         case .external(let definition):

@@ -87,6 +87,8 @@ public actor Session: SQLSession {
             memoryMaxBytes: Settings.bytes(settings["memory_limit"]), isProfiled: isProfiled)
     }
 
+    /// The dbt node that sends the statement, by its comment.
+    var model: String?
     /// When the open block began.
     var transactionTime: Int64?
 
@@ -118,6 +120,7 @@ public actor Session: SQLSession {
     }
 
     public func query(_ sql: String) throws(SQLError) -> any StatementSequence {
+        model = QueryComment.model(in: sql)
         let parsed = try Parser.parse(sql)
         // Several statements in one message are one transaction, unless they say otherwise.
         if parsed.count > 1, transaction == nil {
@@ -219,6 +222,7 @@ public actor Session: SQLSession {
     public func execute(_ name: String) async throws(SQLError) -> any ResultStream {
         guard let portal = portals[name] else { throw Session.unknownPortal(name) }
         beginStatement()
+        model = QueryComment.model(in: portal.statement.text)
         // Changes up to the next Sync are one transaction, as in PostgreSQL.
         if transaction == nil, portal.statement.statement?.isChange == true {
             transaction = currentTransaction

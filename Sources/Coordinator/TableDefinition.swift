@@ -51,6 +51,7 @@ extension Session {
         let life = life()
         let bound = try await bind(query, [], life)
         remember(bound)
+        transaction?.origin.add(reads: bound.reads)
         guard bound.query.parameterTypes.isEmpty else {
             throw SQLError(.undefinedParameter, "there is no parameter $1")
         }

@@ -14,6 +14,8 @@ struct Transaction: Sendable {
     private(set) var changes = TransactionChanges()
     /// The branch that the changes go to.
     private(set) var branch: String?
+    /// Which dbt model made the changes, from which tables.
+    var origin = CommitOrigin()
     /// The statements that made the changes: the commit's message.
     private(set) var message = ""
     /// Every write of rows, in order: what ROLLBACK abandons.

@@ -118,6 +118,7 @@ extension Session {
             try await life.resolver.resolve(names, in: open)
         }
         transaction?.pinned.merge(resolved.pinned) { first, _ in first }
+        transaction?.origin.add(reads: resolved.reads)
         let bound = try Binder.bind(
             statement, into: target.table, named: target.name, snapshot: resolved.snapshot, context: life.context,
             parameterTypes: types)
