@@ -42,6 +42,24 @@ public struct RefOptions: Hashable, Sendable, Codable {
     }
 }
 
+/// What a collection let go, or would let go.
+public struct Collected: Hashable, Sendable {
+    /// Newest first; at most ``listedMax``.
+    public var commits: [CommitInfo]
+    public var commitCount: Int
+    /// Pieces of the catalog that only those commits, or changes that were never committed, held.
+    public var nodeCount: Int
+
+    /// Commits that are listed one by one.
+    public static let listedMax = 10_000
+
+    public init(commits: [CommitInfo] = [], commitCount: Int = 0, nodeCount: Int = 0) {
+        self.commits = commits
+        self.commitCount = commitCount
+        self.nodeCount = nodeCount
+    }
+}
+
 /// A catalog with branches and tags.
 public protocol Versioned: Catalog {
     func refs() async throws(SQLError) -> [NamedRef]
@@ -66,4 +84,17 @@ public protocol Versioned: Catalog {
     func prepare(
         _ changes: [Change], onto head: CommitID, merging merged: CommitID?, note: CommitNote
     ) async throws(SQLError) -> CommitID
+
+    /// Lets go of commits that no ref reaches and of those that retention of every ref that reaches them has let go.
+    ///
+    /// Stay: heads of refs; the commits of a ref without retention; of one with retention those of its days and the state
+    /// at their beginning; commits that some branches have and others do not, with those they parted from (a merge needs
+    /// them); commits written, or left by a ref, within the grace period; those in `keeping`, which open transactions and
+    /// running queries read. May run while others commit. `dryRun` removes nothing.
+    func collect(dryRun: Bool, keeping: Set<CommitID>, graceSeconds: Int) async throws(SQLError) -> Collected
+    /// Returns the state of every managed table in every commit that `collect` with the same arguments lets stay. After a
+    /// collection, a file that none of these states holds, and that is older than the grace period, is garbage.
+    func reachableTables(
+        keeping: Set<CommitID>, graceSeconds: Int
+    ) async throws(SQLError) -> Set<ManagedDefinition>
 }

@@ -1,4 +1,5 @@
 // Commits and their ancestry.
+import Catalogs
 import Diagnostics
 import Foundation
 
@@ -23,6 +24,25 @@ struct CommitObject: Codable, Sendable, Hashable {
     var anyHeight: Int { height ?? generation }
 }
 
+extension NewObjects {
+    /// Adds the commit that reaches the nodes.
+    mutating func add(_ object: CommitObject) throws(SQLError) -> ObjectID {
+        let encoded = try ObjectCoding.encode(object)
+        let id = ObjectID(of: encoded)
+        bytes[id] = encoded
+        commit = id
+        return id
+    }
+}
+
+extension CommitInfo {
+    init(_ id: ObjectID, _ commit: CommitObject) {
+        self.init(
+            id: CommitID(hex: id.hex), parents: commit.parents.map { CommitID(hex: $0.hex) },
+            committedAt: commit.committedAt, author: commit.author, message: commit.message)
+    }
+}
+
 /// A schema within a commit.
 struct SchemaObject: Codable, Sendable, Hashable {
     var location: String?
@@ -30,7 +50,7 @@ struct SchemaObject: Codable, Sendable, Hashable {
     var entries: ObjectID
 }
 
-/// Walks history.
+/// Walks history, as far back as retention has left it.
 struct CommitLog: Sendable {
     let objects: ObjectReader
 
@@ -39,7 +59,7 @@ struct CommitLog: Sendable {
         var result: [(ObjectID, CommitObject)] = []
         var next: ObjectID? = head
         while let id = next, result.count < limit {
-            let commit = try await objects.commit(id)
+            guard let commit = try await kept(id, from: head) else { break }
             result.append((id, commit))
             next = commit.parents.first
         }
@@ -49,26 +69,48 @@ struct CommitLog: Sendable {
     /// Returns the last commit at or before an instant, nil when all are later.
     func commit(before microseconds: Int64, from head: ObjectID) async throws(SQLError) -> ObjectID? {
         var id = head
-        while true {
-            let commit = try await objects.commit(id)
+        while let commit = try await kept(id, from: head) {
             if commit.committedAt <= microseconds { return id }
             guard let parent = commit.parents.first else { return nil }
             // The far ancestor when it is still too late, else one step.
-            if let jump = commit.jump, try await objects.commit(jump).committedAt > microseconds {
+            if let jump = commit.jump, let far = try await objects.keptCommit(jump), far.committedAt > microseconds {
                 id = jump
             } else {
                 id = parent
             }
         }
+        return nil
+    }
+
+    /// nil for an ancestor that retention has let go; the head itself must be there.
+    private func kept(_ id: ObjectID, from head: ObjectID) async throws(SQLError) -> CommitObject? {
+        id == head ? try await objects.commit(id) : try await objects.keptCommit(id)
+    }
+
+    /// Whether `head` is `ancestor` or came after it along first parents.
+    func descends(_ head: ObjectID, from ancestor: ObjectID) async throws(SQLError) -> Bool {
+        guard let generation = try await objects.keptCommit(ancestor)?.generation else { return false }
+        var id = head
+        while id != ancestor {
+            guard let commit = try await kept(id, from: head), commit.generation > generation,
+                let parent = commit.parents.first
+            else { return false }
+            if let jump = commit.jump, let far = try await objects.keptCommit(jump), far.generation >= generation {
+                id = jump
+            } else {
+                id = parent
+            }
+        }
+        return true
     }
 
     /// Returns where a child of `parent` should jump to.
     func jump(forChildOf parent: ObjectID) async throws(SQLError) -> ObjectID {
         let commit = try await objects.commit(parent)
         guard let jump = commit.jump else { return parent }
-        let far = try await objects.commit(jump)
-        guard let next = far.jump else { return parent }
-        let further = try await objects.commit(next)
+        guard let far = try await objects.keptCommit(jump), let next = far.jump,
+            let further = try await objects.keptCommit(next)
+        else { return parent }
         return commit.generation - far.generation == far.generation - further.generation ? next : parent
     }
 
@@ -89,7 +131,10 @@ struct CommitLog: Sendable {
             let side = sides[id] ?? 0
             if side == 3 { return id }
             for parent in try await objects.commit(id).parents {
-                if sides[parent] == nil { open.append((try await objects.commit(parent).anyHeight, parent)) }
+                if sides[parent] == nil {
+                    guard let height = try await objects.keptCommit(parent)?.anyHeight else { continue }
+                    open.append((height, parent))
+                }
                 sides[parent, default: 0] |= side
             }
         }

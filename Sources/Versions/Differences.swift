@@ -5,12 +5,12 @@ import Foundation
 
 extension VersionedCatalog {
     public func mergeBase(_ a: CommitID, _ b: CommitID) async throws(SQLError) -> CommitID? {
-        try await history.mergeBase(ObjectID(hex: a.hex), ObjectID(hex: b.hex)).map { CommitID(hex: $0.hex) }
+        try await history.mergeBase(try ObjectID(a), try ObjectID(b)).map { CommitID(hex: $0.hex) }
     }
 
     public func differences(from old: CommitID, to new: CommitID) async throws(SQLError) -> [Difference] {
-        let before = try await objects.commit(ObjectID(hex: old.hex)).schemas
-        let after = try await objects.commit(ObjectID(hex: new.hex)).schemas
+        let before = try await objects.commit(try ObjectID(old)).schemas
+        let after = try await objects.commit(try ObjectID(new)).schemas
         var result: [Difference] = []
         for (schema, change) in try await tree.difference(before, after).sorted(by: { $0.key < $1.key }) {
             let left = try change.before.map { (bytes) throws(SQLError) in

@@ -1,6 +1,5 @@
 // An immutable map from names to objects, shared between commits: a hash trie whose nodes are objects themselves. A
 // lookup reads one node a level, a change writes one node a level, two trees are compared by their nodes' hashes.
-import Crypto
 import Diagnostics
 import Foundation
 
@@ -14,6 +13,8 @@ struct TreeNode: Codable, Sendable, Hashable {
     static let depthMax = 42
 
     static let empty = TreeNode(entries: [:], children: nil)
+
+    var isEmpty: Bool { children == nil && entries?.isEmpty != false }
 
     func encoded() throws(SQLError) -> (ObjectID, Data) {
         let bytes = try ObjectCoding.encode(self)
@@ -42,23 +43,41 @@ enum ObjectCoding {
     }
 }
 
-/// Reads and changes trees.
+/// A key and the hash that says where in a tree it is.
+private struct HashedKey {
+    let key: String
+    let hash: ObjectID
+
+    init(_ key: String) {
+        self.key = key
+        hash = ObjectID(of: Data(key.utf8))
+    }
+}
+
+/// Reads and changes trees. Every level of a tree is one request to the store, however many keys are looked up.
 struct KeyTree: Sendable {
     let objects: ObjectReader
 
     /// Returns the values of those keys that exist.
     func values(_ keys: some Sequence<String>, in root: ObjectID) async throws(SQLError) -> [String: Data] {
         var found: [String: Data] = [:]
-        for key in keys {
-            let path = KeyTree.path(key)
-            var node = try await objects.node(root)
-            var level = 0
-            while let children = node.children {
-                guard let child = children[path(level)] else { break }
-                node = try await objects.node(child)
-                level += 1
+        var pending = [root: keys.map(HashedKey.init)]
+        var level = 0
+        while !pending.isEmpty {
+            let nodes = try await objects.nodes(pending.keys)
+            var next: [ObjectID: [HashedKey]] = [:]
+            for (id, keys) in pending {
+                guard let node = nodes[id] else { continue }
+                for key in keys {
+                    if let children = node.children {
+                        if let child = children[key.hash.slot(level)] { next[child, default: []].append(key) }
+                    } else if let value = node.entries?[key.key] {
+                        found[key.key] = value
+                    }
+                }
             }
-            if let value = node.entries?[key] { found[key] = value }
+            pending = next
+            level += 1
         }
         return found
     }
@@ -67,10 +86,13 @@ struct KeyTree: Sendable {
     func all(in root: ObjectID) async throws(SQLError) -> [String: Data] {
         var result: [String: Data] = [:]
         var pending = [root]
-        while let id = pending.popLast() {
-            let node = try await objects.node(id)
-            if let entries = node.entries { result.merge(entries) { $1 } }
-            if let children = node.children { pending += children.values }
+        while !pending.isEmpty {
+            var next: [ObjectID] = []
+            for (_, node) in try await objects.nodes(pending) {
+                if let entries = node.entries { result.merge(entries) { $1 } }
+                if let children = node.children { next += children.values }
+            }
+            pending = next
         }
         return result
     }
@@ -79,39 +101,41 @@ struct KeyTree: Sendable {
     func changing(
         _ root: ObjectID?, _ changes: [String: Data?], written: inout [ObjectID: Data]
     ) async throws(SQLError) -> ObjectID {
-        try await change(root, changes, level: 0, written: &written)
+        let keys = changes.keys.map(HashedKey.init)
+        var tree = ChangedTree(
+            nodes: try await nodes(towards: keys, in: root, written), values: changes, written: written)
+        let (id, _) = try tree.change(root, keys, level: 0)
+        written = tree.written
+        return id
     }
 
-    private func change(
-        _ id: ObjectID?, _ changes: [String: Data?], level: Int, written: inout [ObjectID: Data]
-    ) async throws(SQLError) -> ObjectID {
-        var node = TreeNode.empty
-        if let id { node = try await loaded(id, written) }
-        if var children = node.children {
-            var parts: [Int: [String: Data?]] = [:]
-            for (key, value) in changes { parts[KeyTree.path(key)(level), default: [:]][key] = .some(value) }
-            for (slot, part) in parts {
-                children[slot] = try await change(children[slot], part, level: level + 1, written: &written)
+    /// The nodes on the ways to keys.
+    private func nodes(
+        towards keys: [HashedKey], in root: ObjectID?, _ written: [ObjectID: Data]
+    ) async throws(SQLError) -> [ObjectID: TreeNode] {
+        var result: [ObjectID: TreeNode] = [:]
+        var pending: [ObjectID: [HashedKey]] = [:]
+        if let root { pending[root] = keys }
+        var level = 0
+        while !pending.isEmpty {
+            var loaded: [ObjectID: TreeNode] = [:]
+            for id in pending.keys {
+                if let bytes = written[id] { loaded[id] = try ObjectCoding.decode(TreeNode.self, bytes, id) }
             }
-            node.children = children
-        } else {
-            var entries = node.entries ?? [:]
-            for (key, value) in changes { entries[key] = value }
-            if entries.count > TreeNode.leafMax, level < TreeNode.depthMax {
-                var parts: [Int: [String: Data?]] = [:]
-                for (key, value) in entries { parts[KeyTree.path(key)(level), default: [:]][key] = .some(value) }
-                var children: [Int: ObjectID] = [:]
-                for (slot, part) in parts {
-                    children[slot] = try await change(nil, part, level: level + 1, written: &written)
+            let stored = try await objects.nodes(pending.keys.filter { loaded[$0] == nil })
+            loaded.merge(stored) { $1 }
+            var next: [ObjectID: [HashedKey]] = [:]
+            for (id, keys) in pending {
+                guard let children = loaded[id]?.children else { continue }
+                for key in keys {
+                    if let child = children[key.hash.slot(level)] { next[child, default: []].append(key) }
                 }
-                node = TreeNode(entries: nil, children: children)
-            } else {
-                node.entries = entries
             }
+            result.merge(loaded) { $1 }
+            pending = next
+            level += 1
         }
-        let (newID, bytes) = try node.encoded()
-        written[newID] = bytes
-        return newID
+        return result
     }
 
     /// Returns the keys whose values differ, with both values. Nodes that the trees share are not read.
@@ -120,40 +144,82 @@ struct KeyTree: Sendable {
     ) async throws(SQLError) -> [String: (before: Data?, after: Data?)] {
         var result: [String: (before: Data?, after: Data?)] = [:]
         var pending: [(ObjectID?, ObjectID?)] = [(old, new)]
-        while let (old, new) = pending.popLast() {
-            if old == new { continue }
-            let before = try await node(old)
-            let after = try await node(new)
-            if let left = before.children, let right = after.children {
-                for slot in Set(left.keys).union(right.keys) { pending.append((left[slot], right[slot])) }
-                continue
+        while !pending.isEmpty {
+            pending.removeAll { $0.0 == $0.1 }
+            let nodes = try await objects.nodes(Set(pending.flatMap { [$0.0, $0.1].compactMap { $0 } }))
+            func node(_ id: ObjectID?) -> TreeNode { id.flatMap { nodes[$0] } ?? .empty }
+            var next: [(ObjectID?, ObjectID?)] = []
+            for (old, new) in pending {
+                let before = node(old)
+                let after = node(new)
+                if before.children == nil, after.children == nil {
+                    KeyTree.compare(before.entries ?? [:], after.entries ?? [:], into: &result)
+                } else if let left = before.children ?? (before.isEmpty ? [:] : nil),
+                    let right = after.children ?? (after.isEmpty ? [:] : nil)
+                {
+                    for slot in Set(left.keys).union(right.keys) { next.append((left[slot], right[slot])) }
+                } else {
+                    // A leaf on one side is a node with children on the other: it has grown.
+                    let left = if let old { try await all(in: old) } else { [String: Data]() }
+                    let right = if let new { try await all(in: new) } else { [String: Data]() }
+                    KeyTree.compare(left, right, into: &result)
+                }
             }
-            // A leaf on one side may be a node with children on the other: it has grown.
-            let left = if let old { try await all(in: old) } else { [String: Data]() }
-            let right = if let new { try await all(in: new) } else { [String: Data]() }
-            for (key, value) in left where right[key] != value { result[key] = (value, right[key]) }
-            for (key, value) in right where left[key] == nil { result[key] = (nil, value) }
+            pending = next
         }
         return result
     }
 
-    private func node(_ id: ObjectID?) async throws(SQLError) -> TreeNode {
-        if let id { return try await objects.node(id) }
-        return TreeNode(entries: [:], children: nil)
+    private static func compare(
+        _ left: [String: Data], _ right: [String: Data], into result: inout [String: (before: Data?, after: Data?)]
+    ) {
+        for (key, value) in left where right[key] != value { result[key] = (value, right[key]) }
+        for (key, value) in right where left[key] == nil { result[key] = (nil, value) }
     }
+}
 
-    private func loaded(_ id: ObjectID, _ written: [ObjectID: Data]) async throws(SQLError) -> TreeNode {
-        if let bytes = written[id] { return try ObjectCoding.decode(TreeNode.self, bytes, id) }
-        return try await objects.node(id)
-    }
+/// A tree while keys are put and removed. All nodes that the change touches are here.
+private struct ChangedTree {
+    let nodes: [ObjectID: TreeNode]
+    let values: [String: Data?]
+    var written: [ObjectID: Data]
 
-    /// The slot of a key at each level.
-    private static func path(_ key: String) -> (Int) -> Int {
-        let digest = Array(SHA256.hash(data: Data(key.utf8)))
-        return { level in
-            let bit = level * 6
-            let window = UInt16(digest[bit / 8]) << 8 | (bit / 8 + 1 < digest.count ? UInt16(digest[bit / 8 + 1]) : 0)
-            return Int((window >> UInt16(10 - bit % 8)) & 63)
+    /// Returns the new node, and whether it holds nothing.
+    mutating func change(
+        _ id: ObjectID?, _ keys: [HashedKey], level: Int
+    ) throws(SQLError) -> (ObjectID, isEmpty: Bool) {
+        var node = id.flatMap { nodes[$0] } ?? .empty
+        if var children = node.children {
+            for (slot, part) in Dictionary(grouping: keys, by: { $0.hash.slot(level) }) {
+                let (child, isEmpty) = try change(children[slot], part, level: level + 1)
+                children[slot] = isEmpty ? nil : child
+            }
+            node = children.isEmpty ? .empty : TreeNode(entries: nil, children: children)
+        } else {
+            var entries = node.entries ?? [:]
+            for key in keys { if let value = values[key.key] { entries[key.key] = value } }
+            node = try leaf(entries, level: level)
         }
+        return (try write(node), node.isEmpty)
+    }
+
+    /// A node of these entries: one leaf, or as many as it takes.
+    private mutating func leaf(_ entries: [String: Data], level: Int) throws(SQLError) -> TreeNode {
+        guard entries.count > TreeNode.leafMax, level < TreeNode.depthMax else {
+            return TreeNode(entries: entries, children: nil)
+        }
+        var children: [Int: ObjectID] = [:]
+        for (slot, keys) in Dictionary(grouping: entries.keys.map(HashedKey.init), by: { $0.hash.slot(level) }) {
+            var part: [String: Data] = [:]
+            for key in keys { part[key.key] = entries[key.key] }
+            children[slot] = try write(try leaf(part, level: level + 1))
+        }
+        return TreeNode(entries: nil, children: children)
+    }
+
+    private mutating func write(_ node: TreeNode) throws(SQLError) -> ObjectID {
+        let (id, bytes) = try node.encoded()
+        written[id] = bytes
+        return id
     }
 }

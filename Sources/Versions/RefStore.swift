@@ -1,31 +1,8 @@
-// The lowest step of the versioned catalog: immutable objects by hash, and one compare-and-swap of a ref.
+// The lowest step of the versioned catalog: immutable objects by hash, and one compare-and-swap of a ref. Whatever can
+// keep these keeps a lake's catalog: SQLite and PostgreSQL do.
 import Catalogs
-import Crypto
 import Diagnostics
 import Foundation
-
-/// The SHA-256 of an object's bytes.
-struct ObjectID: Hashable, Sendable, Codable {
-    /// 64 lower-case hexadecimal digits.
-    let hex: String
-
-    init(hex: String) { self.hex = hex }
-
-    /// Hashes an object's bytes.
-    init(of bytes: Data) {
-        hex = SHA256.hash(data: bytes).map { byte in
-            let digits = String(byte, radix: 16)
-            return byte < 16 ? "0" + digits : digits
-        }.joined()
-    }
-
-    init(from decoder: any Decoder) throws { hex = try decoder.singleValueContainer().decode(String.self) }
-
-    func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        try container.encode(hex)
-    }
-}
 
 /// A named ref as the store keeps it.
 struct StoredRef: Hashable, Sendable {
@@ -37,26 +14,88 @@ struct StoredRef: Hashable, Sendable {
     var options: RefOptions
 }
 
-/// Keeps objects and refs. Objects are written before the ref that reaches them: a crash between the two leaves
-/// garbage, never a hole.
+/// One compare-and-swap of a ref.
+struct RefMove: Hashable, Sendable {
+    var kind: NamedRef.Kind
+    var name: String
+    /// nil: the ref must not exist.
+    var from: ObjectID?
+    /// nil: the ref is removed.
+    var to: ObjectID?
+    /// When: a ref that the move makes is created at this time. Microseconds since 1970 UTC.
+    var time: Int64
+    /// Of a ref that the move makes; kept when it moves.
+    var options = RefOptions()
+    /// When the ref that is removed was created: another one that has taken its name since stays.
+    var removing: Int64?
+}
+
+/// What became of a move.
+enum MoveOutcome: Hashable, Sendable {
+    case done
+    /// The ref is not at `from`; nothing was written.
+    case refMoved
+    /// There is no commit to move to: collected, or never there. Nothing was written.
+    case commitMissing
+}
+
+/// Objects of one commit, to be written at once.
+struct NewObjects: Sendable {
+    var bytes: [ObjectID: Data] = [:]
+    /// The one that is a commit; the others are nodes.
+    var commit: ObjectID?
+}
+
+/// A commit as a collection looks at it.
+struct ListedCommit: Sendable {
+    var id: ObjectID
+    /// When it was written, or last left by a ref. The store's clock, microseconds since 1970 UTC.
+    var seenAt: Int64
+    var bytes: Data
+}
+
+/// An object as a collection looks at it.
+struct ListedObject: Hashable, Sendable {
+    var id: ObjectID
+    var seenAt: Int64
+}
+
+/// Keeps objects and refs.
+///
+/// A move and its objects are one transaction: a crash leaves the old state or the new. Every call may fail; class 08
+/// says that a change may or may not have happened (the answer was lost), and that asking again is safe.
+///
+/// Objects carry the time they were last written: what is written again is young again. With the rule that a move to a
+/// commit needs the commit to be there, and makes it young, a collection can work beside commits (``Collection``).
 protocol RefStore: Sendable {
     /// Returns those of the objects that exist.
     func objects(_ ids: [ObjectID]) async throws(SQLError) -> [ObjectID: Data]
-    /// Writes objects and moves a ref in one transaction. `from` nil: the ref must not exist; `to` nil: it is removed.
-    /// Returns false, and writes nothing, when the ref is not at `from`.
-    /// Options are kept when a ref moves, and start empty when it is made.
-    func swap(
-        _ kind: NamedRef.Kind, _ name: String, from: ObjectID?, to: ObjectID?, writing objects: [ObjectID: Data],
-        at time: Int64
-    ) async throws(SQLError) -> Bool
-    /// Writes objects that no ref reaches yet.
-    func store(_ objects: [ObjectID: Data], commit: ObjectID) async throws(SQLError)
+    /// Writes objects and moves a ref in one transaction. Without objects, the commit to move to must exist.
+    func move(_ move: RefMove, writing objects: NewObjects) async throws(SQLError) -> MoveOutcome
+    /// Writes objects that no ref reaches yet. Returns false, and writes nothing, when one of the commits in `needing` is
+    /// not there.
+    func store(_ objects: NewObjects, needing: [ObjectID]) async throws(SQLError) -> Bool
     /// Returns false when there is no such ref.
     func setOptions(_ options: RefOptions, of kind: NamedRef.Kind, _ name: String) async throws(SQLError) -> Bool
     /// Returns false, and changes nothing, when the new name is taken or the old one does not exist.
     func rename(_ kind: NamedRef.Kind, _ name: String, to newName: String) async throws(SQLError) -> Bool
     func ref(_ kind: NamedRef.Kind, _ name: String) async throws(SQLError) -> StoredRef?
     func refs() async throws(SQLError) -> [StoredRef]
-    /// Returns the commits whose hash begins with these hexadecimal digits, two at most.
+    /// Returns the commits whose hash begins with these lower-case hexadecimal digits, two at most.
     func commits(startingWith prefix: String) async throws(SQLError) -> [ObjectID]
+
+    // Collection.
+
+    /// The store's clock, microseconds since 1970 UTC: the one that objects are stamped with. All that was stamped before
+    /// can be seen by who calls.
+    func time() async throws(SQLError) -> Int64
+    /// Lists commits in the order of their hashes.
+    func listCommits(after: ObjectID?, limit: Int) async throws(SQLError) -> [ListedCommit]
+    /// Lists the objects that were last written before an instant, oldest first.
+    func listObjects(before: Int64, after: ListedObject?, limit: Int) async throws(SQLError) -> [ListedObject]
+    /// Removes commits that were last seen before an instant. When some of them were seen since, removes nothing and
+    /// returns those.
+    func removeCommits(_ ids: [ObjectID], before: Int64) async throws(SQLError) -> [ObjectID]
+    /// Removes those of the nodes that were last written before an instant; returns how many.
+    func removeNodes(_ ids: [ObjectID], before: Int64) async throws(SQLError) -> Int
 }

@@ -29,12 +29,13 @@ extension VersionedCatalog {
         _ kind: NamedRef.Kind, _ name: String, at commit: CommitID, _ options: RefOptions
     ) async throws(SQLError) {
         try VersionedCatalog.check(kind, name)
-        let made = try await store.swap(
-            kind, name, from: nil, to: ObjectID(hex: commit.hex), writing: [:], at: now())
-        guard made else {
-            throw SQLError(.duplicateObject, "\(kind.rawValue) \"\(name)\" already exists")
+        let move = RefMove(
+            kind: kind, name: name, from: nil, to: try ObjectID(commit), time: now(), options: options)
+        switch try await moved(move, writing: NewObjects()) {
+        case .done: return
+        case .refMoved: throw SQLError(.duplicateObject, "\(kind.rawValue) \"\(name)\" already exists")
+        case .commitMissing: throw VersionedCatalog.missing(commit)
         }
-        if options != RefOptions() { try await set(options, of: kind, name) }
     }
 
     public func drop(_ kind: NamedRef.Kind, _ name: String) async throws(SQLError) {
@@ -44,9 +45,43 @@ extension VersionedCatalog {
         guard let found = try await store.ref(kind, name) else {
             throw SQLError(.undefinedObject, "\(kind.rawValue) \"\(name)\" does not exist")
         }
-        guard try await store.swap(kind, name, from: found.head, to: nil, writing: [:], at: now()) else {
+        let move = RefMove(kind: kind, name: name, from: found.head, to: nil, time: now(), removing: found.createdAt)
+        guard try await moved(move, writing: NewObjects()) == .done else {
             throw SQLError(.serializationFailure, "\(kind.rawValue) \"\(name)\" was changed by another commit")
         }
+    }
+
+    public func move(
+        _ kind: NamedRef.Kind, _ name: String, from old: CommitID, to new: CommitID
+    ) async throws(SQLError) {
+        try await move(
+            RefMove(kind: kind, name: name, from: try ObjectID(old), to: try ObjectID(new), time: now()),
+            writing: NewObjects())
+    }
+
+    /// Moves a ref or says why it cannot.
+    func move(_ move: RefMove, writing new: NewObjects) async throws(SQLError) {
+        switch try await moved(move, writing: new) {
+        case .done: return
+        case .commitMissing:
+            // Prepared long ago and collected since, or never there.
+            throw VersionedCatalog.expired
+        case .refMoved:
+            let (kind, name) = (move.kind.rawValue, move.name)
+            if try await store.ref(move.kind, name) == nil {
+                throw SQLError(.undefinedObject, "\(kind) \"\(name)\" does not exist")
+            }
+            throw SQLError(
+                .serializationFailure, "\(kind) \"\(name)\" was changed by another commit",
+                hint: "The statement may be tried again.")
+        }
+    }
+
+    static let expired = SQLError(
+        .serializationFailure, "the commit has expired", hint: "The statement may be tried again.")
+
+    static func missing(_ commit: CommitID) -> SQLError {
+        SQLError(.undefinedObject, "commit \"\(commit.hex)\" does not exist")
     }
 
     public func rename(_ kind: NamedRef.Kind, _ name: String, to newName: String) async throws(SQLError) {
@@ -54,7 +89,7 @@ extension VersionedCatalog {
         guard kind != .branch || name != VersionedCatalog.mainBranch else {
             throw SQLError(.objectInUse, "cannot rename branch \"\(name)\"", detail: "It is the lake's main branch.")
         }
-        guard try await !store.rename(kind, name, to: newName) else { return }
+        guard try await !renamed(kind, name, to: newName) else { return }
         if try await store.ref(kind, newName) != nil {
             throw SQLError(.duplicateObject, "\(kind.rawValue) \"\(newName)\" already exists")
         }
@@ -62,7 +97,8 @@ extension VersionedCatalog {
     }
 
     public func set(_ options: RefOptions, of kind: NamedRef.Kind, _ name: String) async throws(SQLError) {
-        guard try await store.setOptions(options, of: kind, name) else {
+        let isSet = try await resolving { () throws(SQLError) in try await store.setOptions(options, of: kind, name) }
+        guard isSet else {
             throw SQLError(.undefinedObject, "\(kind.rawValue) \"\(name)\" does not exist")
         }
     }

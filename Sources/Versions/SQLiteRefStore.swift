@@ -7,9 +7,11 @@ import GRDB
 /// A ref store in SQLite. One process at a time writes; readers do not wait (WAL).
 struct SQLiteRefStore: RefStore {
     private let database: any DatabaseWriter
+    private let now: @Sendable () -> Int64
 
     /// Opens or makes the file, and brings its schema to this version; nil keeps everything in memory.
-    init(path: String?) throws(SQLError) {
+    init(path: String?, now: @escaping @Sendable () -> Int64) throws(SQLError) {
+        self.now = now
         do {
             var configuration = Configuration()
             configuration.busyMode = .timeout(SQLiteRefStore.busySeconds)
@@ -20,7 +22,7 @@ struct SQLiteRefStore: RefStore {
             } else {
                 database = try DatabaseQueue(configuration: configuration)
             }
-            try SQLiteRefStore.migrator.migrate(database)
+            try SQLiteSchema.upgrade(database)
         } catch {
             throw SQLiteRefStore.failure(error)
         }
@@ -29,158 +31,249 @@ struct SQLiteRefStore: RefStore {
     /// How long a writer waits for another process.
     private static let busySeconds: TimeInterval = 10
 
-    /// Steps from an empty file to this version. A step that has shipped is never changed.
-    private static var migrator: DatabaseMigrator {
-        var migrator = DatabaseMigrator()
-        migrator.registerMigration("1: objects and refs") { database in
-            try database.execute(
-                sql: """
-                    CREATE TABLE object (id TEXT PRIMARY KEY, is_commit INTEGER NOT NULL, bytes BLOB NOT NULL)
-                    WITHOUT ROWID;
-                    CREATE INDEX object_commit ON object (id) WHERE is_commit;
-                    CREATE TABLE ref (
-                        kind TEXT NOT NULL, name TEXT NOT NULL, head TEXT NOT NULL, created_at INTEGER NOT NULL,
-                        PRIMARY KEY (kind, name)
-                    ) WITHOUT ROWID;
-                    """)
-        }
-        migrator.registerMigration("2: options of refs") { database in
-            try database.execute(sql: "ALTER TABLE ref ADD COLUMN options TEXT NOT NULL DEFAULT '{}'")
-        }
-        return migrator
-    }
-
     func objects(_ ids: [ObjectID]) async throws(SQLError) -> [ObjectID: Data] {
-        try await guarded {
-            try await database.read { database in
-                var found: [ObjectID: Data] = [:]
-                let statement = try database.cachedStatement(sql: "SELECT bytes FROM object WHERE id = ?")
-                for id in ids {
-                    if let bytes = try Data.fetchOne(statement, arguments: [id.hex]) { found[id] = bytes }
-                }
-                return found
+        try await read { database in
+            var found: [ObjectID: Data] = [:]
+            let statement = try database.cachedStatement(sql: "SELECT bytes FROM object WHERE id = ?")
+            for id in ids {
+                if let bytes = try Data.fetchOne(statement, arguments: [id.hex]) { found[id] = bytes }
             }
+            return found
         }
     }
 
-    func swap(
-        _ kind: NamedRef.Kind, _ name: String, from: ObjectID?, to: ObjectID?, writing objects: [ObjectID: Data],
-        at time: Int64
-    ) async throws(SQLError) -> Bool {
-        try await guarded {
-            try await database.write { database in
-                switch (from, to) {
-                case (nil, let to?):
-                    try database.execute(
-                        sql: "INSERT OR IGNORE INTO ref (kind, name, head, created_at) VALUES (?, ?, ?, ?)",
-                        arguments: [kind.rawValue, name, to.hex, time])
-                case (let from?, let to?):
-                    try database.execute(
-                        sql: "UPDATE ref SET head = ? WHERE kind = ? AND name = ? AND head = ?",
-                        arguments: [to.hex, kind.rawValue, name, from.hex])
-                case (let from?, nil):
-                    try database.execute(
-                        sql: "DELETE FROM ref WHERE kind = ? AND name = ? AND head = ?",
-                        arguments: [kind.rawValue, name, from.hex])
-                case (nil, nil):
-                    return false
-                }
-                guard database.changesCount == 1 else { return false }
-                // Of the objects only the commit has the hash the ref moves to: a hash prefix finds commits alone.
-                try SQLiteRefStore.insert(objects, commit: to, database)
-                return true
+    // MARK: - Changes
+
+    func move(_ move: RefMove, writing new: NewObjects) async throws(SQLError) -> MoveOutcome {
+        let options = String(decoding: try ObjectCoding.encode(move.options), as: UTF8.self)
+        return try await write { database in
+            let seenAt = now()
+            guard try SQLiteRefStore.swap(move, options, database) else { return .refMoved }
+            if new.bytes.isEmpty {
+                if let to = move.to, try !SQLiteRefStore.touch(to, seenAt, database) { throw CommitMissing() }
+                // Whoever still reads where the ref was has the grace period.
+                if let from = move.from { _ = try SQLiteRefStore.touch(from, seenAt, database) }
+            } else {
+                try SQLiteRefStore.insert(new, seenAt, database)
             }
+            return .done
+        } onMissing: {
+            .commitMissing
         }
     }
 
-    private static func insert(_ objects: [ObjectID: Data], commit: ObjectID?, _ database: Database) throws {
-        for (id, bytes) in objects {
-            try database.execute(
-                sql: "INSERT OR IGNORE INTO object (id, is_commit, bytes) VALUES (?, ?, ?)",
-                arguments: [id.hex, id == commit, bytes])
+    /// Rolls a transaction back.
+    private struct CommitMissing: Error {}
+
+    private static func swap(_ move: RefMove, _ options: String, _ database: Database) throws -> Bool {
+        let (kind, name) = (move.kind.rawValue, move.name)
+        switch (move.from, move.to) {
+        case (nil, let to?):
+            try execute(
+                database, "INSERT OR IGNORE INTO ref (kind, name, head, created_at, options) VALUES (?, ?, ?, ?, ?)",
+                [kind, name, to.hex, move.time, options])
+        case (let from?, let to?):
+            try execute(
+                database, "UPDATE ref SET head = ? WHERE kind = ? AND name = ? AND head = ?",
+                [to.hex, kind, name, from.hex])
+        case (let from?, nil):
+            try execute(
+                database,
+                "DELETE FROM ref WHERE kind = ? AND name = ? AND head = ? AND created_at = ifnull(?, created_at)",
+                [kind, name, from.hex, move.removing])
+        case (nil, nil):
+            return false
+        }
+        return database.changesCount == 1
+    }
+
+    private static func execute(_ database: Database, _ sql: String, _ arguments: StatementArguments) throws {
+        try database.cachedStatement(sql: sql).execute(arguments: arguments)
+    }
+
+    private static func insert(_ new: NewObjects, _ seenAt: Int64, _ database: Database) throws {
+        let statement = try database.cachedStatement(
+            sql: """
+                INSERT INTO object (id, is_commit, bytes, seen_at) VALUES (?, ?, ?, ?)
+                ON CONFLICT (id) DO UPDATE SET seen_at = max(seen_at, excluded.seen_at)
+                """)
+        for (id, bytes) in new.bytes {
+            try statement.execute(arguments: [id.hex, id == new.commit, bytes, seenAt])
         }
     }
 
-    func store(_ objects: [ObjectID: Data], commit: ObjectID) async throws(SQLError) {
-        try await guarded {
-            try await database.write { try SQLiteRefStore.insert(objects, commit: commit, $0) }
+    /// Makes a commit young; false when it is not there.
+    private static func touch(_ id: ObjectID, _ seenAt: Int64, _ database: Database) throws -> Bool {
+        try execute(
+            database, "UPDATE object SET seen_at = max(seen_at, ?) WHERE id = ? AND is_commit", [seenAt, id.hex])
+        return database.changesCount == 1
+    }
+
+    func store(_ new: NewObjects, needing: [ObjectID]) async throws(SQLError) -> Bool {
+        try await write { database in
+            let seenAt = now()
+            for id in needing where try !SQLiteRefStore.touch(id, seenAt, database) { throw CommitMissing() }
+            try SQLiteRefStore.insert(new, seenAt, database)
+            return true
+        } onMissing: {
+            false
         }
     }
 
     func setOptions(_ options: RefOptions, of kind: NamedRef.Kind, _ name: String) async throws(SQLError) -> Bool {
         let text = String(decoding: try ObjectCoding.encode(options), as: UTF8.self)
-        return try await guarded {
-            try await database.write { database in
-                try database.execute(
-                    sql: "UPDATE ref SET options = ? WHERE kind = ? AND name = ?",
-                    arguments: [text, kind.rawValue, name])
-                return database.changesCount == 1
-            }
+        return try await write { database in
+            try SQLiteRefStore.execute(
+                database, "UPDATE ref SET options = ? WHERE kind = ? AND name = ?", [text, kind.rawValue, name])
+            return database.changesCount == 1
         }
     }
 
     func rename(_ kind: NamedRef.Kind, _ name: String, to newName: String) async throws(SQLError) -> Bool {
-        try await guarded {
-            try await database.write { database in
-                try database.execute(
-                    sql: "UPDATE OR IGNORE ref SET name = ? WHERE kind = ? AND name = ?",
-                    arguments: [newName, kind.rawValue, name])
-                return database.changesCount == 1
-            }
+        try await write { database in
+            try SQLiteRefStore.execute(
+                database, "UPDATE OR IGNORE ref SET name = ? WHERE kind = ? AND name = ?",
+                [newName, kind.rawValue, name])
+            return database.changesCount == 1
         }
     }
 
+    // MARK: - Refs
+
+    private static let refColumns = "SELECT kind, name, head, created_at, options FROM ref"
+
     func ref(_ kind: NamedRef.Kind, _ name: String) async throws(SQLError) -> StoredRef? {
-        try await guarded {
-            try await database.read { database in
-                try Row.fetchOne(
-                    database, sql: "SELECT kind, name, head, created_at, options FROM ref WHERE kind = ? AND name = ?",
-                    arguments: [kind.rawValue, name]
-                ).flatMap { try SQLiteRefStore.stored($0) }
-            }
+        try await read { database in
+            let statement = try database.cachedStatement(
+                sql: "\(SQLiteRefStore.refColumns) WHERE kind = ? AND name = ?")
+            return try Row.fetchOne(statement, arguments: [kind.rawValue, name]).map(SQLiteRefStore.stored)
         }
     }
 
     func refs() async throws(SQLError) -> [StoredRef] {
-        try await guarded {
-            try await database.read { database in
-                try Row.fetchAll(database, sql: "SELECT kind, name, head, created_at, options FROM ref ORDER BY kind, name")
-                    .compactMap { try SQLiteRefStore.stored($0) }
-            }
+        try await read { database in
+            try Row.fetchAll(database, sql: "\(SQLiteRefStore.refColumns) ORDER BY kind, name")
+                .map(SQLiteRefStore.stored)
         }
     }
 
     func commits(startingWith prefix: String) async throws(SQLError) -> [ObjectID] {
-        try await guarded {
-            try await database.read { database in
-                try String.fetchAll(
-                    database, sql: "SELECT id FROM object WHERE is_commit AND id >= ? AND id < ? LIMIT 2",
-                    arguments: [prefix, prefix + "g"]
-                ).map(ObjectID.init(hex:))
-            }
+        try await read { database in
+            try String.fetchAll(
+                database, sql: "SELECT id FROM object WHERE is_commit AND id >= ? AND id < ? LIMIT 2",
+                arguments: [prefix, prefix + "g"]
+            ).map(SQLiteRefStore.id)
         }
     }
 
-    private static func stored(_ row: Row) throws -> StoredRef? {
-        guard let kind = NamedRef.Kind(rawValue: row["kind"]) else { return nil }
+    private static func stored(_ row: Row) throws -> StoredRef {
+        guard let kind = NamedRef.Kind(rawValue: row["kind"]) else {
+            throw SQLError(.dataCorrupted, "the catalog holds a ref of an unknown kind")
+        }
+        let head = try id(row["head"])
         let text: String = row["options"]
-        let options = try JSONDecoder().decode(RefOptions.self, from: Data(text.utf8))
         return StoredRef(
-            kind: kind, name: row["name"], head: ObjectID(hex: row["head"]), createdAt: row["created_at"],
-            options: options)
+            kind: kind, name: row["name"], head: head, createdAt: row["created_at"],
+            options: try ObjectCoding.decode(RefOptions.self, Data(text.utf8), head))
     }
 
-    private func guarded<T: Sendable>(_ body: @Sendable () async throws -> T) async throws(SQLError) -> T {
+    private static func id(_ hex: String) throws -> ObjectID {
+        guard let id = ObjectID(hex: hex) else {
+            throw SQLError(.dataCorrupted, "the catalog holds a damaged hash")
+        }
+        return id
+    }
+
+    // MARK: - Collection
+
+    func time() async throws(SQLError) -> Int64 {
+        // Among the writers: what was stamped before is there.
+        try await write { _ in now() }
+    }
+
+    func listCommits(after: ObjectID?, limit: Int) async throws(SQLError) -> [ListedCommit] {
+        try await read { database in
+            // The partial index would send every row back to the table by its hash; so the order is the same, and cheap.
+            try Row.fetchAll(
+                database,
+                sql: "SELECT id, seen_at, bytes FROM object WHERE is_commit AND id > ? ORDER BY id LIMIT ?",
+                arguments: [after?.hex ?? "", limit]
+            ).map { ListedCommit(id: try SQLiteRefStore.id($0["id"]), seenAt: $0["seen_at"], bytes: $0["bytes"]) }
+        }
+    }
+
+    func listObjects(before: Int64, after: ListedObject?, limit: Int) async throws(SQLError) -> [ListedObject] {
+        try await read { database in
+            try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT id, seen_at FROM object WHERE seen_at < ? AND (seen_at, id) > (?, ?)
+                    ORDER BY seen_at, id LIMIT ?
+                    """,
+                arguments: [before, after?.seenAt ?? Int64.min, after?.id.hex ?? "", limit]
+            ).map { ListedObject(id: try SQLiteRefStore.id($0["id"]), seenAt: $0["seen_at"]) }
+        }
+    }
+
+    func removeCommits(_ ids: [ObjectID], before: Int64) async throws(SQLError) -> [ObjectID] {
+        try await write { database in
+            let seen = try database.cachedStatement(sql: "SELECT 1 FROM object WHERE id = ? AND seen_at >= ?")
+            let survivors = try ids.filter { try Int.fetchOne(seen, arguments: [$0.hex, before]) != nil }
+            guard survivors.isEmpty else { return survivors }
+            for id in ids { try SQLiteRefStore.execute(database, "DELETE FROM object WHERE id = ?", [id.hex]) }
+            return []
+        }
+    }
+
+    func removeNodes(_ ids: [ObjectID], before: Int64) async throws(SQLError) -> Int {
+        try await write { database in
+            var removed = 0
+            for id in ids {
+                try SQLiteRefStore.execute(
+                    database, "DELETE FROM object WHERE id = ? AND seen_at < ? AND NOT is_commit", [id.hex, before])
+                removed += database.changesCount
+            }
+            return removed
+        }
+    }
+
+    // MARK: - Access
+
+    private func read<T: Sendable>(_ body: @escaping @Sendable (Database) throws -> T) async throws(SQLError) -> T {
         do {
-            return try await body()
+            return try await database.read(body)
         } catch {
+            throw SQLiteRefStore.failure(error)
+        }
+    }
+
+    private func write<T: Sendable>(
+        _ body: @escaping @Sendable (Database) throws -> T, onMissing: (() -> T)? = nil
+    ) async throws(SQLError) -> T {
+        do {
+            return try await database.write(body)
+        } catch {
+            if error is CommitMissing, let onMissing { return onMissing() }
             throw SQLiteRefStore.failure(error)
         }
     }
 
     private static func failure(_ error: any Error) -> SQLError {
         if let known = error as? SQLError { return known }
-        let reason = (error as? DatabaseError).map { $0.message ?? "code \($0.resultCode.rawValue)" } ?? "\(error)"
-        return SQLError(.ioError, "could not use the catalog's database: \(reason)")
+        if error is CancellationError { return SQLError(.queryCanceled, "canceling statement due to user request") }
+        guard let failure = error as? DatabaseError else {
+            return SQLError(.ioError, "could not use the catalog's database: \(error)")
+        }
+        let reason = failure.message ?? "code \(failure.resultCode.rawValue)"
+        switch failure.resultCode {
+        case .SQLITE_BUSY, .SQLITE_LOCKED:
+            return SQLError(.objectInUse, "the catalog's database is in use by another process", detail: reason)
+        case .SQLITE_INTERRUPT, .SQLITE_ABORT:
+            return SQLError(.queryCanceled, "canceling statement due to user request")
+        case .SQLITE_FULL: return SQLError(.diskFull, "could not use the catalog's database: \(reason)")
+        case .SQLITE_CORRUPT, .SQLITE_NOTADB:
+            return SQLError(.dataCorrupted, "could not use the catalog's database: \(reason)")
+        default: return SQLError(.ioError, "could not use the catalog's database: \(reason)")
+        }
     }
 }

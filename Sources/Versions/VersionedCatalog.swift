@@ -3,7 +3,7 @@ public import Catalogs
 public import Diagnostics
 import Foundation
 
-/// The catalog of the lake, embedded in this process.
+/// The catalog of the lake: this logic over a store.
 public struct VersionedCatalog: Versioned {
     let store: any RefStore
     let objects: ObjectReader
@@ -21,30 +21,38 @@ public struct VersionedCatalog: Versioned {
     /// Opens the catalog in a SQLite file, made when missing; nil keeps it in memory. `now` tells microseconds since
     /// 1970 UTC, by default of the system's clock.
     public init(path: String?, now: (@Sendable () -> Int64)? = nil) async throws(SQLError) {
-        store = try SQLiteRefStore(path: path)
+        let clock = now ?? VersionedCatalog.systemTime
+        try await self.init(store: try SQLiteRefStore(path: path, now: clock), now: clock)
+    }
+
+    init(store: any RefStore, now: (@Sendable () -> Int64)? = nil) async throws(SQLError) {
+        self.store = store
         objects = ObjectReader(store)
         tree = KeyTree(objects: objects)
         history = CommitLog(objects: objects)
-        self.now = now ?? { Int64(Date().timeIntervalSince1970 * 1_000_000) }
+        self.now = now ?? VersionedCatalog.systemTime
         if try await store.ref(.branch, VersionedCatalog.mainBranch) == nil { try await makeMain() }
     }
 
+    /// Microseconds since 1970 UTC.
+    static let systemTime: @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970 * 1_000_000) }
+
     /// The first commit: the branch main with an empty schema public.
     private func makeMain() async throws(SQLError) {
-        var written: [ObjectID: Data] = [:]
+        var new = NewObjects()
         let (none, noneBytes) = try TreeNode.empty.encoded()
-        written[none] = noneBytes
+        new.bytes[none] = noneBytes
         let schema = try ObjectCoding.encode(SchemaObject(location: nil, entries: none))
-        let root = try await tree.changing(nil, [VersionedCatalog.publicSchema: schema], written: &written)
+        let root = try await tree.changing(nil, [VersionedCatalog.publicSchema: schema], written: &new.bytes)
         let commit = CommitObject(
             parents: [], generation: 0, jump: nil, schemas: root, committedAt: now(), author: "apus",
             message: "Create the catalog")
-        let bytes = try ObjectCoding.encode(commit)
-        let id = ObjectID(of: bytes)
-        written[id] = bytes
+        let id = try new.add(commit)
         // Another process may have been first: then its commit stands.
-        _ = try await store.swap(
-            .branch, VersionedCatalog.mainBranch, from: nil, to: id, writing: written, at: commit.committedAt)
+        _ = try await moved(
+            RefMove(
+                kind: .branch, name: VersionedCatalog.mainBranch, from: nil, to: id, time: commit.committedAt),
+            writing: new)
     }
 
     // MARK: - Reading
@@ -101,8 +109,7 @@ public struct VersionedCatalog: Versioned {
     }
 
     private func schemaObjects(at commit: CommitID) async throws(SQLError) -> [String: SchemaObject] {
-        let id = ObjectID(hex: commit.hex)
-        let root = try await objects.commit(id).schemas
+        let root = try await objects.commit(try ObjectID(commit)).schemas
         var result: [String: SchemaObject] = [:]
         for (name, bytes) in try await tree.all(in: root) {
             result[name] = try ObjectCoding.decode(SchemaObject.self, bytes, root)
@@ -111,7 +118,7 @@ public struct VersionedCatalog: Versioned {
     }
 
     private func schemaObject(_ name: String, at commit: CommitID) async throws(SQLError) -> SchemaObject? {
-        let root = try await objects.commit(ObjectID(hex: commit.hex)).schemas
+        let root = try await objects.commit(try ObjectID(commit)).schemas
         guard let bytes = try await tree.values([name], in: root)[name] else { return nil }
         return try ObjectCoding.decode(SchemaObject.self, bytes, root)
     }
@@ -148,65 +155,47 @@ public struct VersionedCatalog: Versioned {
     public func commit(
         _ changes: [Change], to branch: String, expecting head: CommitID, note: CommitNote
     ) async throws(SQLError) -> CommitID {
-        var written: [ObjectID: Data] = [:]
-        let (id, time) = try await object(changes, onto: head, merging: nil, note: note, written: &written)
-        try await move(.branch, branch, from: head, to: id, writing: written, at: time)
+        let (id, new, time) = try await object(changes, onto: head, merging: nil, note: note)
+        try await move(
+            RefMove(kind: .branch, name: branch, from: try ObjectID(head), to: id, time: time), writing: new)
+        objects.keep(new)
         return CommitID(hex: id.hex)
     }
 
     public func prepare(
         _ changes: [Change], onto head: CommitID, merging merged: CommitID?, note: CommitNote
     ) async throws(SQLError) -> CommitID {
-        var written: [ObjectID: Data] = [:]
-        let (id, _) = try await object(changes, onto: head, merging: merged, note: note, written: &written)
-        try await store.store(written, commit: id)
+        let (id, new, _) = try await object(changes, onto: head, merging: merged, note: note)
+        var parents = [try ObjectID(head)]
+        if let merged { parents.append(try ObjectID(merged)) }
+        let needed = parents
+        let isStored = try await resolving { () throws(SQLError) in try await store.store(new, needing: needed) }
+        guard isStored else { throw VersionedCatalog.expired }
+        objects.keep(new)
         return CommitID(hex: id.hex)
-    }
-
-    public func move(
-        _ kind: NamedRef.Kind, _ name: String, from old: CommitID, to new: CommitID
-    ) async throws(SQLError) {
-        try await move(kind, name, from: old, to: ObjectID(hex: new.hex), writing: [:], at: now())
-    }
-
-    private func move(
-        _ kind: NamedRef.Kind, _ name: String, from old: CommitID, to new: ObjectID, writing written: [ObjectID: Data],
-        at time: Int64
-    ) async throws(SQLError) {
-        guard try await !store.swap(kind, name, from: ObjectID(hex: old.hex), to: new, writing: written, at: time) else {
-            return
-        }
-        if try await store.ref(kind, name) == nil {
-            throw SQLError(.undefinedObject, "\(kind.rawValue) \"\(name)\" does not exist")
-        }
-        throw SQLError(
-            .serializationFailure, "\(kind.rawValue) \"\(name)\" was changed by another commit",
-            hint: "The statement may be tried again.")
     }
 
     /// Makes a commit's objects.
     private func object(
-        _ changes: [Change], onto head: CommitID, merging merged: CommitID?, note: CommitNote,
-        written: inout [ObjectID: Data]
-    ) async throws(SQLError) -> (ObjectID, Int64) {
-        let parentID = ObjectID(hex: head.hex)
+        _ changes: [Change], onto head: CommitID, merging merged: CommitID?, note: CommitNote
+    ) async throws(SQLError) -> (ObjectID, NewObjects, Int64) {
+        var new = NewObjects()
+        let parentID = try ObjectID(head)
         let parent = try await objects.commit(parentID)
-        let schemas = try await applying(changes, at: head, root: parent.schemas, written: &written)
+        let schemas = try await applying(changes, at: head, root: parent.schemas, written: &new.bytes)
         // Clocks may step back; history must not.
         var commit = CommitObject(
             parents: [parentID], generation: parent.generation + 1, height: parent.height.map { $0 + 1 },
             jump: try await history.jump(forChildOf: parentID), schemas: schemas,
             committedAt: max(now(), parent.committedAt), author: note.author, message: note.message)
         if let merged {
-            let other = try await objects.commit(ObjectID(hex: merged.hex))
-            commit.parents.append(ObjectID(hex: merged.hex))
+            let mergedID = try ObjectID(merged)
+            let other = try await objects.commit(mergedID)
+            commit.parents.append(mergedID)
             commit.height = max(parent.anyHeight, other.anyHeight) + 1
             commit.committedAt = max(commit.committedAt, other.committedAt)
         }
-        let bytes = try ObjectCoding.encode(commit)
-        let id = ObjectID(of: bytes)
-        written[id] = bytes
-        return (id, commit.committedAt)
+        return (try new.add(commit), new, commit.committedAt)
     }
 
     private func applying(
@@ -258,9 +247,7 @@ public struct VersionedCatalog: Versioned {
     public func log(_ ref: Ref, limit: Int) async throws(SQLError) -> [CommitInfo] {
         let start = try await head(ref)
         return try await history.log(from: start, limit: limit).map { id, commit in
-            CommitInfo(
-                id: CommitID(hex: id.hex), parents: commit.parents.map { CommitID(hex: $0.hex) },
-                committedAt: commit.committedAt, author: commit.author, message: commit.message)
+            CommitInfo(id, commit)
         }
     }
 }
