@@ -8,7 +8,7 @@ SWIFT ?= swift
 # The Swift runtime goes into the binary: it runs on machines without a toolchain. STATIC= links it as shared libraries.
 STATIC ?= --static-swift-stdlib
 PACKAGES = libcurl4-openssl-dev libsnappy-dev libzstd-dev liblz4-dev libbrotli-dev zlib1g-dev libpcre2-dev \
-	libsqlite3-dev libssl-dev pkg-config tzdata
+	libpq-dev libsqlite3-dev libssl-dev pkg-config tzdata
 BINARY = .build/release/apus
 
 .PHONY: run build test bench lint asan packages

@@ -40,6 +40,7 @@ let package = Package(
         .systemLibrary(name: "CCodecs", path: "Sources/CLibraries/CCodecs"),
         .systemLibrary(name: "CCurl", path: "Sources/CLibraries/CCurl"),
         .systemLibrary(name: "CPcre", path: "Sources/CLibraries/CPcre"),
+        .systemLibrary(name: "CPq", path: "Sources/CLibraries/CPq"),
         // 1
         floor("Diagnostics", []),
         // 2
@@ -50,6 +51,7 @@ let package = Package(
         floor("Functions", ["Columns", "Diagnostics", "CPcre"], hot: true),
         floor("Catalogs", ["Columns", "Diagnostics"]),
         floor("Formats", ["Columns", "Storage", "Diagnostics", "CCodecs"], hot: true),
+        floor("PostgresClient", ["Diagnostics", "CPq"]),
         floor(
             "PostgresWire",
             ["Columns", "Diagnostics", .product(name: "Crypto", package: "swift-crypto")],
@@ -57,7 +59,11 @@ let package = Package(
         // 4
         floor("Planner", ["Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"]),
         floor(
-            "Versions", ["Catalogs", "Columns", "Diagnostics", grdb, .product(name: "Crypto", package: "swift-crypto")]),
+            "Versions",
+            [
+                "Catalogs", "PostgresClient", "Columns", "Diagnostics", grdb,
+                .product(name: "Crypto", package: "swift-crypto"),
+            ]),
         floor("Hive", ["Catalogs", "Formats", "Storage", "Columns", "Diagnostics"]),
         floor("Iceberg", ["Catalogs", "Formats", "Storage", "Columns", "Diagnostics"]),
         // 5
@@ -90,7 +96,10 @@ let package = Package(
             name: "Support",
             dependencies: [
                 "Coordinator", "Execution", "Hive", "Versions", "Storage", "Catalogs", "Columns", "Diagnostics",
-            ], path: "Tests/Support", exclude: ["S3"], swiftSettings: strict),
+            ], path: "Tests/Support", exclude: ["Postgres", "S3"], swiftSettings: strict),
+        .target(
+            name: "PostgresSupport", dependencies: ["PostgresClient", "Diagnostics"], path: "Tests/Support/Postgres",
+            swiftSettings: strict),
         .target(name: "S3Support", path: "Tests/Support/S3", swiftSettings: strict),
         suite("ArchitectureTests", []),
         suite("SQLTests", ["Support", "Coordinator", "Columns", "Diagnostics"], besides: ["differ.py", "record.py"]),
@@ -108,7 +117,9 @@ let package = Package(
             ], besides: ["record.py"]),
         suite("StorageTests", ["S3Support", "Storage", "Diagnostics"]),
         suite("SyntaxTests", ["Syntax", "Diagnostics"]),
-        suite("VersionsTests", ["Versions", "Catalogs", "Columns", "Diagnostics"]),
+        suite(
+            "VersionsTests",
+            ["PostgresSupport", "PostgresClient", "Versions", "Catalogs", "Columns", "Diagnostics", grdb]),
         suite("WireTests", ["PostgresWire", "Columns", "Diagnostics"]),
         suite("LakeTests", ["Support", "S3Support", "Coordinator", "Storage", "Diagnostics"]),
         suite("HiveTests", ["S3Support", "Hive", "Catalogs", "Formats", "Storage", "Columns", "Diagnostics"]),

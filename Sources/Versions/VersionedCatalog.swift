@@ -25,6 +25,9 @@ public struct VersionedCatalog: Versioned {
         try await self.init(store: try SQLiteRefStore(path: path, now: clock), now: clock)
     }
 
+    /// Opens the catalog in a PostgreSQL database, which other servers may use as well.
+    public init(url: String) async throws(SQLError) { try await self.init(store: try await PostgresRefStore(url: url)) }
+
     init(store: any RefStore, now: (@Sendable () -> Int64)? = nil) async throws(SQLError) {
         self.store = store
         objects = ObjectReader(store)

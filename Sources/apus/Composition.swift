@@ -21,7 +21,7 @@ enum Composition {
         } catch {
             throw SQLError(.ioError, "could not make the data folder \"\(folder)\": \(error.localizedDescription)")
         }
-        let catalog = try await VersionedCatalog(path: folder + "/catalog.sqlite")
+        let catalog = try await catalog(configuration["catalog"], folder)
         let footers = FooterCache()
         let stores = Stores(s3: objectStore(configuration))
         let format = HiveFormat(stores: stores, footers: footers)
@@ -32,6 +32,15 @@ enum Composition {
         return Engine(
             catalog: catalog, format: format, managed: managed, runners: [runner], users: users,
             database: configuration["database"])
+    }
+
+    private static func catalog(_ url: String, _ folder: String) async throws(SQLError) -> VersionedCatalog {
+        if url.isEmpty { return try await VersionedCatalog(path: folder + "/catalog.sqlite") }
+        guard url.hasPrefix("postgresql://") || url.hasPrefix("postgres://") else {
+            throw SQLError(
+                .invalidParameterValue, "catalog must be empty or a postgresql:// URL, not \"\(url)\"")
+        }
+        return try await VersionedCatalog(url: url)
     }
 
     /// Where new tables go: a path is made absolute, because the tables' metadata keeps it.

@@ -15,6 +15,9 @@ struct Configuration {
 
     /// Sorted by name; `apus settings` prints it.
     static let options: [Option] = [
+        Option(
+            name: "catalog", standard: "",
+            summary: "postgresql:// URL of a catalog that servers share; by default SQLite in data_dir."),
         Option(name: "data_dir", standard: "apus-data", summary: "Folder of the embedded catalog."),
         Option(name: "database", standard: "lake", summary: "Database name that clients connect to."),
         Option(name: "host", standard: "127.0.0.1", summary: "Address to listen on."),

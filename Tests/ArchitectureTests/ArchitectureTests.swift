@@ -17,7 +17,8 @@ import Testing
         "Formats": ["Columns", "Storage", "Diagnostics", "CCodecs"],
         "PostgresWire": ["Columns", "Diagnostics"],
         "Planner": ["Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"],
-        "Versions": ["Catalogs", "Columns", "Diagnostics"],
+        "PostgresClient": ["Diagnostics", "CPq"],
+        "Versions": ["Catalogs", "PostgresClient", "Columns", "Diagnostics"],
         "Hive": ["Catalogs", "Formats", "Storage", "Columns", "Diagnostics"],
         "Iceberg": ["Catalogs", "Formats", "Storage", "Columns", "Diagnostics"],
         "Execution": ["Planner", "Functions", "Catalogs", "Columns", "Diagnostics"],
@@ -33,6 +34,7 @@ import Testing
     static let owners: [String: Set<String>] = [
         "NIOCore": ["Server"], "NIOPosix": ["Server"], "NIOSSL": ["Server"], "Hummingbird": ["Server"],
         "GRDB": ["Versions"], "CCurl": ["Storage"], "CCodecs": ["Formats"], "CPcre": ["Functions"],
+        "CPq": ["PostgresClient"],
         "ArgumentParser": ["apus"],
     ]
 

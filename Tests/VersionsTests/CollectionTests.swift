@@ -30,13 +30,16 @@ final class ManualClock: Sendable {
 
     func definition(_ state: Int, of table: String = "t") -> ManagedDefinition {
         ManagedDefinition(
-            format: "iceberg", identity: table, metadataLocation: "/lake/\(table)/\(state).json", snapshotID: Int64(state))
+            format: "iceberg", identity: table, metadataLocation: "/lake/\(table)/\(state).json",
+            snapshotID: Int64(state))
     }
 
-    func catalog() async throws -> VersionedCatalog {
-        let clock = clock
-        return try await VersionedCatalog(path: nil, now: { clock.now })
+    func catalog(_ kind: StoreKind) async throws -> VersionedCatalog {
+        try await TestStore(kind, clock: clock).catalog()
     }
+
+    /// PostgreSQL stamps with its own clock: all that was written is old at once.
+    func minute(_ kind: StoreKind) -> Int { kind == .sqlite ? 60 : 0 }
 
     /// Commits one state of table `t` for each number, a day apart. Returns the commits.
     func fill(_ catalog: VersionedCatalog, _ branch: String, _ states: Range<Int>) async throws -> [CommitID] {
@@ -59,15 +62,15 @@ final class ManualClock: Sendable {
         return try await fresh.entries([name], at: commit)[name]
     }
 
-    @Test("retention lets old commits of a branch go, the state at its beginning stays")
-    func retention() async throws {
-        let catalog = try await catalog()
+    @Test("retention lets old commits of a branch go, the state at its beginning stays", arguments: StoreKind.allCases)
+    func retention(kind: StoreKind) async throws {
+        let catalog = try await catalog(kind)
         let commits = try await fill(catalog, "main", 0..<20)
         try await catalog.set(RefOptions(retainDays: 5), of: .branch, "main")
         clock.advance(days: 0.5)
-        let planned = try await catalog.collect(dryRun: true, keeping: [], graceSeconds: 60)
+        let planned = try await catalog.collect(dryRun: true, keeping: [], graceSeconds: minute(kind))
         #expect(try await catalog.log(.branch("main"), limit: 100).count == 21)
-        let done = try await catalog.collect(dryRun: false, keeping: [], graceSeconds: 60)
+        let done = try await catalog.collect(dryRun: false, keeping: [], graceSeconds: minute(kind))
         #expect(planned == done)
         // 0 to 5 days old stay, and the one that was current five days ago.
         #expect(done.commitCount == 15 && done.nodeCount > 15)
@@ -84,49 +87,52 @@ final class ManualClock: Sendable {
         let instant = clock.now - 5 * 86_400_000_000
         #expect(try await catalog.commit(of: .time(branch: "main", microseconds: instant)) == commits[14])
         #expect(
-            try await catalog.reachableTables(keeping: [], graceSeconds: 60)
+            try await catalog.reachableTables(keeping: [], graceSeconds: minute(kind))
                 == Set((14..<20).map { definition($0) }))
-        #expect(try await catalog.collect(dryRun: false, keeping: [], graceSeconds: 60) == Collected())
+        #expect(try await catalog.collect(dryRun: false, keeping: [], graceSeconds: minute(kind)) == Collected())
     }
 
-    @Test("without retention nothing that a ref reaches goes")
-    func unlimited() async throws {
-        let catalog = try await catalog()
+    @Test("without retention nothing that a ref reaches goes", arguments: StoreKind.allCases)
+    func unlimited(kind: StoreKind) async throws {
+        let catalog = try await catalog(kind)
         let commits = try await fill(catalog, "main", 0..<10)
         try await catalog.create(.tag, "v1", at: commits[4], RefOptions())
         try await catalog.create(.branch, "dev", at: commits[7], RefOptions())
         let dev = try await fill(catalog, "dev", 10..<15)
         try await catalog.drop(.branch, "dev")
         clock.advance(days: 1)
-        let done = try await catalog.collect(dryRun: false, keeping: [], graceSeconds: 3_600)
+        let done = try await catalog.collect(dryRun: false, keeping: [], graceSeconds: minute(kind))
         #expect(done.commitCount == 5)
         #expect(Set(done.commits.map(\.id)) == Set(dev))
         for (state, commit) in commits.enumerated() { #expect(try await reads(catalog, commit) == managed(state)) }
         #expect(try await catalog.log(.branch("main"), limit: 100).count == 11)
     }
 
-    @Test("a tag keeps what a branch lets go")
-    func tags() async throws {
-        let catalog = try await catalog()
+    @Test("a tag keeps what a branch lets go", arguments: StoreKind.allCases)
+    func tags(kind: StoreKind) async throws {
+        let catalog = try await catalog(kind)
         let commits = try await fill(catalog, "main", 0..<10)
         try await catalog.create(.tag, "v1", at: commits[2], RefOptions(retainDays: 0))
         try await catalog.set(RefOptions(retainDays: 0), of: .branch, "main")
         clock.advance(days: 1)
-        try await catalog.collect(dryRun: false, keeping: [], graceSeconds: 60).expect(commits: 9)
+        try await catalog.collect(dryRun: false, keeping: [], graceSeconds: minute(kind)).expect(commits: 9)
         #expect(try await reads(catalog, commits[2]) == managed(2))
         #expect(try await reads(catalog, commits[9]) == managed(9))
-        #expect(try await catalog.reachableTables(keeping: [], graceSeconds: 60) == [definition(2), definition(9)])
+        #expect(
+            try await catalog.reachableTables(keeping: [], graceSeconds: minute(kind)) == [
+                definition(2), definition(9),
+            ])
     }
 
-    @Test("what a later merge needs stays, and the merge still works")
-    func mergeBase() async throws {
-        let catalog = try await catalog()
+    @Test("what a later merge needs stays, and the merge still works", arguments: StoreKind.allCases)
+    func mergeBase(kind: StoreKind) async throws {
+        let catalog = try await catalog(kind)
         let commits = try await fill(catalog, "main", 0..<10)
         try await catalog.create(.branch, "dev", at: commits[5], RefOptions(retainDays: 1))
         _ = try await fill(catalog, "dev", 20..<25)
         try await catalog.set(RefOptions(retainDays: 1), of: .branch, "main")
         clock.advance(days: 100)
-        try await catalog.collect(dryRun: false, keeping: [], graceSeconds: 60).expect(commits: 6)
+        try await catalog.collect(dryRun: false, keeping: [], graceSeconds: minute(kind)).expect(commits: 6)
         let fresh = try await VersionedCatalog(store: catalog.store, now: catalog.now)
         let (main, dev) = (
             try await fresh.commit(of: .branch("main")), try await fresh.commit(of: .branch("dev"))
@@ -138,7 +144,7 @@ final class ManualClock: Sendable {
 
     @Test("commits of the grace period and those in use stay, the others go")
     func grace() async throws {
-        let catalog = try await catalog()
+        let catalog = try await catalog(.sqlite)
         let first = try await catalog.commit(of: .branch("main"))
         let name = TableName(schema: "public", name: "t")
         let old = try await catalog.prepare([.put(name, managed(1))], onto: first, merging: nil, note: note)
@@ -165,7 +171,7 @@ final class ManualClock: Sendable {
 
     @Test("a state that is committed again after it went is whole")
     func again() async throws {
-        let catalog = try await catalog()
+        let catalog = try await catalog(.sqlite)
         let name = TableName(schema: "public", name: "t")
         for round in 0..<5 {
             _ = try await fill(catalog, "main", 0..<5)

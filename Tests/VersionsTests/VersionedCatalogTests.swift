@@ -4,7 +4,8 @@ import Diagnostics
 import Foundation
 import Synchronization
 import Testing
-import Versions
+
+@testable import Versions
 
 @Suite struct VersionedCatalogTests {
     func external(_ location: String) -> Entry {
@@ -16,18 +17,18 @@ import Versions
     let note = CommitNote(author: "ada", message: "test")
     let orders = TableName(schema: "public", name: "orders")
 
-    @Test("a new catalog has main with an empty schema public")
-    func newCatalog() async throws {
-        let catalog = try await VersionedCatalog(path: nil)
+    @Test("a new catalog has main with an empty schema public", arguments: StoreKind.allCases)
+    func newCatalog(kind: StoreKind) async throws {
+        let catalog = try await TestStore(kind).catalog()
         let head = try await catalog.commit(of: .branch("main"))
         #expect(try await catalog.schemas(at: head).map(\.name) == ["public"])
         #expect(try await catalog.names(in: "public", at: head).isEmpty)
         #expect(try await catalog.refs().map(\.name) == ["main"])
     }
 
-    @Test("two branches give one name two meanings")
-    func branches() async throws {
-        let catalog = try await VersionedCatalog(path: nil)
+    @Test("two branches give one name two meanings", arguments: StoreKind.allCases)
+    func branches(kind: StoreKind) async throws {
+        let catalog = try await TestStore(kind).catalog()
         let first = try await catalog.commit(of: .branch("main"))
         let second = try await catalog.commit(
             [.put(orders, external("/a"))], to: "main", expecting: first, note: note)
@@ -41,9 +42,9 @@ import Versions
         #expect(try await catalog.log(.branch("dev"), limit: 10).map(\.id) == [third, second, first])
     }
 
-    @Test("a commit on a head that moved is refused and changes nothing")
-    func lostRace() async throws {
-        let catalog = try await VersionedCatalog(path: nil)
+    @Test("a commit on a head that moved is refused and changes nothing", arguments: StoreKind.allCases)
+    func lostRace(kind: StoreKind) async throws {
+        let catalog = try await TestStore(kind).catalog()
         let head = try await catalog.commit(of: .branch("main"))
         let won = try await catalog.commit([.put(orders, external("/a"))], to: "main", expecting: head, note: note)
         await #expect {
@@ -52,9 +53,11 @@ import Versions
         #expect(try await catalog.commit(of: .branch("main")) == won)
     }
 
-    @Test("thousands of tables, dropped and put at random, are what a dictionary says", arguments: [1, 2, 3])
-    func model(seed: UInt64) async throws {
-        let catalog = try await VersionedCatalog(path: nil)
+    @Test(
+        "thousands of tables, dropped and put at random, are what a dictionary says", arguments: StoreKind.allCases,
+        [1, 2])
+    func model(kind: StoreKind, seed: UInt64) async throws {
+        let catalog = try await TestStore(kind).catalog()
         var state = seed
         func random(_ below: Int) -> Int {
             state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
@@ -125,9 +128,9 @@ import Versions
         #expect(try await again.entries([orders], at: written) == [orders: external("/a")])
     }
 
-    @Test("refs are made once, dropped once, and main stays")
-    func refRules() async throws {
-        let catalog = try await VersionedCatalog(path: nil)
+    @Test("refs are made once, dropped once, and main stays", arguments: StoreKind.allCases)
+    func refRules(kind: StoreKind) async throws {
+        let catalog = try await TestStore(kind).catalog()
         let head = try await catalog.commit(of: .branch("main"))
         try await catalog.create(.branch, "dev", at: head, RefOptions())
         await #expect { try await catalog.create(.branch, "dev", at: head, RefOptions()) } throws: {
