@@ -21,7 +21,7 @@ enum Composition {
         } catch {
             throw SQLError(.ioError, "could not make the data folder \"\(folder)\": \(error.localizedDescription)")
         }
-        let catalog = try await catalog(configuration["catalog"], folder)
+        let catalog = try await openCatalog(configuration["catalog"], folder)
         let footers = FooterCache()
         let stores = Stores(s3: objectStore(configuration))
         let format = HiveFormat(stores: stores, footers: footers)
@@ -34,7 +34,7 @@ enum Composition {
             database: configuration["database"])
     }
 
-    private static func catalog(_ url: String, _ folder: String) async throws(SQLError) -> VersionedCatalog {
+    private static func openCatalog(_ url: String, _ folder: String) async throws(SQLError) -> VersionedCatalog {
         if url.isEmpty { return try await VersionedCatalog(path: folder + "/catalog.sqlite") }
         guard url.hasPrefix("postgresql://") || url.hasPrefix("postgres://") else {
             throw SQLError(
