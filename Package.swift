@@ -69,11 +69,13 @@ let package = Package(
         // 5
         floor("Execution", ["Planner", "Functions", "Catalogs", "Columns", "Diagnostics"], hot: true),
         floor("Coordinator", ["Planner", "Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"]),
+        floor(
+            "CatalogREST", ["Coordinator", "Iceberg", "Catalogs", "Columns", "Diagnostics"]),
         // 6
         floor(
             "Server",
             [
-                "Coordinator", "PostgresWire", "Columns", "Diagnostics",
+                "CatalogREST", "Coordinator", "PostgresWire", "Columns", "Diagnostics",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -84,7 +86,8 @@ let package = Package(
         .executableTarget(
             name: "apus",
             dependencies: [
-                "Server", "PostgresWire", "Coordinator", "Execution", "Planner", "Hive", "Iceberg", "Versions",
+                "Server", "CatalogREST", "PostgresWire", "Coordinator", "Execution", "Planner", "Hive", "Iceberg",
+                "Versions",
                 "Formats", "Storage", "Catalogs", "Functions", "Columns", "Syntax", "Diagnostics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -122,6 +125,12 @@ let package = Package(
             ["PostgresSupport", "PostgresClient", "Versions", "Catalogs", "Columns", "Diagnostics", grdb]),
         suite("WireTests", ["PostgresWire", "Columns", "Diagnostics"]),
         suite("LakeTests", ["Support", "S3Support", "Coordinator", "Storage", "Diagnostics"]),
+        suite(
+            "CatalogRESTTests",
+            [
+                "CatalogREST", "Support", "Coordinator", "Execution", "Hive", "Iceberg", "Versions", "Storage",
+                "Diagnostics",
+            ]),
         suite("HiveTests", ["S3Support", "Hive", "Catalogs", "Formats", "Storage", "Columns", "Diagnostics"]),
         suite("IcebergTests", ["Iceberg", "Catalogs", "Formats", "Storage", "Columns", "Diagnostics"]),
     ],

@@ -53,9 +53,12 @@ public struct ExternalDefinition: Hashable, Sendable, Codable {
 public struct SchemaDefinition: Hashable, Sendable, Codable {
     public var name: String
     public var location: String?
-    public init(name: String, location: String? = nil) {
+    /// What other engines keep with a namespace; nil: nothing.
+    public var properties: [String: String]?
+    public init(name: String, location: String? = nil, properties: [String: String]? = nil) {
         self.name = name
         self.location = location
+        self.properties = properties
     }
 }
 

@@ -94,6 +94,8 @@ public protocol ManagedFormat: Sendable {
     func create(_ table: NewTable) async throws(SQLError) -> ManagedDefinition
     /// Opens a table in the state of the definition. Throws 58030 or XX001 when its metadata cannot be read.
     func open(_ definition: ManagedDefinition, named name: TableName) async throws(SQLError) -> any WritableTable
+    /// Opens a table by the path of its metadata or its folder, for reading only.
+    func open(path: String, options: [String: Scalar]) async throws(SQLError) -> any Table
     /// Returns the definition of the altered table.
     func alter(
         _ definition: ManagedDefinition, named name: TableName, _ changes: [TableAlteration]
@@ -103,6 +105,12 @@ public protocol ManagedFormat: Sendable {
     func merge(
         base: ManagedDefinition, source: ManagedDefinition, target: ManagedDefinition, named name: TableName
     ) async throws(SQLError) -> ManagedDefinition
+}
+
+extension ManagedFormat {
+    public func open(path: String, options: [String: Scalar]) async throws(SQLError) -> any Table {
+        throw SQLError(.featureNotSupported, "tables cannot be opened by a path")
+    }
 }
 
 /// A managed table in one state.

@@ -76,17 +76,18 @@ extension Session {
         // One after the other: the swap below is then lost to other servers only.
         await engine.commits.enter(branch)
         defer { engine.commits.leave(branch) }
-        var rebase = Rebase(engine: engine, changes: open.changes, base: base)
+        let databases = databases
+        var rebase = Rebase(engine: engine, databases: databases, changes: open.changes, base: base)
         let note = CommitNote(
             author: user,
             message: (open.message.isEmpty ? open.changes.summary : open.message)
                 + open.origin.trailers(application: settings["application_name"]))
         for _ in 0..<Session.swapsMax {
-            let head = try await engine.catalog.commit(of: .branch(branch))
+            let head = try await databases.commit(of: .branch(branch))
             let changes = try await rebase.changes(onto: head)
             if changes.isEmpty { return }
             do throws(SQLError) {
-                _ = try await engine.catalog.commit(changes, to: branch, expecting: head, note: note)
+                try await databases.commit(changes, to: branch, expecting: head, note: note)
                 return
             } catch {
                 // Classes of refusals: nothing was committed. Anything else may come from a commit that has happened.
@@ -131,13 +132,15 @@ extension Transaction {
 /// Brings a transaction's changes onto a commit.
 private struct Rebase {
     let engine: Engine
+    let databases: Databases
     let changes: TransactionChanges
     let base: CommitID
     /// What replaying gave, by name and by the state it was replayed on.
     private var replayed: [TableName: (onto: ManagedDefinition, result: ManagedDefinition)] = [:]
 
-    init(engine: Engine, changes: TransactionChanges, base: CommitID) {
+    init(engine: Engine, databases: Databases, changes: TransactionChanges, base: CommitID) {
         self.engine = engine
+        self.databases = databases
         self.changes = changes
         self.base = base
     }
@@ -150,15 +153,15 @@ private struct Rebase {
             result.append(change)
         }
         for case (_, .some(let schema)) in changes.schemas {
-            let there = try await engine.catalog.schema(schema.name, at: head)
+            let there = try await databases.schema(schema.name, at: head)
             if there == nil || there != schema || changes.droppedSchemas.contains(schema.name) {
                 result.append(.putSchema(schema))
             }
         }
         let tables = changes.tables.filter { !$0.key.isTemporary }
         let names = Set(tables.keys).union(tables.values.compactMap(\.origin))
-        let old = try await engine.catalog.entries(names, at: base)
-        let new = head == base ? old : try await engine.catalog.entries(names, at: head)
+        let old = try await databases.entries(names, at: base)
+        let new = head == base ? old : try await databases.entries(names, at: head)
         for name in tables.keys.sorted(by: { $0.description < $1.description }) {
             guard let change = tables[name] else { continue }
             if let made = try await self.change(name, change, old, new) { result.append(made) }
@@ -168,10 +171,10 @@ private struct Rebase {
 
     /// nil when the schema is gone already.
     private func drop(ofSchema name: String, _ head: CommitID) async throws(SQLError) -> Change? {
-        guard try await engine.catalog.schema(name, at: head) != nil else { return nil }
+        guard try await databases.schema(name, at: head) != nil else { return nil }
         if head != base {
-            let before = Set(try await engine.catalog.names(in: name, at: base))
-            let now = try await engine.catalog.names(in: name, at: head)
+            let before = Set(try await databases.names(in: name, at: base))
+            let now = try await databases.names(in: name, at: head)
             if let added = now.first(where: { !before.contains($0) }) {
                 throw conflict(added, "it was created in the schema that is dropped")
             }

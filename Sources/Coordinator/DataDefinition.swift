@@ -9,7 +9,7 @@ extension Session {
     /// The commit that statements of this session see now.
     func head() async throws(SQLError) -> CommitID {
         if let known = transaction?.pinned[.named(branch)] { return known }
-        let commit = try await engine.catalog.commit(of: .named(branch))
+        let commit = try await databases.commit(of: .named(branch))
         transaction?.pinned[.named(branch)] = commit
         return commit
     }
@@ -190,7 +190,7 @@ extension Session {
 
     /// The names in a schema, with the open transaction's changes.
     func tableNames(in schema: String, on branch: String) async throws(SQLError) -> [TableName] {
-        let stored = try await engine.catalog.names(in: schema, at: try await commit(of: branch))
+        let stored = try await databases.names(in: schema, at: try await commit(of: branch))
         guard let changes = own(branch)?.changes else { return stored }
         var names = Set(stored.filter { changes.changed($0).map { $0 != nil } ?? true })
         for (name, change) in changes.tables where name.schema == schema && change.entry != nil { names.insert(name) }
@@ -211,7 +211,7 @@ extension Session {
     func requireStored(_ found: Resolver.Found, _ branch: String?, _ name: QualifiedName) async throws(SQLError) {
         guard let branch, own(branch)?.changes.changed(found.name) == nil else { return }
         let commit = try await commit(of: branch)
-        guard try await engine.catalog.entries([found.name], at: commit)[found.name] == nil else { return }
+        guard try await databases.entries([found.name], at: commit)[found.name] == nil else { return }
         throw SQLError(
             .wrongObjectType, "\"\(name.last)\" is a folder of the schema's location, and cannot be changed",
             position: name.position)
@@ -257,14 +257,14 @@ extension Session {
         let resolver = resolver(planContext())
         let own = own(branch)
         var rows: [[Scalar]] = []
-        var schemas = try await engine.catalog.schemas(at: commit).map(\.name)
+        var schemas = try await databases.schemas(at: commit).map(\.name)
         for (name, definition) in own?.changes.schemas ?? [:] where definition != nil && !schemas.contains(name) {
             schemas.append(name)
         }
         for name in schemas.sorted() where schema == nil || name == schema?.value {
             guard let definition = try await resolver.schema(name, commit, own) else { continue }
             let tables = try await tableNames(in: name, on: branch)
-            let stored = try await engine.catalog.entries(Set(tables), at: commit)
+            let stored = try await databases.entries(Set(tables), at: commit)
             var kinds: [String: String] = [:]
             for table in tables {
                 kinds[table.name] = own?.changes.changed(table).map { $0?.kind } ?? stored[table]?.kind

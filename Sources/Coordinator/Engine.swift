@@ -6,10 +6,15 @@ import Synchronization
 
 /// The engine behind a server, or behind one command.
 public final class Engine: SQLServerEngine {
-    let catalog: any Versioned
+    /// The versioned catalog, for those who serve it in another way than SQL.
+    public let catalog: any Versioned
     let format: any TableFormat
     /// Tables that Apus writes.
     let managed: any ManagedFormat
+    /// Kinds of databases that ATTACH knows.
+    let kinds: [any DatabaseKind]
+    /// Databases that every session sees, by name.
+    let attached: [String: any AttachedDatabase]
     private let runners: [any PlanRunner]
     private let users: UserRules
     /// What the executable adds to the metrics: worker threads, caches.
@@ -34,12 +39,15 @@ public final class Engine: SQLServerEngine {
 
     public init(
         catalog: any Versioned, format: any TableFormat, managed: any ManagedFormat, runners: [any PlanRunner],
-        users: UserRules = UserRules(),
-        database: String = "lake", moreMetrics: @escaping @Sendable () -> String = { "" }
+        users: UserRules = UserRules(), kinds: [any DatabaseKind] = [],
+        attached: [String: any AttachedDatabase] = [:], database: String = "lake",
+        moreMetrics: @escaping @Sendable () -> String = { "" }
     ) {
         self.catalog = catalog
         self.format = format
         self.managed = managed
+        self.kinds = kinds
+        self.attached = attached
         self.runners = runners
         self.users = users
         self.database = database

@@ -284,15 +284,9 @@ extension Session {
 
     /// A protected branch takes changes only by merge.
     func refuseIfProtected(_ branch: String) async throws(SQLError) {
-        guard let ref = try await engine.catalog.ref(.branch, branch) else {
-            throw SQLError(
-                .wrongObjectType, "\"\(branch)\" is not a branch", hint: "Tags and commits cannot be changed.")
-        }
-        guard !ref.options.isProtected else {
-            throw SQLError(
-                .insufficientPrivilege, "branch \"\(branch)\" is protected",
-                hint: "Change another branch, and MERGE BRANCH it into \"\(branch)\".")
-        }
+        // What may be changed in an attached database, it says itself.
+        if Databases.name(ofBranch: branch) != nil { return }
+        _ = try await engine.changeable(branch)
     }
 
     // MARK: - Restore

@@ -14,6 +14,12 @@ struct Resolver: Sendable {
     let context: PlanContext
     /// The session's temporary tables.
     var temporaries: [String: TemporaryTable] = [:]
+    /// Databases that the session attached, besides the server's.
+    var attached: [String: any AttachedDatabase] = [:]
+
+    var databases: Databases {
+        Databases(lake: engine.catalog, attached: engine.attached.merging(attached) { $1 })
+    }
 
     /// Views inside views.
     static let roundsMax = 64
@@ -60,8 +66,7 @@ struct Resolver: Sendable {
             }
             for (call, position) in calls where result.snapshot.fileTables[call] == nil {
                 do {
-                    result.snapshot.fileTables[call] = try await engine.format.readParquet(
-                        call.paths, options: call.options)
+                    result.snapshot.fileTables[call] = try await table(of: call)
                 } catch let error {
                     throw error.at(position)
                 }
@@ -72,6 +77,16 @@ struct Resolver: Sendable {
         return result
     }
 
+    private func table(of call: CatalogSnapshot.FileCall) async throws(SQLError) -> any Table {
+        guard call.function == "iceberg_scan" else {
+            return try await engine.format.readParquet(call.paths, options: call.options)
+        }
+        guard let path = call.paths.first, call.paths.count == 1 else {
+            throw SQLError(.invalidParameterValue, "iceberg_scan reads one table")
+        }
+        return try await engine.managed.open(path: path, options: call.options)
+    }
+
     // MARK: - One name
 
     private func relation(
@@ -80,6 +95,7 @@ struct Resolver: Sendable {
         guard let found = try await find(reference, transaction, &result.pinned) else { return nil }
         let isHere = found.ref == .named(branch) || found.ref == .branch(branch)
         result.reads.insert(found.name.description + (isHere ? "" : "@\(found.ref)"))
+        if let table = try await databases.open(found.entry, named: found.name, at: found.ref) { return .table(table) }
         switch found.entry {
         case .view(let view): return .view(view)
         case .external(let definition):
@@ -138,7 +154,7 @@ struct Resolver: Sendable {
     func entry(_ name: TableName, _ commit: CommitID, _ own: Transaction?) async throws(SQLError) -> Entry? {
         if name.isTemporary { return temporary(name, own) }
         if let changed = own?.changes.changed(name) { return changed }
-        if let entry = try await engine.catalog.entries([name], at: commit)[name] { return entry }
+        if let entry = try await databases.entries([name], at: commit)[name] { return entry }
         guard let schema = try await schema(name.schema, commit, own), let location = schema.location else {
             return nil
         }
@@ -148,7 +164,7 @@ struct Resolver: Sendable {
     /// Returns a schema at a commit, with a transaction's own changes over it.
     func schema(_ name: String, _ commit: CommitID, _ own: Transaction?) async throws(SQLError) -> SchemaDefinition? {
         if let changed = own?.changes.changedSchema(name) { return changed }
-        return try await engine.catalog.schema(name, at: commit)
+        return try await databases.schema(name, at: commit)
     }
 
     /// `"lake@dev".s.t`, `t@dev`, or the session's branch.
@@ -159,10 +175,18 @@ struct Resolver: Sendable {
         for separator in ["@", "/"] where database.hasPrefix(engine.database + separator) {
             return reference.ref ?? .named(String(database.dropFirst(engine.database.count + 1)))
         }
+        if databases.attached[database] != nil {
+            guard reference.ref == nil else {
+                throw SQLError(.featureNotSupported, "versions of tables in attached databases are not supported")
+            }
+            return .branch(Databases.branch(database))
+        }
         let text = [reference.database, reference.schema, reference.name].compactMap { $0 }.joined(separator: ".")
         throw SQLError(
             .featureNotSupported, "cross-database references are not implemented: \"\(text)\"",
-            hint: "This database is \"\(engine.database)\"; \"\(engine.database)@branch\" names one of its branches.")
+            hint:
+                "This database is \"\(engine.database)\"; \"\(engine.database)@branch\" names one of its branches, ATTACH adds databases."
+        )
     }
 
     /// AT TIMESTAMP without a branch means the session's.
@@ -179,7 +203,7 @@ struct Resolver: Sendable {
         // `dev` and `BRANCH dev` must not stand for two commits in one transaction.
         if case .branch(let name) = ref, let known = pinned[.named(name)] { return known }
         if case .named(let name) = ref, let known = pinned[.branch(name)] { return known }
-        let commit = try await engine.catalog.commit(of: ref)
+        let commit = try await databases.commit(of: ref)
         pinned[ref] = commit
         return commit
     }

@@ -23,6 +23,8 @@ public actor Session: SQLSession {
     var notices: [SQLNotice] = []
     /// By name.
     var temporaries: [String: TemporaryTable] = [:]
+    /// Databases that this session attached, by name.
+    var attached: [String: any AttachedDatabase] = [:]
     /// Whether the last commit may have happened although it failed.
     var isCommitUnknown = false
     /// Temporary tables of the open transaction that end with it.
@@ -101,7 +103,7 @@ public actor Session: SQLSession {
     func resolver(_ context: PlanContext) -> Resolver {
         Resolver(
             engine: engine, branch: branch, searchPath: settings.searchPath, context: context,
-            temporaries: temporaries)
+            temporaries: temporaries, attached: attached)
     }
 
     /// The open transaction, or a fresh one for a single statement.

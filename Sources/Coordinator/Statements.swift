@@ -29,12 +29,15 @@ extension Session {
             return try await start(try await bind(query, [], life), [], life)
         case .explain(let explain): return try await self.explain(explain)
         case .write(let write): return try await self.write(write, text, [], types: [])
-        case .truncate, .refresh, .createTable, .alterTable, .comment, .createSchema, .createView, .createExternalTable, .drop:
+        case .truncate, .refresh, .createTable, .alterTable, .comment, .createSchema, .createView, .createExternalTable,
+            .drop:
             return try await define(statement, text)
         case .copy(let copy): return try await self.copy(copy, text)
         case .createRef(let create): return try await createRef(create)
         case .dropRef(let kind, let name, let ifExists): return try await dropRef(kind, name, ifExists)
         case .branch(let statement): return try await branchStatement(statement, text)
+        case .attach(let attach): return try await self.attach(attach)
+        case .detach(let name, let ifExists): return try detach(name, ifExists: ifExists)
         case .useBranch(let name):
             try await setBranch(name.value, isLocal: false)
             return done("SET")

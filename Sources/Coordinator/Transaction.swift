@@ -41,7 +41,7 @@ struct Transaction: Sendable {
         }
         if let current = self.branch, current != branch {
             throw SQLError(
-                .featureNotSupported, "a transaction changes one branch",
+                .featureNotSupported, "a transaction changes one branch, or one attached database",
                 detail: "This one has changed \"\(current)\" already.")
         }
         self.branch = branch

@@ -72,8 +72,7 @@ extension PostgresConnection {
         guard let address = channel.remoteAddress, let host = address.ipAddress else {
             return PeerAddress(host: nil, isLoopback: true, isEncrypted: isEncrypted)
         }
-        let isLoopback = host == "::1" || host.hasPrefix("127.") || host.hasPrefix("::ffff:127.")
-        return PeerAddress(host: host, isLoopback: isLoopback, isEncrypted: isEncrypted)
+        return PeerAddress(host: host, isLoopback: PeerAddress.isLoopback(host), isEncrypted: isEncrypted)
     }
 
     private func authenticate(_ user: String, _ peer: PeerAddress) async throws {

@@ -29,6 +29,14 @@ extension Parser {
         case "truncate": return try truncate()
         case "refresh": return try refresh()
         case "copy": return .copy(try copy())
+        case "attach":
+            advance()
+            return .attach(try attach())
+        case "detach":
+            advance()
+            _ = takeWord("database")
+            let ifExists = takeWords("if", "exists")
+            return .detach(try name(), ifExists: ifExists)
         case "use":
             advance()
             _ = takeWord("branch")

@@ -32,6 +32,8 @@ public indirect enum Statement: Hashable, Sendable {
     case drop(Drop)
     case createRef(CreateRef)
     case dropRef(kind: RefKind, name: Identifier, ifExists: Bool)
+    case attach(Attach)
+    case detach(Identifier, ifExists: Bool)
     case useBranch(Identifier)
     case branch(BranchStatement)
     case show(Show)

@@ -46,8 +46,14 @@ extension CommitInfo {
 /// A schema within a commit.
 struct SchemaObject: Codable, Sendable, Hashable {
     var location: String?
+    /// Left out when there are none, so that such schemas keep their hash.
+    var properties: [String: String]?
     /// Root of the tree of tables and views: name to entry.
     var entries: ObjectID
+
+    func definition(_ name: String) -> SchemaDefinition {
+        SchemaDefinition(name: name, location: location, properties: properties)
+    }
 }
 
 /// Walks history, as far back as retention has left it.

@@ -19,8 +19,8 @@ extension VersionedCatalog {
             let right = try change.after.map { (bytes) throws(SQLError) in
                 try ObjectCoding.decode(SchemaObject.self, bytes, after)
             }
-            let leftDefinition = left.map { SchemaDefinition(name: schema, location: $0.location) }
-            let rightDefinition = right.map { SchemaDefinition(name: schema, location: $0.location) }
+            let leftDefinition = left?.definition(schema)
+            let rightDefinition = right?.definition(schema)
             if leftDefinition != rightDefinition {
                 result.append(.schema(schema, before: leftDefinition, after: rightDefinition))
             }

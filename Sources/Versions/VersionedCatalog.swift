@@ -128,12 +128,12 @@ public struct VersionedCatalog: Versioned {
 
     public func schemas(at commit: CommitID) async throws(SQLError) -> [SchemaDefinition] {
         try await schemaObjects(at: commit)
-            .map { SchemaDefinition(name: $0.key, location: $0.value.location) }
+            .map { $0.value.definition($0.key) }
             .sorted { $0.name < $1.name }
     }
 
     public func schema(_ name: String, at commit: CommitID) async throws(SQLError) -> SchemaDefinition? {
-        try await schemaObject(name, at: commit).map { SchemaDefinition(name: name, location: $0.location) }
+        try await schemaObject(name, at: commit)?.definition(name)
     }
 
     public func names(in schema: String, at commit: CommitID) async throws(SQLError) -> [TableName] {
@@ -212,7 +212,8 @@ public struct VersionedCatalog: Versioned {
             case .putSchema(let definition):
                 let old = try await known(definition.name, schemas, head)
                 if old == nil { written[none] = noneBytes }
-                schemas[definition.name] = SchemaObject(location: definition.location, entries: old?.entries ?? none)
+                schemas[definition.name] = SchemaObject(
+                    location: definition.location, properties: definition.properties, entries: old?.entries ?? none)
             case .dropSchema(let name):
                 schemas[name] = .some(nil)
                 entries[name] = nil

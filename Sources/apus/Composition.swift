@@ -1,4 +1,6 @@
 // The one place that names concrete stores, formats, catalogs and runners.
+import CatalogREST
+import Catalogs
 import Coordinator
 import Diagnostics
 import Execution
@@ -11,10 +13,19 @@ import Versions
 
 /// Builds the engine of a configuration.
 enum Composition {
-    static func engine(_ configuration: Configuration, users: Engine.UserRules = Engine.UserRules())
-        async throws(SQLError)
-        -> Engine
-    {
+    /// The engine, and the tables that other engines reach through the catalog's HTTP interface.
+    struct Lake {
+        var engine: Engine
+        var tables: IcebergFormat
+    }
+
+    static func engine(_ configuration: Configuration) async throws(SQLError) -> Engine {
+        try await lake(configuration).engine
+    }
+
+    static func lake(
+        _ configuration: Configuration, users: Engine.UserRules = Engine.UserRules()
+    ) async throws(SQLError) -> Lake {
         let folder = configuration["data_dir"]
         do {
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -29,9 +40,36 @@ enum Composition {
         let threads = configuration["threads"].isEmpty ? nil : try configuration.number("threads", in: 1...1_024)
         let scheduler = Scheduler(threads: threads)
         let runner = LocalRunner(scheduler: scheduler, memoryMaxBytes: try configuration.queryMemoryBytes())
-        return Engine(
-            catalog: catalog, format: format, managed: managed, runners: [runner], users: users,
+        let kinds: [any DatabaseKind] = [RemoteCatalogKind(format: managed)]
+        let engine = Engine(
+            catalog: catalog, format: format, managed: managed, runners: [runner], users: users, kinds: kinds,
+            attached: try await Engine.attaching(configuration["attach"], kinds: kinds),
             database: configuration["database"])
+        return Lake(engine: engine, tables: managed)
+    }
+
+    /// The catalog over HTTP.
+    static func catalogAPI(_ lake: Lake, _ configuration: Configuration) throws(SQLError) -> CatalogAPI {
+        var options = CatalogAPI.Options(trustsLoopback: configuration["trust_loopback"] != "off")
+        for entry in configuration["api_tokens"].split(separator: ",") {
+            let parts = entry.split(separator: ":", maxSplits: 1).map(String.init)
+            guard parts.count == 2, !parts[1].isEmpty else {
+                throw SQLError(.invalidParameterValue, "an entry of api_tokens is not of the form name:token")
+            }
+            options.users[parts[1]] = parts[0]
+        }
+        let s3 = objectStore(configuration)
+        if let endpoint = s3.endpoint { options.storage["s3.endpoint"] = endpoint }
+        if s3.pathStyle { options.storage["s3.path-style-access"] = "true" }
+        if !configuration["s3_region"].isEmpty {
+            options.storage["s3.region"] = configuration["s3_region"]
+            options.storage["client.region"] = configuration["s3_region"]
+        }
+        if configuration["api_shares_s3_keys"] == "on", !s3.accessKey.isEmpty {
+            options.storage["s3.access-key-id"] = s3.accessKey
+            options.storage["s3.secret-access-key"] = s3.secretKey
+        }
+        return CatalogAPI(engine: lake.engine, tables: lake.tables, options: options)
     }
 
     private static func openCatalog(_ url: String, _ folder: String) async throws(SQLError) -> VersionedCatalog {

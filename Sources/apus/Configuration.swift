@@ -16,12 +16,23 @@ struct Configuration {
     /// Sorted by name; `apus settings` prints it.
     static let options: [Option] = [
         Option(
+            name: "api_shares_s3_keys", standard: "off",
+            summary: "on: clients of the catalog over HTTP get the server's S3 keys."),
+        Option(
+            name: "api_tokens", standard: "",
+            summary: "name:token, separated by commas: bearer tokens of the catalog over HTTP."),
+        Option(
+            name: "attach", standard: "",
+            summary: "ATTACH statements, separated by semicolons: databases that every session sees."),
+        Option(
             name: "catalog", standard: "",
             summary: "postgresql:// URL of a catalog that servers share; by default SQLite in data_dir."),
         Option(name: "data_dir", standard: "apus-data", summary: "Folder of the embedded catalog."),
         Option(name: "database", standard: "lake", summary: "Database name that clients connect to."),
         Option(name: "host", standard: "127.0.0.1", summary: "Address to listen on."),
-        Option(name: "http_port", standard: "8080", summary: "Port of /health and /metrics; 0 for none."),
+        Option(
+            name: "http_port", standard: "8080",
+            summary: "Port of /health, /metrics, Iceberg REST and Nessie; 0 for none."),
         Option(name: "log_level", standard: "info", summary: "trace, debug, info, notice, warning, error or critical."),
         Option(name: "max_connections", standard: "1000", summary: "Sessions at one time; more are refused (53300)."),
         Option(

@@ -11,7 +11,7 @@ import UnixSignals
 
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "serve", abstract: "Serve PostgreSQL clients, and /health and /metrics over HTTP.")
+        commandName: "serve", abstract: "Serve PostgreSQL clients, and over HTTP the catalog, /health and /metrics.")
 
     @Option(help: "Port of the PostgreSQL protocol.") var port: Int?
     @Option(help: "Port of /health and /metrics; 0 for none.") var httpPort: Int?
@@ -32,7 +32,8 @@ struct ServeCommand: AsyncParsableCommand {
 
     private func serve(_ configuration: Configuration) async throws(SQLError) {
         let logger = try ServeCommand.logger(configuration)
-        let engine = try await Composition.engine(configuration, users: try ServeCommand.users(configuration))
+        let lake = try await Composition.lake(configuration, users: try ServeCommand.users(configuration))
+        let (engine, catalog) = (lake.engine, try Composition.catalogAPI(lake, configuration))
         let metrics = ServerMetrics()
         let server = ServerConfiguration(
             host: configuration["host"], port: try configuration.number("port", in: 0...65_535),
@@ -46,7 +47,8 @@ struct ServeCommand: AsyncParsableCommand {
             var services: [any Service] = [ServedPart { try await listener.run() }]
             if httpPort > 0 {
                 let http = HTTPServer(
-                    host: configuration["host"], port: httpPort, engine: engine, metrics: metrics, logger: logger)
+                    host: configuration["host"], port: httpPort, engine: engine, catalog: catalog, metrics: metrics,
+                    logger: logger)
                 services.append(ServedPart { try await http.run() })
             }
             let group = ServiceGroup(

@@ -23,10 +23,11 @@ import Testing
         "Iceberg": ["Catalogs", "Formats", "Storage", "Columns", "Diagnostics"],
         "Execution": ["Planner", "Functions", "Catalogs", "Columns", "Diagnostics"],
         "Coordinator": ["Planner", "Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"],
-        "Server": ["Coordinator", "PostgresWire", "Columns", "Diagnostics"],
+        "CatalogREST": ["Coordinator", "Iceberg", "Catalogs", "Columns", "Diagnostics"],
+        "Server": ["CatalogREST", "Coordinator", "PostgresWire", "Columns", "Diagnostics"],
         "apus": [
-            "Server", "PostgresWire", "Coordinator", "Execution", "Planner", "Hive", "Iceberg", "Versions", "Formats",
-            "Storage", "Catalogs", "Functions", "Columns", "Syntax", "Diagnostics",
+            "Server", "CatalogREST", "PostgresWire", "Coordinator", "Execution", "Planner", "Hive", "Iceberg",
+            "Versions", "Formats", "Storage", "Catalogs", "Functions", "Columns", "Syntax", "Diagnostics",
         ],
     ]
 

@@ -1,9 +1,9 @@
 // JSON as a tree that keeps what it does not understand: the order of keys, and numbers as they were written.
 
-import Diagnostics
+public import Diagnostics
 
 /// A JSON value.
-enum JSON: Sendable, Hashable {
+public enum JSON: Sendable, Hashable {
     case null
     case bool(Bool)
     /// The digits as they were written, so that 64-bit numbers survive.
@@ -12,39 +12,48 @@ enum JSON: Sendable, Hashable {
     case array([JSON])
     case object(JSONObject)
 
-    static func int(_ value: Int64) -> JSON { .number(String(value)) }
-    static func int(_ value: Int) -> JSON { .number(String(value)) }
+    /// A number.
+    public static func int(_ value: Int64) -> JSON { .number(String(value)) }
+    /// A number.
+    public static func int(_ value: Int) -> JSON { .number(String(value)) }
 
     /// A member of an object; nil when this is none, there is no such member, or it is null.
-    subscript(key: String) -> JSON? {
+    public subscript(key: String) -> JSON? {
         guard case .object(let object) = self, let value = object[key], value != .null else { return nil }
         return value
     }
 
-    var asInt: Int64? {
+    /// The number, if it is a whole one of 64 bits.
+    public var asInt: Int64? {
         guard case .number(let digits) = self else { return nil }
         if let exact = Int64(digits) { return exact }
         guard let number = Double(digits) else { return nil }
         return Int64(exactly: number)
     }
-    var asInt32: Int32? { asInt.flatMap { Int32(exactly: $0) } }
-    var asDouble: Double? {
+    /// The number, if it is a whole one of 32 bits.
+    public var asInt32: Int32? { asInt.flatMap { Int32(exactly: $0) } }
+    /// The number.
+    public var asDouble: Double? {
         if case .number(let digits) = self { Double(digits) } else { nil }
     }
-    var asString: String? {
+    /// The text.
+    public var asString: String? {
         if case .string(let text) = self { text } else { nil }
     }
-    var asBool: Bool? {
+    /// The truth value.
+    public var asBool: Bool? {
         if case .bool(let flag) = self { flag } else { nil }
     }
-    var asArray: [JSON]? {
+    /// The elements.
+    public var asArray: [JSON]? {
         if case .array(let values) = self { values } else { nil }
     }
-    var asObject: JSONObject? {
+    /// The members.
+    public var asObject: JSONObject? {
         if case .object(let object) = self { object } else { nil }
     }
     /// An object of strings; other members are left out.
-    var asStrings: [String: String] {
+    public var asStrings: [String: String] {
         var result: [String: String] = [:]
         for member in asObject?.members ?? [] { result[member.key] = member.value.asString }
         return result
@@ -52,28 +61,30 @@ enum JSON: Sendable, Hashable {
 }
 
 /// Members in their order. A key that is given twice has its last value.
-struct JSONObject: Sendable, Hashable, ExpressibleByDictionaryLiteral {
-    private(set) var members: [Member] = []
+public struct JSONObject: Sendable, Hashable, ExpressibleByDictionaryLiteral {
+    /// In the order they came.
+    public private(set) var members: [Member] = []
     private var places: [String: Int] = [:]
 
-    struct Member: Sendable, Hashable {
-        var key: String
-        var value: JSON
+    /// A key and its value.
+    public struct Member: Sendable, Hashable {
+        public var key: String
+        public var value: JSON
     }
 
-    init() {}
+    public init() {}
 
-    init(dictionaryLiteral elements: (String, JSON)...) {
+    public init(dictionaryLiteral elements: (String, JSON)...) {
         for (key, value) in elements { self[key] = value }
     }
 
     /// Strings, by name.
-    init(_ strings: [String: String]) {
+    public init(_ strings: [String: String]) {
         for (key, value) in strings.sorted(by: { $0.key < $1.key }) { self[key] = .string(value) }
     }
 
     /// Sets a member where it is, or adds it at the end; nil removes it.
-    subscript(key: String) -> JSON? {
+    public subscript(key: String) -> JSON? {
         get { places[key].map { members[$0].value } }
         set {
             if let place = places[key] {
@@ -131,10 +142,22 @@ extension JSON {
         self = try parsed.get()
     }
 
-    /// The text, without blanks.
-    var text: String { String(decoding: bytes, as: UTF8.self) }
+    /// Parses what a client sent. Throws 22023.
+    public static func parsing(request bytes: [UInt8]) throws(SQLError) -> JSON {
+        let parsed = bytes.withUnsafeBytes { bytes -> Result<JSON, Malformed> in
+            do throws(Malformed) { return .success(try JSON(parsing: bytes)) } catch { return .failure(error) }
+        }
+        switch parsed {
+        case .success(let json): return json
+        case .failure(let malformed): throw SQLError(.invalidParameterValue, malformed.reason)
+        }
+    }
 
-    var bytes: [UInt8] {
+    /// The text, without blanks.
+    public var text: String { String(decoding: bytes, as: UTF8.self) }
+
+    /// The text in UTF-8.
+    public var bytes: [UInt8] {
         var out: [UInt8] = []
         write(to: &out)
         return out

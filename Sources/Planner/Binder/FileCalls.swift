@@ -12,7 +12,7 @@ enum FileCalls {
     static func call(
         _ call: FunctionCall, _ position: Int, _ context: PlanContext
     ) throws(SQLError) -> CatalogSnapshot.FileCall {
-        let name = "read_parquet"
+        let name = call.name.last == "iceberg_scan" ? "iceberg_scan" : "read_parquet"
         guard let first = call.arguments.first, first.name == nil else {
             throw SQLError(
                 .undefinedFunction, "\(call.name.last) needs a path or a list of paths as its first argument",

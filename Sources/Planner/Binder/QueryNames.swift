@@ -18,7 +18,7 @@ public struct QueryNames: Sendable {
     private var tables: [Set<String>] = []
 
     /// Names of table functions that read files.
-    public static let fileFunctions: Set<String> = ["read_parquet", "parquet_scan"]
+    public static let fileFunctions: Set<String> = ["read_parquet", "parquet_scan", "iceberg_scan"]
 
     private init(_ context: PlanContext, _ view: QueryBinder.ViewFrame?) {
         self.context = context
