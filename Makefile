@@ -1,4 +1,4 @@
-# Commands: run, test, bench, lint, asan. Each installs what is missing, then calls the plain swift command it prints.
+# Commands: run, test, bench, bench-catalog, lint, asan. Each installs what is missing, then calls the plain swift command it prints.
 # Variables: PORT and HTTP_PORT (make run), FILTER (make test FILTER=WireTests).
 
 PORT ?= 5432
@@ -11,7 +11,7 @@ PACKAGES = libcurl4-openssl-dev libsnappy-dev libzstd-dev liblz4-dev libbrotli-d
 	libpq-dev libsqlite3-dev libssl-dev pkg-config tzdata
 BINARY = .build/release/apus
 
-.PHONY: run build test bench lint asan packages
+.PHONY: run build test bench bench-catalog lint asan packages
 
 run: build
 	@sh .ci/serve-sample "$(BINARY)" "$(PORT)" "$(HTTP_PORT)" "$(DATA)"
@@ -25,6 +25,12 @@ test: packages
 
 bench: build
 	python3 Tests/Bench/bench.py --binary $(BINARY) $(ARGS)
+
+# Commits a second and the cost of a name among 100,000 tables and a million commits, on both stores; and two servers.
+bench-catalog: packages
+	sh .ci/test-packages
+	APUS_BENCH=1 APUS_TWO_SERVERS=10000 $(SWIFT) test -c release -Xswiftc -enable-testing --no-parallel \
+		--filter 'VersionsTests.CatalogBench|VersionsTests.TwoServersTests'
 
 lint:
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests

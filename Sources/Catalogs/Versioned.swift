@@ -89,8 +89,8 @@ public protocol Versioned: Catalog {
     ///
     /// Stay: heads of refs; the commits of a ref without retention; of one with retention those of its days and the state
     /// at their beginning; commits that some branches have and others do not, with those they parted from (a merge needs
-    /// them); commits written, or left by a ref, within the grace period; those in `keeping`, which open transactions and
-    /// running queries read. May run while others commit. `dryRun` removes nothing.
+    /// them); commits written, or left by a ref, within the grace period, with what they came from; those in `keeping`,
+    /// which open transactions and running queries read. May run while others commit. `dryRun` removes nothing.
     func collect(dryRun: Bool, keeping: Set<CommitID>, graceSeconds: Int) async throws(SQLError) -> Collected
     /// Returns the state of every managed table in every commit that `collect` with the same arguments lets stay. After a
     /// collection, a file that none of these states holds, and that is older than the grace period, is garbage.

@@ -58,6 +58,8 @@ struct KeptCommits {
         /// The most branches that one child is in.
         var widestChild = 0
         var hasYoungChild = false
+        /// One that stays although no ref reaches it: what it came from stays with it.
+        var hasOrphanChild = false
     }
 
     private mutating func keep(_ refs: [StoredRef], keeping: Set<ObjectID>, now: Int64) {
@@ -84,9 +86,13 @@ struct KeptCommits {
             let width = reach.refs.intersection(branches).count
             // Below the last commit that all branches share, no merge looks.
             let isForked = width > 0 && (width < branchCount || branchCount > 1 && reach.widestChild < width)
-            if !reach.keepers.isEmpty || isForked || isYoung || reach.hasYoungChild || keeping.contains(id) {
+            let isUnreached = reach.refs.isEmpty
+            if !reach.keepers.isEmpty || isForked || isYoung || reach.hasYoungChild || keeping.contains(id)
+                || isUnreached && reach.hasOrphanChild
+            {
                 kept.insert(id)
             }
+            let isOrphan = isUnreached && kept.contains(id)
             var lasting = unlimited
             for (limit, limited) in limits where commit.committedAt >= limit { lasting.formUnion(limited) }
             let passedOn = reach.refs.intersection(lasting)
@@ -96,6 +102,7 @@ struct KeptCommits {
                 entry.keepers.formUnion(passedOn)
                 entry.widestChild = max(entry.widestChild, width)
                 entry.hasYoungChild = entry.hasYoungChild || isYoung
+                entry.hasOrphanChild = entry.hasOrphanChild || isOrphan
                 reached[parent] = entry
             }
         }

@@ -42,14 +42,14 @@ extension VersionedCatalog {
     }
 
     /// Moves a ref. When an answer is lost the same move is asked for again: it then either happens, or fails because the
-    /// ref is elsewhere, and from then on the first one cannot happen any more. Where the ref is tells which of the two it
-    /// was.
+    /// ref is elsewhere, and from then on the first one cannot happen any more. Whether the commit is there, or where the
+    /// ref is, tells which of the two it was.
     func moved(_ move: RefMove, writing new: NewObjects) async throws(SQLError) -> MoveOutcome {
         let lost = LostAnswer()
         return try await resolving { () throws(SQLError) in
             do throws(SQLError) {
                 let outcome = try await store.move(move, writing: new)
-                guard outcome == .refMoved, lost.isLost, try await hasHappened(move) else { return outcome }
+                guard outcome == .refMoved, lost.isLost, try await hasHappened(move, new) else { return outcome }
                 return .done
             } catch {
                 lost.note(error)
@@ -59,18 +59,23 @@ extension VersionedCatalog {
     }
 
     /// Whether a ref that is not where a move began is there because of that move.
-    private func hasHappened(_ move: RefMove) async throws(SQLError) -> Bool {
+    private func hasHappened(_ move: RefMove, _ new: NewObjects) async throws(SQLError) -> Bool {
+        // A commit is written by the transaction that moves the ref, and by nothing else.
+        if let to = move.to, new.commit == to { return try await store.objects([to])[to] != nil }
         let ref = try await store.ref(move.kind, move.name)
         switch (move.from, move.to) {
-        case (nil, _?): return ref?.createdAt == move.time && ref?.head == move.to
+        case (nil, _?):
+            // Others may have committed to it, or given it another name.
+            if ref?.createdAt == move.time { return true }
+            return try await store.refs().contains { $0.kind == move.kind && $0.createdAt == move.time }
         case (_?, nil): return ref == nil
         case (_?, let to?):
             // Others may have committed on top of it.
             guard let ref, let from = move.from, try await history.descends(ref.head, from: to) else { return false }
-            // A move back: whoever stands on where it began never saw it.
+            // A move back, to where history of both begins to differ: not where another such move has put it.
             let isBack = try await history.descends(from, from: to)
             if !isBack { return true }
-            return try await history.descends(ref.head, from: from) == false
+            return try await history.mergeBase(ref.head, from) == to
         case (nil, nil): return false
         }
     }

@@ -13,7 +13,7 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
 }
 
 /// A fresh store, and more servers' views of it.
-final class TestStore {
+final class TestStore: Sendable {
     let kind: StoreKind
     private let url: String
     private let folder: URL?
