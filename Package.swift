@@ -113,7 +113,8 @@ let package = Package(
         suite(
             "ServerTests",
             [
-                "Server", "Support", "Coordinator", "PostgresWire", "Columns", "Diagnostics",
+                "Server", "Support", "CatalogREST", "Coordinator", "Execution", "Hive", "Iceberg", "Versions", "PostgresWire",
+                "Storage", "Columns", "Diagnostics",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),

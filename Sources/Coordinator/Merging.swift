@@ -166,7 +166,8 @@ extension Session {
                 cell(item.source), cell(item.target), cell(item.reason),
             ]
         }
-        return FixedStream(Session.mergeColumns, rows, tag: .done(Session.mergeTag(tag, rows.count)))
+        return FixedStream(
+            Session.mergeColumns, rows, tag: .done(Session.mergeTag(tag, rows.count)), notices: takeNotices())
     }
 
     /// Clients know MERGE with a count, and stumble over any other word behind it.

@@ -66,10 +66,13 @@ final class FixedStream: ResultStream {
     }
 
     /// Takes rows of scalars, whose types are those of the columns.
-    init(_ columns: [ResultColumn], _ rows: [[Scalar]], tag: CommandTag, timeZone: SessionTimeZone = .utc) {
+    init(
+        _ columns: [ResultColumn], _ rows: [[Scalar]], tag: CommandTag, notices: [SQLNotice] = [],
+        timeZone: SessionTimeZone = .utc
+    ) {
         self.columns = columns
         self.timeZone = timeZone
-        outcome = StatementOutcome(tag)
+        outcome = StatementOutcome(tag, notices: notices)
         var made: [Batch] = []
         var start = 0
         while start < rows.count {

@@ -29,15 +29,15 @@ public struct HTTPServer: Sendable {
         self.logger = logger
     }
 
-    /// Serves until the task is cancelled.
-    public func run() async throws {
+    /// Serves until the task is cancelled. Port 0 takes any free port; `onRunning` is told which.
+    public func run(onRunning: @escaping @Sendable (Int) -> Void = { _ in }) async throws {
         let server = self
         let responder = CallbackResponder<PeerContext> { request, context in
             try await server.respond(to: request, context)
         }
         let application = Application(
             responder: responder, configuration: .init(address: .hostname(host, port: port), serverName: "apus"),
-            logger: logger)
+            onServerRunning: { channel in onRunning(channel.localAddress?.port ?? 0) }, logger: logger)
         try await application.run()
     }
 
