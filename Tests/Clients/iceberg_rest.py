@@ -16,13 +16,14 @@ def py(server, branch=None, **more):
     return RestCatalog("apus", uri=server.uri, **extra, **more)
 
 
-def duck(server, branch="main"):
+def duck(server, branch="main", token=None):
     c = duckdb.connect()
     for name in ("httpfs", "avro", "iceberg"):
         package = importlib.import_module("duckdb_extension_" + name)
         file = next(pathlib.Path(package.__path__[0]).rglob(f"v{duckdb.__version__}/{name}.duckdb_extension"))
         c.execute(f"LOAD '{file}'")
-    c.execute(f"ATTACH '{branch}' AS lake (TYPE iceberg, ENDPOINT '{server.uri}', AUTHORIZATION_TYPE 'none')")
+    rights = f"TOKEN '{token}'" if token else "AUTHORIZATION_TYPE 'none'"
+    c.execute(f"ATTACH '{branch}' AS lake (TYPE iceberg, ENDPOINT '{server.uri}', {rights})")
     return c
 
 
@@ -148,6 +149,14 @@ def duckdb_writes(server):
     c.execute("COMMIT")
     check("two tables in one transaction", (server.sql("SELECT count(*) FROM duck.t WHERE id = 2000"), server.sql("SELECT * FROM duck.u")), ([(1,)], [(2000,)]))
     check("are one commit of the catalog", len(server.sql("SHOW LOG LIMIT 1000")) - before, 2)
+    c.execute("CREATE TABLE lake.duck.v AS SELECT i AS id FROM range(10) r(i)")
+    check("CREATE TABLE AS", server.sql("SELECT count(*), sum(id) FROM duck.v"), [(10, 45)])
+    c.execute("BEGIN")
+    c.execute("CREATE TABLE lake.duck.w (id INTEGER)")
+    c.execute("INSERT INTO lake.duck.w VALUES (1)")
+    c.execute("ROLLBACK")
+    check("a table rolled back", ("duck", "w") in py(server).list_tables("duck"), False)
+    c.execute("DROP TABLE lake.duck.v")
     c.execute("DROP TABLE lake.duck.u")
     check("a dropped table is gone", py(server).list_tables("duck"), [("duck", "t")])
 
@@ -211,6 +220,9 @@ def tokens():
         check("a token", ("byrobot",) in c.list_namespaces(), True)
         c = RestCatalog("apus", uri=server.uri, credential="ann:secret2", **{"oauth2-server-uri": server.uri + "/v1/oauth/tokens"})
         check("client credentials", ("byrobot",) in c.list_namespaces(), True)
+        c = duck(server, token="secret2")
+        c.execute("CREATE TABLE lake.byrobot.t AS SELECT 1 AS a")
+        check("DuckDB with a token", c.execute("SELECT * FROM lake.byrobot.t").fetchall(), [(1,)])
 
 
 def versions(server):
@@ -257,10 +269,16 @@ def together(server):
                 except CommitFailedException:
                     conflicts.append(n)
 
-    with concurrent.futures.ThreadPoolExecutor(6) as pool:
-        list(pool.map(work, range(6)))
+    def insert(_):
+        for i in range(10):
+            server.sql(f"INSERT INTO many.shared VALUES ({i}, 100)")
+
+    with concurrent.futures.ThreadPoolExecutor(7) as pool:
+        done = [pool.submit(work, n) for n in range(6)] + [pool.submit(insert, 0)]
+        for d in done:
+            d.result()
     check("tables of their own", [server.sql(f"SELECT count(*) FROM many.t{n}") for n in range(6)], [[(5,)]] * 6)
-    check(f"one table, {len(conflicts)} tries more", server.sql("SELECT count(*), count(DISTINCT who * 100 + id) FROM many.shared"), [(30, 30)])
+    check(f"one table, {len(conflicts)} tries more", server.sql("SELECT count(*), count(DISTINCT who * 100 + id) FROM many.shared"), [(40, 40)])
     for name in main.list_tables("many"):
         main.drop_table(name)
 
