@@ -1,4 +1,4 @@
-# Commands: run, test, bench, bench-catalog, lint, asan. Each installs what is missing, then calls the plain swift command it prints.
+# Commands: run, test, bench, bench-catalog, clients, lint, asan. Each installs what is missing, then calls the plain swift command it prints.
 # Variables: PORT and HTTP_PORT (make run), FILTER (make test FILTER=WireTests).
 
 PORT ?= 5432
@@ -11,7 +11,7 @@ PACKAGES = libcurl4-openssl-dev libsnappy-dev libzstd-dev liblz4-dev libbrotli-d
 	libpq-dev libsqlite3-dev libssl-dev pkg-config tzdata
 BINARY = .build/release/apus
 
-.PHONY: run build test bench bench-catalog lint asan packages
+.PHONY: run build test bench bench-catalog clients lint asan packages
 
 run: build
 	@sh .ci/serve-sample "$(BINARY)" "$(PORT)" "$(HTTP_PORT)" "$(DATA)"
@@ -31,6 +31,12 @@ bench-catalog: packages
 	sh .ci/test-packages
 	APUS_BENCH=1 APUS_TWO_SERVERS=10000 $(SWIFT) test -c release -Xswiftc -enable-testing --no-parallel \
 		--filter 'VersionsTests.CatalogBench|VersionsTests.TwoServersTests'
+
+# Programs from PyPI as clients of a server of their own; Tests/Clients/README.md.
+clients: build
+	python3 -m venv .build/clients
+	.build/clients/bin/pip install --quiet 'dbt-core==1.9.*' 'dbt-postgres==1.9.*' 'psycopg[binary]' pyarrow 'moto[server]' boto3
+	PATH=$(CURDIR)/.build/clients/bin:$$PATH .build/clients/bin/python Tests/Clients/dbt/run.py --apus $(BINARY)
 
 lint:
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests

@@ -66,9 +66,11 @@ let package = Package(
             ]),
         floor("Hive", ["Catalogs", "Formats", "Storage", "Columns", "Diagnostics"]),
         floor("Iceberg", ["Catalogs", "Formats", "Storage", "Columns", "Diagnostics"]),
+        floor("SystemCatalog", ["Functions", "Catalogs", "Columns", "Diagnostics"], hot: true),
         // 5
         floor("Execution", ["Planner", "Functions", "Catalogs", "Columns", "Diagnostics"], hot: true),
-        floor("Coordinator", ["Planner", "Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"]),
+        floor(
+            "Coordinator", ["SystemCatalog", "Planner", "Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"]),
         floor(
             "CatalogREST", ["Coordinator", "Iceberg", "Catalogs", "Columns", "Diagnostics"]),
         // 6
@@ -113,7 +115,8 @@ let package = Package(
         suite(
             "ServerTests",
             [
-                "Server", "Support", "CatalogREST", "Coordinator", "Execution", "Hive", "Iceberg", "Versions", "PostgresWire",
+                "Server", "Support", "CatalogREST", "Coordinator", "Execution", "Hive", "Iceberg", "Versions",
+                "PostgresWire",
                 "Storage", "Columns", "Diagnostics",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -133,6 +136,7 @@ let package = Package(
                 "Diagnostics",
             ]),
         suite("HiveTests", ["S3Support", "Hive", "Catalogs", "Formats", "Storage", "Columns", "Diagnostics"]),
+        suite("SystemCatalogTests", ["SystemCatalog", "Catalogs", "Columns"], besides: ["record.py"]),
         suite("IcebergTests", ["Iceberg", "Catalogs", "Formats", "Storage", "Columns", "Diagnostics"]),
     ],
     swiftLanguageModes: [.v6]

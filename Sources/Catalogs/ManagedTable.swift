@@ -14,6 +14,8 @@ public struct ManagedDefinition: Hashable, Sendable, Codable {
     public var metadataLocation: String
     /// The state of the rows; nil for a table that never had any.
     public var snapshotID: Int64?
+    /// Set for a materialized view, so that lists of tables need not open each; nil in older commits.
+    public var isMaterializedView: Bool?
     public init(format: String, identity: String, metadataLocation: String, snapshotID: Int64?) {
         self.format = format
         self.identity = identity

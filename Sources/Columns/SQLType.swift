@@ -28,6 +28,8 @@ public indirect enum SQLType: Hashable, Sendable, Codable {
     case interval
     case uuid
     case array(SQLType)
+    /// A type of pg_catalog.
+    case system(SystemType)
 
     /// The largest precision of a fixed decimal, in digits.
     public static let precisionMax = 38
@@ -47,6 +49,7 @@ public indirect enum SQLType: Hashable, Sendable, Codable {
         case .interval: .interval
         case .uuid: .int128
         case .array: .list
+        case .system(let type): type.isNumber ? .int64 : .view
         }
     }
 
@@ -68,6 +71,7 @@ public indirect enum SQLType: Hashable, Sendable, Codable {
     public var isText: Bool {
         switch self {
         case .text, .varchar, .char, .unknown: true
+        case .system(let type): !type.isNumber
         default: false
         }
     }
@@ -95,6 +99,7 @@ public indirect enum SQLType: Hashable, Sendable, Codable {
         case .interval: "interval"
         case .uuid: "uuid"
         case .array(let element): element.name + "[]"
+        case .system(let type): type.rawValue
         }
     }
 

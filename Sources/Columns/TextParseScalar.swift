@@ -38,8 +38,20 @@ extension TextParse {
         case .timestamptz: return Scalar(type, .int(try timestamptz(bytes, context)))
         case .interval: return Scalar(type, .interval(try interval(bytes)))
         case .uuid: return Scalar(type, .int128(try uuid(bytes)))
+        case .system(let system): return try self.system(bytes, system)
         case .array(let element):
             return Scalar(type, .array(try array(bytes, of: element, context: context)))
+        }
+    }
+
+    /// Types of the catalog; names behind references are looked up by casts, here only numbers are known.
+    private static func system(_ bytes: UnsafeRawBufferPointer, _ type: SystemType) throws(SQLError) -> Scalar {
+        let text = String(decoding: bytes, as: UTF8.self)
+        switch type {
+        case .char: return Scalar(.system(type), .string(SystemText.firstByte(text)))
+        case .name: return Scalar(.system(type), .string(SystemText.name(text)))
+        case .aclitem, .nodeTree, .int2vector, .oidvector: return Scalar(.system(type), .string(text))
+        default: return Scalar(.system(type), .int(try SystemText.oid(text, type)))
         }
     }
 

@@ -22,6 +22,9 @@ public final class Engine: SQLServerEngine {
     let counters = EngineCounters()
     /// Commits of this process to one branch come one after the other.
     let commits = CommitGate()
+    /// What the system catalog remembers of commits and tables.
+    let directories = DirectoryCache()
+    let activity = ActivityList()
     /// The database that connections name.
     public let database: String
 
@@ -53,6 +56,9 @@ public final class Engine: SQLServerEngine {
         self.database = database
         self.moreMetrics = moreMetrics
     }
+
+    /// Users that are known by name.
+    var userNames: [String] { users.verifiers.keys.sorted() }
 
     /// The first runner that takes a plan.
     func runner(for plan: LogicalPlan) throws(SQLError) -> any PlanRunner {

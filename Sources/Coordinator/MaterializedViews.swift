@@ -9,6 +9,7 @@ import Syntax
 extension Session {
     /// What a table keeps to be a materialized view.
     func viewProperties(_ text: String, _ create: Statement.CreateTable) -> [String: String] {
+        let text = StoredText.relative(text, database: engine.database, branch: branch)
         var properties = [TableProperty.viewQuery: text, TableProperty.viewPath: settings["search_path"]]
         if !create.withData { properties[TableProperty.isPopulated] = "false" }
         return properties

@@ -4,6 +4,7 @@ import Columns
 import Diagnostics
 import Planner
 import Syntax
+import SystemCatalog
 
 /// Resolves the names of one statement.
 struct Resolver: Sendable {
@@ -14,6 +15,10 @@ struct Resolver: Sendable {
     let context: PlanContext
     /// The session's temporary tables.
     var temporaries: [String: TemporaryTable] = [:]
+    /// What the session shows of itself in the system catalog.
+    var facts = SystemSessionFacts()
+    /// Whether a view is bound to find its columns for the system catalog.
+    var isNested = false
     /// Databases that the session attached, besides the server's.
     var attached: [String: any AttachedDatabase] = [:]
 
@@ -39,6 +44,7 @@ struct Resolver: Sendable {
         var open = names.relations
         var calls = names.fileCalls
         var rounds = 0
+        try await prepareCatalog(names, transaction, &result.pinned)
         while !open.isEmpty || !calls.isEmpty {
             rounds += 1
             guard rounds <= Resolver.roundsMax else {
@@ -60,6 +66,7 @@ struct Resolver: Sendable {
                     let query = try Parser.parseQuery(view.sql)
                     let inner = try QueryNames.references(
                         of: query, context: context, viewPath: view.searchPath, viewRef: reference.ref)
+                    try await prepareCatalog(inner, transaction, &result.pinned)
                     next += inner.relations
                     nextCalls += inner.fileCalls
                 }
@@ -92,6 +99,7 @@ struct Resolver: Sendable {
     private func relation(
         _ reference: CatalogSnapshot.Reference, _ transaction: Transaction, _ result: inout Result
     ) async throws(SQLError) -> Relation? {
+        if let system = try await systemTable(reference, transaction, &result.pinned) { return .table(system) }
         guard let found = try await find(reference, transaction, &result.pinned) else { return nil }
         let isHere = found.ref == .named(branch) || found.ref == .branch(branch)
         result.reads.insert(found.name.description + (isHere ? "" : "@\(found.ref)"))

@@ -7,6 +7,7 @@ import Functions
 import Planner
 import Synchronization
 import Syntax
+import SystemCatalog
 
 /// A session. One connection's task calls it; `cancel` may come from elsewhere.
 public actor Session: SQLSession {
@@ -68,6 +69,10 @@ public actor Session: SQLSession {
         self.settings = settings
         self.processID = processID
         clock = { SystemClock.microseconds() }
+        engine.activity.open(
+            SessionActivity(
+                processID: processID, user: user, database: database, application: settings["application_name"],
+                state: "idle", query: "", startedAt: SystemClock.microseconds(), queryStartedAt: nil))
     }
 
     // MARK: - What planning needs
@@ -80,9 +85,10 @@ public actor Session: SQLSession {
         let now = clock()
         let settings = self.settings
         let zone = (try? SessionTimeZone.setting(settings["timezone"])) ?? .utc
-        let functions = SessionFacts.functions(
+        var functions = SessionFacts.functions(
             now: now, start: transaction?.isExplicit == true ? transactionTime ?? now : now, zone: zone, user: user,
             database: database, settings: settings)
+        functions.system = SystemState()
         let rules = settings["disabled_rules"].split { $0 == "," || $0 == " " }.map(String.init)
         return PlanContext(
             functions: functions, disabledRules: Set(rules), threadsMax: Int(settings["threads"]),
@@ -103,7 +109,7 @@ public actor Session: SQLSession {
     func resolver(_ context: PlanContext) -> Resolver {
         Resolver(
             engine: engine, branch: branch, searchPath: settings.searchPath, context: context,
-            temporaries: temporaries, attached: attached)
+            temporaries: temporaries, facts: SystemSessionFacts(user: user, settings: settings), attached: attached)
     }
 
     /// The open transaction, or a fresh one for a single statement.
@@ -244,6 +250,7 @@ public actor Session: SQLSession {
         _ prepared: PreparedStatement, _ parameters: [Scalar]
     ) async throws(SQLError) -> any ResultStream {
         guard let statement = prepared.statement else { return FixedStream(StatementOutcome(.empty)) }
+        engine.activity.begin(processID, prepared.text, at: SystemClock.microseconds())
         engine.counters.statements.add(1, ordering: .relaxed)
         do throws(SQLError) {
             try refuseIfFailed(statement)
@@ -307,6 +314,13 @@ public actor Session: SQLSession {
             case .some(let open): open.isFailed ? .failed : .active
             }
         if status == .idle { portals = [:] }
+        engine.activity.end(
+            processID,
+            state: status == .idle
+                ? "idle"
+                : status == .active
+                    ? "idle in transaction"
+                    : "idle in transaction (aborted)", application: settings["application_name"])
         return CycleReport(
             status: status, error: problem, notices: takeNotices(), parameterChanges: parameterChanges())
     }
@@ -317,6 +331,7 @@ public actor Session: SQLSession {
 
     public func close() async {
         cancel()
+        engine.activity.close(processID)
         await rollback()
         await dropTemporaries()
         for cursor in cursors.values { await cursor.close() }
@@ -383,10 +398,26 @@ public actor Session: SQLSession {
         }
         watch.follow(query)
         let counters = engine.counters
+        let catalog = life.context.functions.system as? SystemState
         return QueryStream(
-            columns: bound.columns, copyOut: copy, timeZone: life.context.functions.timeZone, running: query
+            columns: bound.columns, copyOut: copy, timeZone: life.context.functions.timeZone,
+            names: life.context.functions.system, running: query,
+            session: self, catalog: catalog
         ) { error in
             if error != nil { counters.errors.add(1, ordering: .relaxed) }
+        }
+    }
+
+    /// Does what set_config() asked for.
+    func apply(_ changes: [(name: String, value: String?, isLocal: Bool)]) throws(SQLError) {
+        for change in changes {
+            guard let value = change.value else {
+                try settings.reset(change.name)
+                continue
+            }
+            // Outside a block a local setting ends with its statement.
+            guard !change.isLocal || transaction?.isExplicit == true else { continue }
+            try settings.set(change.name, value, isLocal: change.isLocal)
         }
     }
 

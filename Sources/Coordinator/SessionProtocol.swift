@@ -179,6 +179,8 @@ public protocol ResultStream: Sendable {
     var copyOut: CopyOptions? { get }
     /// The zone in which timestamptz values are printed.
     var timeZone: SessionTimeZone { get }
+    /// What regclass values and their kin print as.
+    var names: (any SystemNames)? { get }
     /// Returns the next rows, nil at the end. Column types must be those of `columns`.
     func next() async throws(SQLError) -> Batch?
     /// Ends the statement: what it changed is done when this returns.
@@ -191,6 +193,10 @@ public protocol ResultStream: Sendable {
 
 extension ResultStream {
     public var progress: Double? { nil }
+}
+
+extension ResultStream {
+    public var names: (any SystemNames)? { nil }
 }
 
 extension ResultStream {

@@ -60,6 +60,7 @@ public enum Settings {
         Setting("lc_collate", "C", "Text is ordered by bytes.", check: fixed("lc_collate")),
         Setting("lc_messages", "C", "The language of messages."),
         Setting("lock_timeout", "0", "Accepted, without effect.", isDuration: true, check: milliseconds),
+        Setting("max_index_keys", "32", "Columns of a key.", check: fixed("max_index_keys")),
         Setting("max_identifier_length", "63", "Bytes of a name.", check: fixed("max_identifier_length")),
         Setting("memory_limit", "default", "Memory that one query's operators may hold, such as 2GB.", check: memory),
         Setting("row_security", "on", "Accepted, without effect.", check: boolean),

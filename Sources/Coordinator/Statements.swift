@@ -11,6 +11,7 @@ extension Session {
     /// Runs a statement of a simple query.
     func runSimple(_ parsed: ParsedStatement) async throws(SQLError) -> any ResultStream {
         engine.counters.statements.add(1, ordering: .relaxed)
+        engine.activity.begin(processID, parsed.text, at: SystemClock.microseconds())
         beginStatement()
         do throws(SQLError) {
             return try await run(parsed.statement, text: parsed.text, position: parsed.offset)

@@ -3,6 +3,7 @@ import Columns
 import Diagnostics
 import Planner
 import Synchronization
+import SystemCatalog
 
 /// A stream whose rows a query makes.
 protocol QueryBacked {
@@ -13,19 +14,28 @@ protocol QueryBacked {
 final class QueryStream: ResultStream, QueryBacked {
     let columns: [ResultColumn]?
     let timeZone: SessionTimeZone
+    let names: (any SystemNames)?
     let running: any RunningQuery
     let copyOut: CopyOptions?
     private let ended: @Sendable (SQLError?) -> Void
+    /// Whose settings set_config() changes once the rows are out.
+    private let session: Session?
+    private let catalog: SystemState?
 
     /// `ended` is called once the rows have ended, with the error if there was one.
     init(
-        columns: [ResultColumn], copyOut: CopyOptions? = nil, timeZone: SessionTimeZone, running: any RunningQuery,
+        columns: [ResultColumn], copyOut: CopyOptions? = nil, timeZone: SessionTimeZone,
+        names: (any SystemNames)? = nil, running: any RunningQuery,
+        session: Session? = nil, catalog: SystemState? = nil,
         ended: @escaping @Sendable (SQLError?) -> Void
     ) {
         self.columns = columns
         self.copyOut = copyOut
         self.timeZone = timeZone
+        self.names = names
         self.running = running
+        self.session = session
+        self.catalog = catalog
         self.ended = ended
     }
 
@@ -40,6 +50,7 @@ final class QueryStream: ResultStream, QueryBacked {
 
     func finish() async throws(SQLError) -> StatementOutcome {
         ended(nil)
+        if let settings = catalog?.takeSettings(), !settings.isEmpty { try await session?.apply(settings) }
         return StatementOutcome(.rows(copyOut == nil ? "SELECT" : "COPY"))
     }
 

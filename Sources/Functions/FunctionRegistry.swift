@@ -9,8 +9,10 @@ public enum FunctionRegistry {
             + MathFunctions.operators + StringSearch.operators + ByteFunctions.operators + ArrayFunctions.operators)
     private static let functions = table(
         Comparisons.distinct + LikeOperators.functions + ZoneFunctions.all + MathFunctions.all + ExtremeFunctions.all
-            + StringFunctions.all + StringSearch.all + ByteFunctions.all + EncodingFunctions.all + RegexFunctions.all
-            + DatePartFunctions.all + DateTrunc.all + DateFunctions.all + SystemFunctions.all + ArrayFunctions.all
+            + StringFunctions.all + StringSearch.all + IntrospectionFunctions.all + ByteFunctions.all
+            + EncodingFunctions.all + RegexFunctions.all
+            + DatePartFunctions.all + DateTrunc.all + DateFunctions.all + SystemFunctions.all + CatalogFunctions.all
+            + ArrayFunctions.all
             + ToChar.all + ToCharNumbers.all + ToDate.all)
 
     private static func table(_ overloads: [Overload]) -> [String: [Overload]] {

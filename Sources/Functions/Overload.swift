@@ -95,6 +95,7 @@ struct Overload: Sendable {
     static func argument(_ parameter: SQLType, _ actual: SQLType) -> SQLType {
         switch (parameter, actual) {
         case (.text, .varchar): actual
+        case (.text, .system(let type)) where !type.isNumber: actual
         // A length-less char(n) parameter only looks at the bytes; nothing is cut or padded.
         case (.char, .char), (.char, .text), (.char, .varchar): actual
         default: parameter

@@ -15,6 +15,8 @@ public struct FunctionContext: Sendable {
     public var branch: String
     /// Schemas searched for unqualified names, in order.
     public var searchPath: [String]
+    /// The system catalog, for statements that ask about it.
+    public var system: (any SystemFacts)?
     /// Value of a setting, by lower-case name: current_setting().
     public var setting: @Sendable (String) -> String?
 
@@ -32,6 +34,14 @@ public struct FunctionContext: Sendable {
         self.searchPath = searchPath
         self.setting = setting
     }
+}
+
+/// What functions may ask about the catalog. Answers are the same for the length of one statement.
+public protocol SystemFacts: SystemNames {
+    /// The number behind a name as SQL writes it. Throws 42P01, 42704 or 42883 for an unknown one.
+    func oid(of type: SystemType, named name: String) throws(SQLError) -> Int64
+    /// The answer of a catalog function (``CatalogFunctions``); its arguments may be NULL.
+    func call(_ function: String, _ arguments: [Scalar], _ context: FunctionContext) throws(SQLError) -> Scalar
 }
 
 /// Evaluates a function over a batch. Arguments have `rows` rows each, of any layout, and the bound argument types; the

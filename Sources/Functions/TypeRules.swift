@@ -29,12 +29,14 @@ enum TypeRules {
         case .interval: .span
         case .array: .array
         case .bytea, .uuid: .other
+        case .system(.aclitem): .other
+        case .system(let type): type.isNumber ? .number : .string
         }
     }
 
     static func isPreferred(_ type: SQLType) -> Bool {
         switch type {
-        case .boolean, .float8, .text, .timestamptz, .interval: true
+        case .boolean, .float8, .text, .timestamptz, .interval, .system(.oid): true
         default: false
         }
     }
@@ -48,11 +50,33 @@ enum TypeRules {
         default: break
         }
         if let needed = contexts[Pair(from, to)] { return needed <= context }
+        if let needed = system(from, to) { return needed <= context }
         // Everything has a text form: assignable to text, and castable from text when asked for.
         if category(to) == .string { return context >= .assignment }
         if category(from) == .string { return context == .explicit }
         if to == .unknown { return true }
         return false
+    }
+
+    /// Casts from and to types of the catalog; nil for those that follow from categories.
+    private static func system(_ from: SQLType, _ to: SQLType) -> CastContext? {
+        switch (from, to) {
+        case (.system(let a), .system(let b)) where a.isNumber && b.isNumber:
+            return a == .oid || b == .oid ? .implicit : .explicit
+        case (.int2, .system(let type)), (.int4, .system(let type)), (.int8, .system(let type)):
+            if type == .char, from == .int4 { return .explicit }
+            return type.isNumber ? .implicit : nil
+        case (.system(let type), .int4), (.system(let type), .int8):
+            if type == .char, to == .int4 { return .explicit }
+            return type.isNumber ? .assignment : nil
+        case (.text, .system(.regclass)), (.varchar, .system(.regclass)): return .implicit
+        case (.system(let type), .array):
+            guard type.vector == to else { return nil }
+            return .implicit
+        case (.system(let type), .text), (.system(let type), .varchar):
+            return type.isNumber || type == .aclitem ? nil : .implicit
+        default: return nil
+        }
     }
 
     private struct Pair: Hashable {

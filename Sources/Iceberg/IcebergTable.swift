@@ -180,7 +180,9 @@ final class IcebergTable: WritableTable {
 extension TableMetadata {
     /// The pointer to this metadata at one of its snapshots.
     func definition(_ snapshot: Snapshot?) -> ManagedDefinition {
-        ManagedDefinition(
+        var definition = ManagedDefinition(
             format: IcebergFormat.name, identity: uuid, metadataLocation: file, snapshotID: snapshot?.id)
+        if properties[TableProperty.viewQuery] != nil { definition.isMaterializedView = true }
+        return definition
     }
 }

@@ -15,13 +15,16 @@ final class ColumnCells {
     private var rowsCapacity: Int
     /// Texts and bytea in binary are not copied here: their views, by row, and -1 in `offsets` for valid rows.
     private(set) var isDirect = false
+    /// What references print as.
+    private let names: (any SystemNames)?
 
     /// Rows there is room for at first: most results are small.
     private static let rowsFirst = 64
     /// Bytes of the length in front of a value.
     static let headBytes = 4
 
-    init() {
+    init(names: (any SystemNames)? = nil) {
+        self.names = names
         capacity = 1024
         bytes = .allocate(capacity: capacity + WireBuffer.slack)
         rowsCapacity = ColumnCells.rowsFirst
@@ -196,7 +199,30 @@ final class ColumnCells {
         case .timestamp: each(column, rows, bytesEach: 48) { TextForm.write(timestamp: values[$0], to: $1) }
         case .timestamptz:
             each(column, rows, bytesEach: 56) { TextForm.write(timestamptz: values[$0], zone: zone, to: $1) }
+        case .system(let type) where type.isReference: references(column, rows, type)
         default: each(column, rows, bytesEach: 24) { TextForm.write(int: values[$0], to: $1) }
+        }
+    }
+
+    /// Numbers that print as the names of what they stand for.
+    private func references(_ column: Column, _ rows: Int, _ type: SystemType) {
+        begin(rows: rows, bytesEach: 0)
+        let values = column.pointer(Int64.self)
+        for row in 0..<rows {
+            guard column.isValid(row) else {
+                offsets[row] = 0
+                continue
+            }
+            let text = values[row] == 0 ? "-" : names?.text(of: type, values[row]) ?? String(values[row])
+            let made = Array(text.utf8)
+            room(made.count + ColumnCells.headBytes)
+            offsets[row] = count
+            (bytes + count).storeBig(Int32(truncatingIfNeeded: made.count))
+            let target = bytes + (count + ColumnCells.headBytes)
+            made.withUnsafeBufferPointer { source in
+                if let base = source.baseAddress { memcpy(target, base, source.count) }
+            }
+            count += made.count + ColumnCells.headBytes
         }
     }
 
@@ -252,6 +278,7 @@ final class ColumnCells {
         case .decimal(_, let scale):
             each(column, rows, bytesEach: 56) { BinaryForm.write(decimal: Int128(values[$0]), scale: scale, to: $1) }
         case .timestamp, .timestamptz: fixed(column, rows) { BinaryForm.timestamp(values[$0]) }
+        case .system: fixed(column, rows) { UInt32(truncatingIfNeeded: values[$0]) }
         default:
             if fourBytes {
                 fixed(column, rows) { UInt32(truncatingIfNeeded: values[$0]) }

@@ -75,12 +75,17 @@ public final class CopyEncoder {
     private var line: [UInt8] = []
     /// For text: what is written behind a backslash for a byte; 0: nothing special.
     private let escapes: [UInt8]
+    /// Whether the head of binary data is still to come. Readers want it in one message with the first row.
+    private var owesHead: Bool
 
-    public init(_ fields: [RowField], _ format: CopyFormat, zone: SessionTimeZone) throws(SQLError) {
+    public init(
+        _ fields: [RowField], _ format: CopyFormat, zone: SessionTimeZone, names: (any SystemNames)? = nil
+    ) throws(SQLError) {
+        owesHead = format.kind == .binary
         self.format = format
         self.fields = fields
         self.zone = zone
-        cells = fields.map { _ in ColumnCells() }
+        cells = fields.map { _ in ColumnCells(names: names) }
         binary = format.kind == .binary ? try RowEncoder(fields, formats: [.binary], zone: zone, kind: 100) : nil
         var table = [UInt8](repeating: 0, count: 256)
         for (byte, letter) in [(8, "b"), (12, "f"), (10, "n"), (13, "r"), (9, "t"), (11, "v"), (92, "\\")] {
@@ -94,7 +99,7 @@ public final class CopyEncoder {
     /// What goes before the rows.
     public func begin(into buffer: WireBuffer) {
         switch format.kind {
-        case .binary: buffer.copyData(CopyFormat.signature + [UInt8](repeating: 0, count: 8))
+        case .binary: break
         case .text, .csv:
             guard format.hasHeader else { return }
             line.removeAll(keepingCapacity: true)
@@ -109,8 +114,24 @@ public final class CopyEncoder {
 
     /// What goes behind them.
     public func end(into buffer: WireBuffer) {
-        if format.kind == .binary { buffer.copyData([255, 255]) }
+        if format.kind == .binary { buffer.copyData((owesHead ? CopyEncoder.head : []) + [255, 255]) }
     }
+
+    /// The signature, flags and the length of nothing more.
+    private static let head = CopyFormat.signature + [UInt8](repeating: 0, count: 8)
+
+    /// The head and the first row as one message.
+    private func putFirst(_ rows: RowEncoder, into buffer: WireBuffer) throws(SQLError) {
+        let row = WireBuffer()
+        guard try rows.encode(into: row, rowsMax: 1, bytesMax: Int.max) == 1 else { return }
+        let payload = UnsafeBufferPointer(
+            start: row.base + CopyEncoder.messageHeadBytes, count: row.count - CopyEncoder.messageHeadBytes)
+        buffer.copyData(CopyEncoder.head + Array(payload))
+        owesHead = false
+    }
+
+    /// Type and length of a message.
+    private static let messageHeadBytes = 5
 
     /// Appends the rows of a batch; `flush` is called whenever the buffer has grown to `bytesMax`.
     public func encode(
@@ -118,6 +139,7 @@ public final class CopyEncoder {
     ) async throws {
         if let binary {
             try binary.begin(batch)
+            if owesHead, batch.rows > 0 { try putFirst(binary, into: buffer) }
             while binary.rowsLeft > 0 {
                 _ = try binary.encode(into: buffer, rowsMax: Int.max, bytesMax: bytesMax)
                 if buffer.count >= bytesMax { try await flush() }

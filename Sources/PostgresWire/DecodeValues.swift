@@ -89,6 +89,9 @@ public enum ParameterDecoder {
             let high = UInt128(UInt64(bitPattern: try reader.int64()))
             let low = UInt128(UInt64(bitPattern: try reader.int64()))
             return Scalar(type, .int128(UUIDBits.stored(high << 64 | low)))
+        case .system(let system):
+            guard system.isNumber else { return try text(reader.rest(), type, context) }
+            return Scalar(type, .int(Int64(UInt32(bitPattern: try reader.int32()))))
         case .array(let element): return Scalar(type, .array(try array(&reader, of: element, context)))
         }
     }

@@ -200,6 +200,7 @@ enum BinaryForm {
             case .decimal(_, let scale):
                 TextForm.append(to: &out) { write(decimal: Int128(value), scale: scale, to: $0) }
             case .timestamp, .timestamptz: append(timestamp(value), &out)
+            case .system: append(UInt32(truncatingIfNeeded: value), &out)
             default: append(value, &out)
             }
         case .int128:

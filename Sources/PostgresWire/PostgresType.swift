@@ -27,32 +27,32 @@ public enum PostgresType {
         (.interval, 1186, 1187, 16),
         (.numeric, 1700, 1231, -1),
         (.uuid, 2950, 2951, 16),
+        (.system(.char), 18, 1002, 1),
+        (.system(.name), 19, 1003, 64),
+        (.system(.int2vector), 22, 1006, -1),
+        (.system(.regproc), 24, 1008, 4),
+        (.system(.oid), 26, 1028, 4),
+        (.system(.xid), 28, 1011, 4),
+        (.system(.cid), 29, 1012, 4),
+        (.system(.oidvector), 30, 1013, -1),
+        (.system(.nodeTree), 194, 1009, -1),
+        (.system(.aclitem), 1033, 1034, 12),
+        (.system(.regprocedure), 2202, 2207, 4),
+        (.system(.regoper), 2203, 2208, 4),
+        (.system(.regoperator), 2204, 2209, 4),
+        (.system(.regclass), 2205, 2210, 4),
+        (.system(.regtype), 2206, 2211, 4),
+        (.system(.regnamespace), 4089, 4090, 4),
+        (.system(.regrole), 4096, 4097, 4),
+        (.system(.regcollation), 4191, 4192, 4),
     ]
 
     /// Types that have no type of their own here and travel as another: OID to that type and its byte length.
     private static let aliases: [UInt32: (type: SQLType, length: Int16)] = [
-        18: (.text, 1),  // "char"
-        19: (.text, 64),  // name
-        24: (.text, 4),  // regproc
-        26: (.int8, 4),  // oid
-        28: (.int8, 4),  // xid
         114: (.text, -1),  // json
         142: (.text, -1),  // xml
-        194: (.text, -1),  // pg_node_tree
-        2202: (.text, 4),  // regprocedure
-        2205: (.text, 4),  // regclass
-        2206: (.text, 4),  // regtype
         2278: (.text, 4),  // void
         3802: (.text, -1),  // jsonb
-        4089: (.text, 4),  // regnamespace
-        4096: (.text, 4),  // regrole
-        1000: (.array(.boolean), -1),
-        1002: (.array(.text), -1),  // "char"[]
-        1003: (.array(.text), -1),  // name[]
-        1028: (.array(.int8), -1),  // oid[]
-        2210: (.array(.text), -1),  // regclass[]
-        22: (.array(.int2), -1),  // int2vector
-        30: (.array(.int8), -1),  // oidvector
     ]
 
     private static func base(_ type: SQLType) -> SQLType {
@@ -63,7 +63,7 @@ public enum PostgresType {
         case .char: .char(1)
         case .array(let element): base(element)
         case .boolean, .int2, .int4, .int8, .float4, .float8, .numeric, .text, .bytea, .date, .time, .timestamp,
-            .timestamptz, .interval, .uuid:
+            .timestamptz, .interval, .uuid, .system:
             type
         }
     }
@@ -91,7 +91,7 @@ public enum PostgresType {
         case .varchar(.some(let length)), .char(let length): Int32(clamping: length + 4)
         case .array(let element): modifier(element)
         case .unknown, .boolean, .int2, .int4, .int8, .float4, .float8, .numeric, .text, .varchar(nil), .bytea, .date,
-            .time, .timestamp, .timestamptz, .interval, .uuid:
+            .time, .timestamp, .timestamptz, .interval, .uuid, .system:
             -1
         }
     }
@@ -102,7 +102,8 @@ public enum PostgresType {
         // A bpchar parameter has no length: text takes every string.
         if oid == 1042 { return .text }
         if oid == 1014 { return .array(.text) }
-        if let row = table.first(where: { $0.oid == oid }) { return row.type }
+        // References come as names, which are looked up.
+        if let row = table.first(where: { $0.oid == oid }) { return row.type.reference == nil ? row.type : .text }
         if let row = table.first(where: { $0.array == oid }) { return .array(row.type) }
         if let alias = aliases[oid] { return alias.type }
         throw SQLError(.undefinedObject, "type with OID \(oid) does not exist")
@@ -110,7 +111,7 @@ public enum PostgresType {
 
     /// Whether a type of integers travels in four bytes in binary format: oid and its kin.
     static func isFourByteAlias(_ oid: UInt32?) -> Bool {
-        guard let oid, let alias = aliases[oid] else { return false }
-        return alias.length == 4
+        guard let oid else { return false }
+        return length(oid) == 4 && (aliases[oid] != nil || oid == Self.oid)
     }
 }

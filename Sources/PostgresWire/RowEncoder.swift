@@ -29,7 +29,8 @@ public final class RowEncoder {
 
     /// Makes an encoder. No formats stand for text, one for all columns.
     public init(
-        _ fields: [RowField], formats: [ValueFormat], zone: SessionTimeZone, kind: UInt8 = 68
+        _ fields: [RowField], formats: [ValueFormat], zone: SessionTimeZone, kind: UInt8 = 68,
+        names: (any SystemNames)? = nil
     ) throws(SQLError) {
         self.kind = kind
         guard formats.count <= 1 || formats.count == fields.count else {
@@ -42,7 +43,7 @@ public final class RowEncoder {
         self.formats = all
         fourBytes = fields.map { PostgresType.isFourByteAlias($0.announcedOID) }
         self.zone = zone
-        cells = fields.map { _ in ColumnCells() }
+        cells = fields.map { _ in ColumnCells(names: names) }
     }
 
     /// Rows of the batch that were not given out yet.

@@ -17,7 +17,7 @@ extension PostgresConnection {
     }
 
     private func copyOut(_ stream: any ResultStream, _ fields: [RowField], _ format: CopyFormat) async throws {
-        let encoder = try CopyEncoder(fields, format, zone: stream.timeZone)
+        let encoder = try CopyEncoder(fields, format, zone: stream.timeZone, names: stream.names)
         out.copyOutResponse(format.kind, columns: fields.count)
         encoder.begin(into: out)
         var rows = 0

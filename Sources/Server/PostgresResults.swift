@@ -67,7 +67,8 @@ extension PostgresConnection {
             if let suspended = portal.encoder {
                 encoder = suspended
             } else {
-                encoder = try RowEncoder(columns.map(RowField.init), formats: portal.formats, zone: stream.timeZone)
+                encoder = try RowEncoder(
+                    columns.map(RowField.init), formats: portal.formats, zone: stream.timeZone, names: stream.names)
                 portal.encoder = encoder
             }
             while true {

@@ -97,3 +97,33 @@ enum Keywords {
         "detach", "install", "pragma", "export",
     ]
 }
+
+/// The words that SQL keeps for itself, for whoever lists them.
+public enum SQLKeywords {
+    public struct Keyword: Hashable, Sendable {
+        public let word: String
+        /// R: reserved; T: may name functions and types; C: may name columns.
+        public let code: String
+        /// Whether it may be a column label without AS.
+        public let isBareLabel: Bool
+        public let description: String
+    }
+
+    /// In the order of the words.
+    public static let all: [Keyword] = Keywords.classes.compactMap { word, classes in
+        let isBare = !classes.contains(.needsAs)
+        if classes.contains(.reserved) {
+            return Keyword(word: word, code: "R", isBareLabel: isBare, description: "reserved")
+        }
+        if classes.contains(.functionOrType) {
+            return Keyword(
+                word: word, code: "T", isBareLabel: isBare, description: "reserved (can be function or type name)")
+        }
+        guard classes.contains(.columnName) else {
+            return Keyword(word: word, code: "U", isBareLabel: isBare, description: "unreserved")
+        }
+        return Keyword(
+            word: word, code: "C", isBareLabel: isBare,
+            description: "unreserved (cannot be function or type name)")
+    }.sorted { $0.word < $1.word }
+}

@@ -34,9 +34,11 @@ public final class MemoryFormat: ManagedFormat {
             states.next += 1
             let location = "memory:\(states.next)"
             states.all[location] = state
-            return ManagedDefinition(
+            var definition = ManagedDefinition(
                 format: "memory", identity: identity, metadataLocation: location,
                 snapshotID: state.files.isEmpty ? nil : Int64(states.next))
+            if state.properties[TableProperty.viewQuery] != nil { definition.isMaterializedView = true }
+            return definition
         }
     }
 

@@ -78,7 +78,7 @@ struct WriteLeaf {
         case .interval:
             self.init(column, .fixed, .word128, nil, 21, order: .none)
             (length, fixed) = (12, .raw)
-        case .numeric, .array: throw WriteLeaf.unsupported(column)
+        case .numeric, .array, .system: throw WriteLeaf.unsupported(column)
         }
     }
 

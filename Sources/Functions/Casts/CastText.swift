@@ -37,7 +37,8 @@ enum CastText {
             return clock(to) { (raw, c) throws(SQLError) -> Int64 in try TextParse.timestamptz(raw, c) }
         case .bytea:
             return TextKernels.unary(.bytea) { (raw, out) throws(SQLError) in out = try TextParse.bytea(raw) }
-        case .array: return scalars(to)
+        case .system(let type) where type.isReference: return CastSystem.named(type)
+        case .array, .system: return scalars(to)
         case .unknown, .text, .varchar, .char: return nil
         }
     }
@@ -167,6 +168,9 @@ enum CastText {
         case .uuid: return fixed { (x: Int128, at) in TextForm.write(uuid: x, to: at) }
         case .bytea:
             return TextKernels.unary { (raw, out) throws(SQLError) in TextForm.append(bytea: raw, to: &out) }
+        case .system(let type) where type.isReference: return CastSystem.names(of: type)
+        case .system: return fixed { (x: Int64, at) in TextForm.write(int: x, to: at) }
+        case .array(.system(let type)) where type.isReference: return CastSystem.arrayText(of: type)
         case .timestamptz, .array:
             return { (context, a, rows) throws(SQLError) in
                 let zone = context.timeZone

@@ -20,6 +20,8 @@ enum Casts {
     /// Whether the result depends on the session: its zone, or its clock for words like `today`.
     private static func dependsOnSession(_ from: SQLType, _ to: SQLType) -> Bool {
         func isClock(_ type: SQLType) -> Bool { TypeRules.category(type) == .dateTime }
+        if from.reference != to.reference, from.isText || to.isText { return true }
+        if case .array(let element) = from, element.reference != nil { return true }
         if from == .timestamptz || to == .timestamptz { return from != to }
         return isClock(to) && TypeRules.category(from) != .dateTime && from != .interval
     }
@@ -50,8 +52,11 @@ enum Casts {
         if case .array(let element) = to, case .array(let inner) = from {
             return arrays(inner, element, to, isExplicit: isExplicit)
         }
+        if case .system(let type) = from, to == type.vector { return CastSystem.vector(type) }
+        if case .system(let type) = to, type == .char || type == .name, from.isText { return CastText.parse(.text, to) }
         if to.isText { return CastText.toText(from, to, isExplicit: isExplicit) }
         if from.isText { return CastText.parse(from, to) }
+        if let kernel = CastSystem.numbers(from, to) { return kernel }
         if from.isNumber || from == .boolean, to.isNumber || to == .boolean { return CastNumbers.kernel(from, to) }
         return CastDates.kernel(from, to)
     }

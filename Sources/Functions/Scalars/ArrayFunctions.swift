@@ -3,7 +3,7 @@ import Columns
 import Diagnostics
 
 enum ArrayFunctions {
-    static let all: [Overload] = building + reading + searching + texts
+    static let all: [Overload] = building + reading + searching + texts + subscripts
 
     static let operators: [Overload] = [
         Overload("||", [.anyArray, .anyArray], isStrict: false, canFail: false) { (call) throws(SQLError) in
@@ -184,6 +184,36 @@ enum ArrayFunctions {
             }
         }
     }
+
+    // MARK: Subscripts
+
+    /// What generate_subscripts() and _pg_expandarray() unnest.
+    static let subscripts: [Overload] = [
+        Overload("array_subscripts", [.anyArray, .type(.int4), .type(.int4)], canFail: false) {
+            (call) throws(SQLError) in
+            Binding(
+                arguments: [call.types[0], .int4, .int4], result: .array(.int4),
+                kernel: rowwise(.array(.int4)) { (a, row) in
+                    guard let items = elements(a[0], row), case .int(1) = a[1].scalar(row).value,
+                        case .int(let first) = a[2].scalar(row).value
+                    else { return .null(.array(.int4)) }
+                    return Scalar(.array(.int4), .array(items.indices.map { .int4(Int32($0) + Int32(first)) }))
+                })
+        },
+        Overload("array_pairs", [.anyArray], canFail: false) { (call) throws(SQLError) in
+            let item = element(call.types[0])
+            let type = SQLType.array(.array(item))
+            return Binding(
+                arguments: call.types, result: type,
+                kernel: rowwise(type) { (a, row) in
+                    guard let items = elements(a[0], row) else { return .null(type) }
+                    let pairs = items.enumerated().map { place, value in
+                        Scalar(.array(item), .array([value, Scalar(item, .int(Int64(place + 1)))]))
+                    }
+                    return Scalar(type, .array(pairs))
+                })
+        },
+    ]
 
     // MARK: Searching
 

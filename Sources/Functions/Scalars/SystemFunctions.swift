@@ -24,9 +24,10 @@ enum SystemFunctions {
         text("current_branch") { $0.branch },
         text("version") { _ in version },
         Overload("current_schemas", [.boolean], .array(.text), volatility: .stable, canFail: false) {
-            (context, _, rows) throws(SQLError) in
-            let names = context.searchPath.map { Scalar.text($0) }
-            return Column.constant(Scalar(.array(.text), .array(names)), count: rows)
+            (context, a, rows) throws(SQLError) in
+            let withImplicit = ["pg_catalog"] + context.searchPath.filter { $0 != "pg_catalog" }
+            let path = a[0].scalar(0).value == .bool(true) ? withImplicit : context.searchPath
+            return Column.constant(Scalar(.array(.text), .array(path.map { Scalar.text($0) })), count: rows)
         },
         Overload("pg_backend_pid", [SQLType](), .int4, volatility: .stable, canFail: false) {
             (_, _, rows) throws(SQLError) in Column.constant(Scalar.int4(getpid()), count: rows)

@@ -69,7 +69,8 @@ extension QueryBinder {
 
     func checkSchema(_ name: QualifiedName) throws(SQLError) {
         guard name.parts.count > 1, let schema = name.parts.first?.value else { return }
-        guard name.parts.count == 2, schema == "pg_catalog" else {
+        let isExpand = schema == "information_schema" && name.last == "_pg_expandarray"
+        guard name.parts.count == 2, schema == "pg_catalog" || isExpand else {
             throw SQLError(
                 .undefinedFunction, "function \(name.text) does not exist",
                 hint: "No function matches the given name and argument types. You might need to add explicit type "
@@ -145,6 +146,7 @@ extension QueryBinder {
     static let setReturning: [String: LogicalPlan.Unnest.Function] = [
         "generate_series": .generateSeries, "unnest": .unnest, "regexp_matches": .regexpMatches,
         "regexp_split_to_table": .regexpSplitToTable, "string_to_table": .stringToTable,
+        "generate_subscripts": .unnest, "_pg_expandarray": .unnest,
     ]
 
     /// A set-returning call in a select list: rows multiply.
@@ -190,12 +192,18 @@ extension QueryBinder {
         case .generateSeries: return try seriesArguments(bound, undefined)
         case .unnest:
             guard !bound.isEmpty else { throw undefined }
+            var arrays: [Typed] = []
+            if QueryBinder.subscriptSets.contains(name) {
+                arrays = try subscriptArrays(name, bound, at)
+            } else {
+                for argument in bound { arrays.append(try arrayed(argument)) }
+            }
             var types: [SQLType] = []
-            for argument in bound {
+            for argument in arrays {
                 guard case .array(let element) = argument.type else { throw undefined }
                 types.append(element)
             }
-            return (bound.map(\.expr), types)
+            return (arrays.map(\.expr), types)
         case .regexpMatches, .regexpSplitToTable, .stringToTable:
             guard (2...3).contains(bound.count) else { throw undefined }
             var exprs: [Expr] = []

@@ -41,7 +41,8 @@ extension QueryBinder {
         case .arrayQuery(let query): return try arrayQuery(query, at, scope)
         case .row:
             throw SQLError(.featureNotSupported, "row values are supported in comparisons only", position: at)
-        case .field(_, let name):
+        case .field(let value, let name):
+            if let expr = try field(name.value, of: try bind(value, scope), at) { return expr }
             throw SQLError(
                 .featureNotSupported, "composite types are not supported: field \"\(name.value)\"", position: at)
         default: return nil
@@ -102,6 +103,9 @@ extension QueryBinder {
             case .nothing: break
             }
             if let alias = scope.block?.aliases[column] { return alias }
+            if column == "tableoid", scope.items.count == 1, let expr = try tableNumber(scope.items[0], at) {
+                return expr
+            }
             if scope.item(column, schema: nil) != nil {
                 throw SQLError(.featureNotSupported, "whole-row references are not supported", position: at)
             }
@@ -117,6 +121,7 @@ extension QueryBinder {
             throw SQLError(SQLState("42P09"), "table reference \"\(table)\" is ambiguous", position: at)
         }
         let matches = item.columns.filter { $0.name == column }
+        if matches.isEmpty, column == "tableoid", let expr = try tableNumber(item, at) { return expr }
         guard let first = matches.first else {
             throw missing("column \(table).\(column) does not exist", column, table, at, scope)
         }

@@ -40,7 +40,7 @@ extension QueryBinder {
         case .atTimeZone(let value, let zone):
             return try call("timezone", [try bind(zone, scope), try bind(value, scope)], at)
         case .subscripted(let array, let index):
-            return try call(QueryBinder.subscriptFunction, [try bind(array, scope), try bind(index, scope)], at)
+            return try subscripted(try bind(array, scope), try bind(index, scope), at)
         case .slice(let array, let from, let to): return try slice(array, from, to, at, scope)
         default: throw SQLError(.internalError, "expression is not known to the binder", position: at)
         }

@@ -90,6 +90,7 @@ extension QueryBinder {
             let element: SQLType = operand.isOpen ? .text : operand.type.withoutModifier
             typed.expr = try coerce(typed, to: .array(element))
         }
+        typed = try arrayed(typed)
         guard case .array(let element) = typed.type else {
             throw SQLError(
                 .wrongObjectType, "op ANY/ALL (array) requires array on right side", position: at)

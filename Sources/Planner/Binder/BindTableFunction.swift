@@ -32,10 +32,29 @@ extension QueryBinder {
                 "\(call.over == nil ? "aggregate" : "window") functions are not allowed in functions in FROM",
                 position: at)
         }
+        if name == "pg_get_keywords", call.arguments.isEmpty, !withOrdinality { return try keywords(alias, at) }
         if let function = QueryBinder.setReturning[name] {
             return try rows(of: function, call, withOrdinality, alias, at, lateral, leftPlan)
         }
         return try oneRow(of: call, withOrdinality, alias, at, lateral)
+    }
+
+    /// The words that SQL reserves, as PostgreSQL lists them.
+    private func keywords(_ alias: TableAlias?, _ at: Int?) throws(SQLError) -> FromItem {
+        let columns = [
+            column("word", .text), column("catcode", .system(.char)), column("barelabel", .boolean),
+            column("catdesc", .text), column("baredesc", .text),
+        ]
+        let rows: [[Expr]] = SQLKeywords.all.map { keyword in
+            [
+                .literal(.text(keyword.word)), .literal(Scalar(.system(.char), .string(keyword.code))),
+                .literal(.boolean(keyword.isBareLabel)), .literal(.text(keyword.description)),
+                .literal(.text(keyword.isBareLabel ? "can be bare label" : "requires AS")),
+            ]
+        }
+        let item = Scope.Item(name: "pg_get_keywords", columns: itemColumns(columns))
+        return FromItem(
+            plan: .values(LogicalPlan.Values(columns: columns, rows: rows)), items: [try renamed(item, alias, at)])
     }
 
     private func fileTable(

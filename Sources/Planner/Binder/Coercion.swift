@@ -9,6 +9,10 @@ extension QueryBinder {
         if typed.type == target { return typed.expr }
         if target == .unknown { return typed.expr }
         switch typed.expr {
+        case .parameter(let index, .unknown) where target.reference != nil:
+            // Clients send the name: it is looked up like any text.
+            let settled = try settle(index, .text, typed.position)
+            return try tryCoerce(Typed(.parameter(index, settled), typed.position), to: target, .explicit)
         case .parameter(let index, .unknown):
             let settled = try settle(index, target, typed.position)
             return try tryCoerce(Typed(.parameter(index, settled), typed.position), to: target, .explicit)
@@ -123,7 +127,9 @@ extension QueryBinder {
     }
 
     /// Binds a call of a scalar function by name over bound arguments.
-    func call(_ name: String, _ arguments: [Typed], _ position: Int?) throws(SQLError) -> Expr {
+    func call(_ name: String, _ given: [Typed], _ position: Int?) throws(SQLError) -> Expr {
+        var arguments: [Typed] = []
+        for argument in given { arguments.append(try arrayed(argument)) }
         let function = try FunctionRegistry.function(
             name, arguments.map(\.type), literals: arguments.map(\.literal), position: position)
         return .call(function, try coerceAll(arguments, to: function.argumentTypes))

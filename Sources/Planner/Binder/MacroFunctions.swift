@@ -25,30 +25,7 @@ enum MacroFunctions {
                 WHEN a IS NULL OR b IS NULL OR c IS NULL OR d IS NULL THEN NULL
                 ELSE true
                 END
-                """),
-        // psql's \gdesc asks for the names of result types.
-        "format_type": Macro(
-            parameters: ["type", "modifier"],
-            sql: """
-                CASE
-                WHEN type = 1700 AND modifier >= 4
-                THEN 'numeric(' || (modifier - 4) / 65536 || ',' || (modifier - 4) % 65536 || ')'
-                WHEN type = 1042 AND modifier >= 4 THEN 'character(' || modifier - 4 || ')'
-                WHEN type = 1043 AND modifier >= 4 THEN 'character varying(' || modifier - 4 || ')'
-                ELSE CASE type WHEN 16 THEN 'boolean' WHEN 17 THEN 'bytea' WHEN 18 THEN '"char"' WHEN 19 THEN 'name'
-                WHEN 20 THEN 'bigint' WHEN 21 THEN 'smallint' WHEN 23 THEN 'integer' WHEN 25 THEN 'text'
-                WHEN 26 THEN 'oid' WHEN 700 THEN 'real' WHEN 701 THEN 'double precision' WHEN 705 THEN 'unknown'
-                WHEN 1000 THEN 'boolean[]' WHEN 1001 THEN 'bytea[]' WHEN 1005 THEN 'smallint[]'
-                WHEN 1007 THEN 'integer[]' WHEN 1009 THEN 'text[]' WHEN 1015 THEN 'character varying[]'
-                WHEN 1016 THEN 'bigint[]' WHEN 1021 THEN 'real[]' WHEN 1022 THEN 'double precision[]'
-                WHEN 1042 THEN 'character' WHEN 1043 THEN 'character varying' WHEN 1082 THEN 'date'
-                WHEN 1083 THEN 'time without time zone' WHEN 1114 THEN 'timestamp without time zone'
-                WHEN 1115 THEN 'timestamp without time zone[]' WHEN 1182 THEN 'date[]'
-                WHEN 1184 THEN 'timestamp with time zone' WHEN 1185 THEN 'timestamp with time zone[]'
-                WHEN 1186 THEN 'interval' WHEN 1231 THEN 'numeric[]' WHEN 1700 THEN 'numeric' WHEN 2950 THEN 'uuid'
-                WHEN 2951 THEN 'uuid[]' ELSE '???' END
-                END
-                """),
+                """)
     ]
 }
 

@@ -11,6 +11,10 @@ public struct QueryNames: Sendable {
     public private(set) var relations: [(reference: CatalogSnapshot.Reference, position: Int)] = []
     /// Calls of file functions, with positions.
     public private(set) var fileCalls: [(call: CatalogSnapshot.FileCall, position: Int)] = []
+    /// Whether functions or casts ask the system catalog.
+    public private(set) var asksCatalog = false
+    /// Whether they ask for what only the tables themselves tell.
+    public private(set) var asksDetails = false
 
     private let context: PlanContext
     private let view: QueryBinder.ViewFrame?
@@ -177,11 +181,25 @@ public struct QueryNames: Sendable {
             }
         case .exists(let query), .scalarQuery(let query), .arrayQuery(let query): try visit(query)
         case .call(let call): try visit(call)
+        case .cast(let operand, let type, _):
+            note(type)
+            try visit(operand)
+        case .typedLiteral(let type, _): note(type)
+        case .column(let name): if name.last == "tableoid" { asksCatalog = true }
         default: try visit(expr.operands)
         }
     }
 
+    /// Casts to regclass and its kin look names up.
+    private mutating func note(_ type: TypeName) {
+        if type.name.hasPrefix("reg") || type.name.hasPrefix("_reg") { asksCatalog = true }
+    }
+
     private mutating func visit(_ call: FunctionCall) throws(SQLError) {
+        if let needsDetails = CatalogFunctions.details[call.name.last] {
+            asksCatalog = true
+            if needsDetails { asksDetails = true }
+        }
         try visit(call.arguments.map(\.value))
         try visit((call.order + call.withinGroup).map(\.value))
         if let filter = call.filter { try visit(filter) }

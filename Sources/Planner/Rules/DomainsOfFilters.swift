@@ -96,7 +96,7 @@ struct DomainsOfFilters: OptimizerRule {
         case (.int2, .int4), (.int2, .int8), (.int4, .int8): return column
         case (.int2, .decimal(_, 0)), (.int4, .decimal(_, 0)), (.int8, .decimal(_, 0)): return column
         case (.int2, .numeric), (.int4, .numeric), (.int8, .numeric), (.decimal, .numeric): return column
-        case (.varchar, .text), (.text, .varchar(nil)): return column
+        case (.varchar, .text), (.text, .varchar(nil)), (.system(.name), .text): return column
         case (.decimal(let p, let s), .decimal(let q, let t)) where t >= s && q - t >= p - s: return column
         default: return nil
         }
@@ -107,6 +107,7 @@ struct DomainsOfFilters: OptimizerRule {
         if column.isInteger || column.isNumeric { return literal.isInteger || literal.isNumeric }
         switch (column, literal) {
         case (.text, .varchar), (.varchar, .text), (.varchar, .varchar): return true
+        case (.system(.name), .text), (.system(.name), .varchar), (.system(.char), .text): return true
         default: return false
         }
     }

@@ -1,0 +1,131 @@
+// Functions without a catalog that introspection queries use: sizes in words, identifiers, JSON objects.
+import Columns
+import Diagnostics
+
+enum IntrospectionFunctions {
+    static let all: [Overload] = [
+        Overload("pg_size_pretty", [.int8], .text, canFail: false) { (_, a, rows) throws(SQLError) in
+            try TextKernels.rows(a, rows) { (row, out) throws(SQLError) in
+                guard case .int(let bytes) = a[0].scalar(row).value else { return false }
+                out.append(contentsOf: pretty(bytes).utf8)
+                return true
+            }
+        },
+        Overload("parse_ident", [.text], .array(.text)) { (_, a, rows) throws(SQLError) in try identifiers(a[0], rows)
+        },
+        Overload("parse_ident", [.text, .boolean], .array(.text)) { (_, a, rows) throws(SQLError) in
+            try identifiers(a[0], rows)
+        },
+        object("json_build_object"), object("jsonb_build_object"),
+    ]
+
+    /// As PostgreSQL: the unit grows while ten thousand or more are left, halves are rounded up.
+    private static func pretty(_ bytes: Int64) -> String {
+        if bytes.magnitude < 10_240 { return "\(bytes) bytes" }
+        // Twice the number of the unit below, so that the last division can round.
+        var doubled = bytes / 512
+        for unit in ["kB", "MB", "GB", "TB"] {
+            if doubled.magnitude < 2 * 10_240 - 1 { return "\((doubled + (doubled < 0 ? -1 : 1)) / 2) \(unit)" }
+            doubled /= 1_024
+        }
+        return "\((doubled + (doubled < 0 ? -1 : 1)) / 2) PB"
+    }
+
+    private static func identifiers(_ column: Column, _ rows: Int) throws(SQLError) -> Column {
+        let builder = ColumnBuilder(.array(.text), capacity: rows)
+        for row in 0..<rows {
+            guard case .string(let text) = column.scalar(row).value else {
+                builder.appendNull()
+                continue
+            }
+            builder.append(Scalar(.array(.text), .array(try parts(text).map { Scalar.text($0) })))
+        }
+        return builder.finish()
+    }
+
+    /// The parts of a dotted name.
+    private static func parts(_ text: String) throws(SQLError) -> [String] {
+        let invalid = SQLError(.invalidParameterValue, "string is not a valid identifier: \"\(text)\"")
+        var parts: [String] = []
+        var rest = Substring(text.filter { $0 != " " || text.contains("\"") })
+        while true {
+            if rest.first == "\"" {
+                rest.removeFirst()
+                var name = ""
+                while let next = rest.popFirst() {
+                    guard next == "\"" else {
+                        name.append(next)
+                        continue
+                    }
+                    guard rest.first == "\"" else { break }
+                    name.append(rest.removeFirst())
+                }
+                guard !name.isEmpty else { throw invalid }
+                parts.append(name)
+            } else {
+                let name = rest.prefix { $0 != "." }
+                guard let first = name.first, first.isLetter || first == "_" else { throw invalid }
+                parts.append(name.lowercased())
+                rest = rest.dropFirst(name.count)
+            }
+            guard let dot = rest.popFirst() else { return parts }
+            guard dot == "." else { throw invalid }
+        }
+    }
+
+    private static func object(_ name: String) -> Overload {
+        Overload(name, [.any], optional: 1, isVariadic: true, volatility: .stable, isStrict: false) {
+            (call) throws(SQLError) in
+            guard call.types.count % 2 == 0 else {
+                throw SQLError(
+                    .invalidParameterValue, "argument list must have even number of elements",
+                    hint: "The arguments of \(name)() must consist of alternating keys and values.")
+            }
+            return Binding(arguments: call.types, result: .text) { (context, a, rows) throws(SQLError) in
+                let builder = ColumnBuilder(.text, capacity: rows)
+                for row in 0..<rows {
+                    var fields: [String] = []
+                    for index in stride(from: 0, to: a.count, by: 2) {
+                        let key = a[index].scalar(row)
+                        guard !key.isNull else {
+                            throw SQLError(.invalidParameterValue, "argument \(index + 1): key must not be null")
+                        }
+                        let text = key.outputText(zone: context.timeZone) ?? ""
+                        fields.append("\(quoted(text)) : \(json(a[index + 1].scalar(row), context))")
+                    }
+                    builder.append("{\(fields.joined(separator: ", "))}")
+                }
+                return builder.finish()
+            }
+        }
+    }
+
+    private static func json(_ value: Scalar, _ context: FunctionContext) -> String {
+        switch value.value {
+        case .null: return "null"
+        case .bool(let flag): return flag ? "true" : "false"
+        case .array(let items): return "[\(items.map { json($0, context) }.joined(separator: ","))]"
+        default:
+            let text = value.outputText(zone: context.timeZone) ?? "null"
+            return value.type.isNumber ? text : quoted(text)
+        }
+    }
+
+    private static func quoted(_ text: String) -> String {
+        var result = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": result += "\\\""
+            case "\\": result += "\\\\"
+            case "\n": result += "\\n"
+            case "\r": result += "\\r"
+            case "\t": result += "\\t"
+            case _ where scalar.value < 0x20:
+                let digits = String(scalar.value, radix: 16)
+                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result + "\""
+    }
+}

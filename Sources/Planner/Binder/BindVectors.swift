@@ -1,0 +1,54 @@
+// Vectors of the catalog (indkey) used as arrays, and the set-returning functions over subscripts that clients call.
+import Columns
+import Diagnostics
+import Functions
+
+extension QueryBinder {
+    /// A vector as the array that functions and operators take; anything else as it is.
+    func arrayed(_ typed: Typed) throws(SQLError) -> Typed {
+        guard case .system(let type) = typed.type, let array = type.vector else { return typed }
+        return Typed(try coerce(typed, to: array), typed.position)
+    }
+
+    /// `array[index]`; vectors count from 0.
+    func subscripted(_ array: Typed, _ index: Typed, _ at: Int?) throws(SQLError) -> Expr {
+        guard case .system(let type) = array.type, type.vector != nil else {
+            return try call(QueryBinder.subscriptFunction, [array, index], at)
+        }
+        let next = Typed(try operation("+", index, Typed(.literal(.int4(1)), at), at), at)
+        return try call(QueryBinder.subscriptFunction, [try arrayed(array), next], at)
+    }
+
+    /// Functions that are unnest() of something else.
+    static let subscriptSets: Set<String> = ["generate_subscripts", "_pg_expandarray"]
+
+    /// What `generate_subscripts(a, 1)` and `_pg_expandarray(a)` are unnest() of.
+    func subscriptArrays(_ name: String, _ bound: [Typed], _ at: Int?) throws(SQLError) -> [Typed] {
+        guard let array = bound.first, bound.count == (name == "_pg_expandarray" ? 1 : 2) else { return bound }
+        let first: Int32
+        if case .system(let type) = array.type, type.vector != nil { first = 0 } else { first = 1 }
+        let flat = try arrayed(array)
+        if name == "_pg_expandarray" {
+            // Its numbers count from 1 whatever the array's bounds are.
+            return [Typed(try call("array_pairs", [flat], at), at)]
+        }
+        let subscripts = try call(
+            "array_subscripts", [flat, bound[1], Typed(.literal(.int4(first)), at)], at)
+        return [Typed(subscripts, at)]
+    }
+
+    /// `(keys).x` and `(keys).n` of what _pg_expandarray gave; nil for other fields.
+    func field(_ name: String, of value: Typed, _ at: Int?) throws(SQLError) -> Expr? {
+        guard case .array = value.type, let index = ["x": Int32(1), "n": 2][name] else { return nil }
+        return try call(QueryBinder.subscriptFunction, [value, Typed(.literal(.int4(index)), at)], at)
+    }
+
+    /// `t.tableoid`: the number of the table that a FROM item names; nil for other items.
+    func tableNumber(_ item: Scope.Item, _ at: Int?) throws(SQLError) -> Expr? {
+        guard let table = item.table else { return nil }
+        func quoted(_ name: String) -> String { "\"" + name.replacing("\"", with: "\"\"") + "\"" }
+        let text = (item.schema.map { quoted($0) + "." } ?? "") + quoted(table)
+        let named = try coerce(Typed(.literal(Scalar(.unknown, .string(text))), at), to: .system(.regclass), .explicit)
+        return try coerce(Typed(named, at), to: .system(.oid))
+    }
+}

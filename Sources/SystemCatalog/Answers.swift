@@ -1,0 +1,249 @@
+// What functions about the catalog answer: names behind numbers, definitions, comments, sizes, rights.
+import Catalogs
+public import Columns
+public import Diagnostics
+public import Functions
+
+extension SystemState {
+    // MARK: - Names and numbers
+
+    public func text(of type: SystemType, _ oid: Int64) -> String? {
+        guard let directory = knownDirectory else { return nil }
+        switch type {
+        case .regclass:
+            if let relation = directory.relation(oid) {
+                let isVisible = self.isVisible(relation.name)
+                return isVisible ? relation.name.name.quotedIdentifier : relation.name.quoted
+            }
+            return key(index: oid)?.name.quotedIdentifier
+        case .regtype: return SystemTypes.format(oid, nil)
+        case .regproc: return SystemFunctionRows.byOID[oid]?.name
+        case .regprocedure:
+            return SystemFunctionRows.byOID[oid].map { function in
+                let types = function.arguments.map { SystemTypes.format($0, nil) ?? "???" }
+                return "\(function.name)(\(types.joined(separator: ",")))"
+            }
+        case .regnamespace: return directory.schemaByOID[oid]?.quotedIdentifier
+        case .regrole: return role(oid)?.quotedIdentifier
+        case .regcollation: return [100: "\"default\"", 950: "\"C\"", 951: "\"POSIX\""][oid]
+        default: return nil
+        }
+    }
+
+    public func oid(of type: SystemType, named name: String) throws(SQLError) -> Int64 {
+        guard let found = find(type, name) else {
+            switch type {
+            case .regclass: throw SQLError(.undefinedTable, "relation \"\(name)\" does not exist")
+            case .regproc, .regprocedure:
+                throw SQLError(.undefinedFunction, "function \"\(name)\" does not exist")
+            case .regnamespace: throw SQLError(.invalidSchema, "schema \"\(name)\" does not exist")
+            case .regrole: throw SQLError(.undefinedObject, "role \"\(name)\" does not exist")
+            case .regtype: throw SQLError(.undefinedObject, "type \"\(name)\" does not exist")
+            default: throw SQLError(.undefinedObject, "\(type.rawValue) \"\(name)\" does not exist")
+            }
+        }
+        return found
+    }
+
+    private func find(_ type: SystemType, _ name: String) -> Int64? {
+        switch type {
+        case .regclass: return relation(named: name)?.oid
+        case .regtype: return SystemTypes.oid(named: name)
+        case .regproc, .regprocedure:
+            let bare = name.prefix { $0 != "(" }.split(separator: ".").last.map(String.init) ?? name
+            return SystemFunctionRows.byName[bare]?.first?.oid
+        case .regnamespace: return SystemState.parts(name).last.flatMap { knownDirectory?.schemaByName[$0] }
+        case .regrole:
+            let bare = SystemState.parts(name).last ?? name
+            return roles.contains(bare) ? OIDs.role(bare) : nil
+        case .regcollation: return ["default": 100, "C": 950, "POSIX": 951][SystemState.parts(name).last ?? name]
+        default: return nil
+        }
+    }
+
+    /// Finds a relation by a name as SQL writes it.
+    func relation(named text: String) -> Directory.RelationEntry? {
+        guard let directory = knownDirectory else { return nil }
+        let parts = SystemState.parts(text)
+        guard let name = parts.last else { return nil }
+        if parts.count > 1 { return directory.relation(TableName(schema: parts[parts.count - 2], name: name)) }
+        return visiblePath.lazy.compactMap { directory.relation(TableName(schema: $0, name: name)) }.first
+    }
+
+    /// The identifiers of a dotted name: quoted ones as they are, others in lower case.
+    static func parts(_ text: String) -> [String] {
+        var parts: [String] = []
+        var current = ""
+        var isQuoted = false
+        for character in text {
+            switch character {
+            case "\"": isQuoted.toggle()
+            case "." where !isQuoted:
+                parts.append(current)
+                current = ""
+            default: current += isQuoted ? String(character) : character.lowercased()
+            }
+        }
+        return parts + [current.trimmingBlanks]
+    }
+
+    /// Where names without a schema are looked up.
+    var visiblePath: [String] {
+        let path = knownSource?.searchPath ?? []
+        return ["pg_temp"] + (path.contains(CatalogData.catalogSchema) ? path : [CatalogData.catalogSchema] + path)
+    }
+
+    /// Whether a name without its schema means this relation.
+    func isVisible(_ name: TableName) -> Bool {
+        guard let directory = knownDirectory else { return false }
+        for schema in visiblePath {
+            if schema == name.schema { return true }
+            if directory.relation(TableName(schema: schema, name: name.name)) != nil { return false }
+        }
+        return false
+    }
+
+    private var roles: Set<String> {
+        Set([OIDs.ownerName] + (knownSource.map { [$0.user] + $0.users } ?? []))
+    }
+
+    private func role(_ oid: Int64) -> String? { roles.first { OIDs.role($0) == oid } }
+
+    // MARK: - Functions
+
+    public func call(
+        _ function: String, _ arguments: [Scalar], _ context: FunctionContext
+    ) throws(SQLError) -> Scalar {
+        let number = arguments.first.flatMap(\.number)
+        if function.hasPrefix("has_") || function == "pg_has_role" { return try privilege(function, arguments) }
+        if function.hasSuffix("_is_visible") { return visible(function, number ?? 0) }
+        if function.hasPrefix("to_reg"), let type = SystemType(rawValue: String(function.dropFirst(3))) {
+            let found = arguments.first.flatMap(\.string).flatMap { find(type, $0) }
+            return Scalar(.system(type), found.map { .int($0) } ?? .null)
+        }
+        if function.hasSuffix("_size") { return .int8(size(function, arguments)) }
+        if let text = try definition(function, arguments, number ?? 0) { return text.map { .text($0) } ?? .null(.text) }
+        switch function {
+        case "format_type":
+            guard let number else { return .null(.text) }
+            return .text(SystemTypes.format(number, arguments[1].number) ?? "???")
+        case "pg_get_userbyid":
+            return Scalar(.system(.name), .string(role(number ?? 0) ?? "unknown (OID=\(number ?? 0))"))
+        case "pg_encoding_to_char": return Scalar(.system(.name), .string(number == 6 ? "UTF8" : ""))
+        case "pg_is_in_recovery", "pg_is_other_temp_schema", "pg_isolation_test_session_is_blocked",
+            "row_security_active":
+            return .boolean(false)
+        case "pg_relation_is_publishable": return .boolean(knownDirectory?.relation(number ?? 0)?.lake != nil)
+        case "pg_relation_is_updatable": return .int4(0)
+        case "pg_column_is_updatable": return .boolean(false)
+        case "pg_my_temp_schema": return Scalar(.system(.oid), .int(knownDirectory?.schemaByName["pg_temp"] ?? 0))
+        case "pg_stat_get_numscans": return .int8(0)
+        case "pg_stat_get_live_tuples": return .int8(Int64(number.flatMap { knownDetails($0) }?.rows ?? 0))
+        case "pg_postmaster_start_time", "pg_conf_load_time": return Scalar(.timestamptz, .int(SystemState.startedAt))
+        case "set_config":
+            guard let name = arguments[0].string else {
+                throw SQLError(SQLState("22004"), "SET requires parameter name")
+            }
+            keep(setting: name, arguments[1].string, isLocal: arguments[2].value == .bool(true))
+            return arguments[1].string.map { .text($0) } ?? .null(.text)
+        case "pg_blocking_pids": return Scalar(.array(.int4), .array([]))
+        default:
+            let type = CatalogFunctions.declarations.first { $0.name == function }?.result ?? .text
+            return .null(type)
+        }
+    }
+
+    private func visible(_ function: String, _ oid: Int64) -> Scalar {
+        guard function == "pg_table_is_visible" else { return .boolean(true) }
+        if let relation = knownDirectory?.relation(oid) { return .boolean(isVisible(relation.name)) }
+        return key(index: oid).map { .boolean(isVisible($0.relation.name)) } ?? .null(.boolean)
+    }
+
+    /// The key whose index has a number, among the tables that were opened.
+    private func key(index oid: Int64) -> DeclaredKey? {
+        keys.first { $0.indexOID == oid }
+    }
+
+    private var keys: [DeclaredKey] {
+        guard let directory = knownDirectory else { return [] }
+        var result: [DeclaredKey] = []
+        for relation in directory.relations where relation.lake != nil && relation.kind == "r" {
+            guard let details = knownDetails(relation.oid), details.properties[TableProperty.key(1)] != nil else {
+                continue
+            }
+            result += RelationRows.keys(relation, details, directory)
+        }
+        return result
+    }
+
+    /// Texts of definitions; nil when the function gives none of them.
+    private func definition(
+        _ function: String, _ arguments: [Scalar], _ oid: Int64
+    ) throws(SQLError) -> String?? {
+        switch function {
+        case "pg_get_viewdef":
+            let relation = arguments[0].string.flatMap { self.relation(named: $0) } ?? knownDirectory?.relation(oid)
+            let text =
+                relation?.viewText ?? relation.flatMap { knownDetails($0.oid)?.properties[TableProperty.viewQuery] }
+            return .some(text.map { " " + $0.trimmingBlanks + ";" })
+        case "pg_get_expr": return .some(arguments[0].string)
+        case "pg_get_constraintdef": return .some(keys.first { $0.oid == oid }?.text)
+        case "pg_get_indexdef":
+            return .some(key(index: oid)?.indexText(column: arguments.count > 1 ? arguments[1].number ?? 0 : 0))
+        case "pg_get_function_result", "pg_get_function_arguments", "pg_get_function_identity_arguments":
+            guard let row = SystemFunctionRows.byOID[oid] else { return .some(nil) }
+            if function == "pg_get_function_result" {
+                return .some((row.returnsSet ? "SETOF " : "") + (SystemTypes.format(row.result, nil) ?? "???"))
+            }
+            return .some(row.arguments.map { SystemTypes.format($0, nil) ?? "???" }.joined(separator: ", "))
+        case "obj_description":
+            if arguments.count > 1, arguments[1].string != "pg_class" { return .some(nil) }
+            return .some(knownDetails(oid)?.properties[TableProperty.comment])
+        case "col_description":
+            guard let details = knownDetails(oid), let place = arguments[1].number, place >= 1,
+                place <= details.columns.count
+            else { return .some(nil) }
+            return .some(details.properties[TableProperty.comment(on: details.columns[Int(place) - 1].name)])
+        default: return nil
+        }
+    }
+
+    private func size(_ function: String, _ arguments: [Scalar]) -> Int64 {
+        if function == "pg_database_size" || function == "pg_tablespace_size" {
+            return knownDirectory?.relations.reduce(0) { $0 + (knownDetails($1.oid)?.sizeBytes ?? 0) } ?? 0
+        }
+        if function == "pg_indexes_size" { return 0 }
+        return arguments.first.flatMap(\.number).flatMap { knownDetails($0) }?.sizeBytes ?? 0
+    }
+
+    /// There are no rights yet: everybody may do everything with what exists.
+    private func privilege(_ function: String, _ arguments: [Scalar]) throws(SQLError) -> Scalar {
+        if function == "has_table_privilege" || function.hasSuffix("column_privilege") {
+            let place = arguments.count - (function == "has_column_privilege" ? 3 : 2)
+            let object = place >= 0 ? arguments[place] : arguments[0]
+            if let name = object.string, self.relation(named: name) == nil {
+                throw SQLError(.undefinedTable, "relation \"\(name)\" does not exist")
+            }
+            if let number = object.number, knownDirectory?.relation(number) == nil { return .null(.boolean) }
+        }
+        if function == "has_schema_privilege" {
+            let object = arguments[arguments.count - 2]
+            if let name = object.string, knownDirectory?.schemaByName[name] == nil {
+                throw SQLError(.invalidSchema, "schema \"\(name)\" does not exist")
+            }
+        }
+        return .boolean(true)
+    }
+}
+
+extension Scalar {
+    fileprivate var number: Int64? {
+        if case .int(let number) = value { return number }
+        return nil
+    }
+
+    fileprivate var string: String? {
+        if case .string(let text) = value { return text }
+        return nil
+    }
+}

@@ -1,0 +1,116 @@
+// A relation of the system catalog as a table that plans scan. Rows are made when the scan begins, and only those that
+// the filter's equalities leave.
+public import Catalogs
+public import Columns
+public import Diagnostics
+
+/// A virtual table.
+public struct SystemTable: Table {
+    public let name: String
+    public let schema: Schema
+    private let relation: CatalogData.SystemRelation
+    private let state: SystemState
+
+    /// Finds a relation by its name in pg_catalog or information_schema; nil when there is none.
+    public init?(schema: String, name: String, state: SystemState) {
+        guard let relation = CatalogData.relation(schema, name) else { return nil }
+        self.relation = relation
+        self.name = "\(schema).\(name)"
+        self.schema = Schema(relation.fields)
+        self.state = state
+    }
+
+    /// The schemas whose relations are virtual.
+    public static let schemas: Set<String> = [CatalogData.catalogSchema, CatalogData.informationSchema]
+
+    /// Whether a schema of the system catalog has a relation.
+    public static func isRelation(_ schema: String, _ name: String) -> Bool {
+        CatalogData.relation(schema, name) != nil
+    }
+
+    /// Relations of PostgreSQL's catalog are small beside tables of rows.
+    public var statistics: TableStatistics { TableStatistics(rows: SystemTable.rowsExpected[relation.name] ?? 100) }
+
+    private static let rowsExpected: [String: Double] = [
+        "pg_class": 1_000, "pg_attribute": 10_000, "columns": 10_000, "tables": 1_000, "pg_type": 100,
+        "pg_proc": 1_000, "pg_constraint": 10, "pg_index": 10, "pg_namespace": 10, "pg_description": 100,
+    ]
+
+    public func scan(_ request: ScanRequest) async throws(SQLError) -> ScanPlan {
+        guard let rows = RelationRows.all[name] else { return ScanPlan(tasks: []) }
+        var domains: [String: ColumnDomain] = [:]
+        for (index, domain) in request.domains where index < relation.fields.count {
+            domains[relation.fields[index].name] = domain
+        }
+        let wanted = request.columns.map { relation.fields[$0] }
+        let set = try await rows.build(state, Keys(domains, wanted: Set(wanted.map(\.name))))
+        let kept = filtered(set, domains)
+        var tasks: [any ScanTask] = []
+        var start = 0
+        while start < kept.count {
+            let part = kept[start..<min(kept.count, start + SystemTable.rowsPerTask)]
+            tasks.append(SystemTask(set: set, places: Array(part), fields: wanted))
+            start += SystemTable.rowsPerTask
+        }
+        return ScanPlan(tasks: tasks)
+    }
+
+    /// Rows of one task: some batches.
+    private static let rowsPerTask = Batch.rowsMax * 8
+
+    /// The rows that may pass the domains.
+    private func filtered(_ set: RowSet, _ domains: [String: ColumnDomain]) -> [Int] {
+        var kept = Array(0..<set.count)
+        for (name, domain) in domains {
+            guard let value = set.values[name], let field = relation.fields.first(where: { $0.name == name }) else {
+                continue
+            }
+            kept = kept.filter { domain.mayMatch(Scalar(field.type, value($0))) }
+        }
+        return kept
+    }
+}
+
+/// Some rows of a relation.
+private struct SystemTask: ScanTask {
+    let set: RowSet
+    let places: [Int]
+    let fields: [Field]
+    var bytes: Int64 { Int64(places.count * 64) }
+    var rows: Int64? { Int64(places.count) }
+    func open(_ context: ScanContext) throws(SQLError) -> any BatchSource { SystemSource(self, context) }
+}
+
+private final class SystemSource: BatchSource {
+    private let task: SystemTask
+    private let context: ScanContext
+    private var start = 0
+
+    init(_ task: SystemTask, _ context: ScanContext) {
+        self.task = task
+        self.context = context
+    }
+
+    func next() throws(SQLError) -> Batch? {
+        guard start < task.places.count else { return nil }
+        let part = task.places[start..<min(task.places.count, start + Batch.rowsMax)]
+        start += part.count
+        var batch = Batch(task.fields.map { column($0, part) }, rows: part.count)
+        guard let filter = context.filter else { return batch }
+        for stage in filter.stages.indices where batch.rows > 0 {
+            if let selection = try filter.select(stage: stage, batch.columns, rows: batch.rows) {
+                batch = batch.take(selection.rows, count: selection.count)
+            }
+        }
+        return batch
+    }
+
+    private func column(_ field: Field, _ places: ArraySlice<Int>) -> Column {
+        guard let value = task.set.values[field.name] else {
+            return Column.constant(Scalar(field.type, RelationRows.empty(field)), count: places.count)
+        }
+        let builder = ColumnBuilder(field.type, capacity: places.count)
+        for place in places { builder.append(Scalar(field.type, value(place))) }
+        return builder.finish()
+    }
+}

@@ -1,0 +1,2 @@
+select o.ordered_at::date as day, count(distinct o.order_id) as orders, sum(l.quantity * l.price) as revenue
+from {{ ref('orders') }} o join {{ ref('lines') }} l using (order_id) where o.status = 'paid' group by 1
