@@ -12,6 +12,13 @@ public protocol AttachedDatabase: Catalog {
     var kind: String { get }
     /// Opens an entry that none of the lake's formats opens; nil: they do.
     func open(_ entry: Entry, named name: TableName) async throws(SQLError) -> (any Table)?
+    /// The folder in which the database wants a new table; nil: any will do.
+    func folder(forNew table: TableName) async throws(SQLError) -> String?
+}
+
+extension AttachedDatabase {
+    public func open(_ entry: Entry, named name: TableName) async throws(SQLError) -> (any Table)? { nil }
+    public func folder(forNew table: TableName) async throws(SQLError) -> String? { nil }
 }
 
 /// Attaches databases of one kind.

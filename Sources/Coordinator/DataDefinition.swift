@@ -75,7 +75,11 @@ extension Session {
                 SQLState("42939"), "unacceptable schema name \"\(name)\"",
                 detail: "The prefix \"pg_\" is reserved for system schemas.", position: create.name.position)
         }
-        let branch = try await requireBranch(.named(self.branch))
+        let branch = try await branch(ofSchema: create.database, named: create.name)
+        guard create.location == nil || Databases.name(ofBranch: branch) == nil else {
+            throw SQLError(
+                .featureNotSupported, "schemas of attached databases have no location", position: create.name.position)
+        }
         if try await schema(name, on: branch) != nil {
             let exists = SQLError(.duplicateSchema, "schema \"\(name)\" already exists")
             guard create.ifNotExists else { throw exists.at(create.name.position) }
@@ -173,9 +177,25 @@ extension Session {
         return done("DROP \(drop.kind.rawValue.uppercased())")
     }
 
+    /// The branch, or the attached database, whose schema is meant.
+    private func branch(ofSchema database: Identifier?, named name: Identifier) async throws(SQLError) -> String {
+        guard let database else { return try await requireBranch(.named(branch)) }
+        let reference = CatalogSnapshot.Reference(database: database.value, name: name.value)
+        do throws(SQLError) {
+            return try await requireBranch(try resolver(planContext()).ref(of: reference))
+        } catch {
+            throw error.at(database.position)
+        }
+    }
+
     private func dropSchema(_ name: QualifiedName, _ drop: Statement.Drop) async throws(SQLError) {
         let schema = name.last
-        let branch = try await requireBranch(.named(self.branch))
+        guard name.parts.count <= 2 else {
+            throw SQLError(
+                .syntaxError, "improper qualified name (too many dotted names): \(name.text)", position: name.position)
+        }
+        let database = name.parts.count == 2 ? name.parts[0] : nil
+        let branch = try await branch(ofSchema: database, named: Identifier(schema, position: name.position))
         guard try await self.schema(schema, on: branch) != nil else {
             return try missing("schema \"\(schema)\"", .invalidSchema, drop.ifExists, name.position)
         }

@@ -68,6 +68,12 @@ struct Databases: Sendable {
         _ = try await place.catalog.commit(changes, to: branch, expecting: place.commit, note: note)
     }
 
+    /// The folder in which an attached database wants a new table; nil for the lake's own.
+    func folder(forNew table: TableName, on branch: String?) async throws(SQLError) -> String? {
+        guard let name = branch.flatMap(Databases.name(ofBranch:)) else { return nil }
+        return try await database(name).folder(forNew: table)
+    }
+
     /// Opens an entry that its database opens itself; nil: the lake's formats do.
     func open(_ entry: Entry, named name: TableName, at ref: Ref) async throws(SQLError) -> (any Table)? {
         guard let database = Databases.name(of: ref) else { return nil }

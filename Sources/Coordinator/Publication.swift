@@ -6,12 +6,15 @@ extension Engine {
     /// Times that one commit tries to get onto a moving branch.
     private static let swapsMax = 100
 
-    /// Commits to a branch what `changes` makes of its head; asked again while others commit in between. Throws 42501
+    /// Commits to a branch what `changes` makes of its head; asked more than once, and again while others commit in
+    /// between. Throws 42501
     /// for a protected branch, what `changes` throws, and 08007 when the store's answer was lost: then the commit may
     /// have happened, and its files must stay.
     public func publish(
         to branch: String, note: CommitNote, _ changes: (CommitID) async throws(SQLError) -> [Change]
     ) async throws(SQLError) -> CommitID {
+        // Once beside the others: files that this writes need not be written while they wait.
+        _ = try await changes(try await changeable(branch).head)
         await commits.enter(branch)
         defer { commits.leave(branch) }
         for _ in 0..<Engine.swapsMax {

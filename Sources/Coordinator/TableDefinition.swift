@@ -38,7 +38,7 @@ extension Session {
         }
         if let query = create.query { return try await createTable(create, as: query, place) }
         let new = try newTable(create, place.name, try fields(create.columns))
-        let definition = try await engine.managed.create(new)
+        let definition = try await engine.managed.create(try await placed(new, place))
         try record(place.name, place.branch) { $0.put(place.name, .managed(definition)) }
         if create.dropsOnCommit { droppedOnCommit.insert(place.name.name) }
         return done(tag)
@@ -57,7 +57,7 @@ extension Session {
         }
         var new = try newTable(create, place.name, try fields(of: bound, create))
         if let text = create.viewText { new.properties.merge(viewProperties(text, create)) { _, new in new } }
-        let definition = try await engine.managed.create(new)
+        let definition = try await engine.managed.create(try await placed(new, place))
         if create.dropsOnCommit { droppedOnCommit.insert(place.name.name) }
         guard create.withData else {
             try record(place.name, place.branch) { $0.put(place.name, .managed(definition)) }
@@ -113,6 +113,14 @@ extension Session {
     }
 
     // MARK: - What the format is told
+
+    /// The same table in the folder that an attached database wants for it.
+    private func placed(_ table: NewTable, _ place: NewPlace) async throws(SQLError) -> NewTable {
+        guard table.location == nil else { return table }
+        var table = table
+        table.location = try await databases.folder(forNew: place.name, on: place.branch)
+        return table
+    }
 
     private func newTable(
         _ create: Statement.CreateTable, _ name: TableName, _ columns: [Field]

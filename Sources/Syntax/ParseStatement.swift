@@ -182,11 +182,16 @@ extension Parser {
 
     private mutating func createSchema() throws(SQLError) -> Statement.CreateSchema {
         let ifNotExists = try ifNotExists()
-        let name = try name()
+        var database: Identifier?
+        var name = try name()
+        if take(".") {
+            database = name
+            name = try self.name()
+        }
         var location: String?
         if takeWord("authorization") { _ = try label() }
         if takeWord("location") { location = try stringLiteral() }
-        return Statement.CreateSchema(name: name, ifNotExists: ifNotExists, location: location)
+        return Statement.CreateSchema(database: database, name: name, ifNotExists: ifNotExists, location: location)
     }
 
     private mutating func createView(

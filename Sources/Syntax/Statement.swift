@@ -72,10 +72,13 @@ public indirect enum Statement: Hashable, Sendable {
     }
 
     public struct CreateSchema: Hashable, Sendable {
+        /// `"lake@dev"` or an attached database; nil for the session's branch.
+        public var database: Identifier?
         public var name: Identifier
         public var ifNotExists: Bool
         public var location: String?
-        public init(name: Identifier, ifNotExists: Bool, location: String?) {
+        public init(database: Identifier? = nil, name: Identifier, ifNotExists: Bool, location: String?) {
+            self.database = database
             self.name = name
             self.ifNotExists = ifNotExists
             self.location = location

@@ -31,6 +31,15 @@ extension NewObjects {
         let id = ObjectID(of: encoded)
         bytes[id] = encoded
         commit = id
+        commitObject = object
+        return id
+    }
+
+    /// Adds a node.
+    mutating func add(_ node: TreeNode) throws(SQLError) -> ObjectID {
+        let (id, encoded) = try node.encoded()
+        bytes[id] = encoded
+        nodes[id] = node
         return id
     }
 }

@@ -19,12 +19,15 @@ struct KeptCommits {
 
     /// Commits that one request lists.
     private static let pageMax = 1_000
+    /// A hundred years: nothing overflows.
+    private static let graceSecondsMax = 3_155_760_000
     private static let dayMicroseconds: Int64 = 86_400_000_000
 
     /// Reads the store. Refs are read after the time and before the commits: what is reached is then either listed or
     /// young.
     init(store: any RefStore, keeping: Set<CommitID>, graceSeconds: Int, now: Int64) async throws(SQLError) {
-        cutoff = try await store.time() - Int64(max(graceSeconds, 0)) * 1_000_000
+        let grace = min(max(graceSeconds, 0), KeptCommits.graceSecondsMax)
+        cutoff = try await store.time() - Int64(grace) * 1_000_000
         let refs = try await store.refs()
         var after: ObjectID?
         while true {

@@ -97,21 +97,21 @@ struct KeyTree: Sendable {
         return result
     }
 
-    /// Puts (or with nil removes) keys; new nodes go to `written`. Returns the new root.
+    /// Puts (or with nil removes) keys; new nodes go to `new`. Returns the new root.
     func changing(
-        _ root: ObjectID?, _ changes: [String: Data?], written: inout [ObjectID: Data]
+        _ root: ObjectID?, _ changes: [String: Data?], writing new: inout NewObjects
     ) async throws(SQLError) -> ObjectID {
         let keys = changes.keys.map(HashedKey.init)
         var tree = ChangedTree(
-            nodes: try await nodes(towards: keys, in: root, written), values: changes, written: written)
+            nodes: try await nodes(towards: keys, in: root, new), values: changes, new: new)
         let (id, _) = try tree.change(root, keys, level: 0)
-        written = tree.written
+        new = tree.new
         return id
     }
 
     /// The nodes on the ways to keys.
     private func nodes(
-        towards keys: [HashedKey], in root: ObjectID?, _ written: [ObjectID: Data]
+        towards keys: [HashedKey], in root: ObjectID?, _ new: NewObjects
     ) async throws(SQLError) -> [ObjectID: TreeNode] {
         var result: [ObjectID: TreeNode] = [:]
         var pending: [ObjectID: [HashedKey]] = [:]
@@ -119,9 +119,7 @@ struct KeyTree: Sendable {
         var level = 0
         while !pending.isEmpty {
             var loaded: [ObjectID: TreeNode] = [:]
-            for id in pending.keys {
-                if let bytes = written[id] { loaded[id] = try ObjectCoding.decode(TreeNode.self, bytes, id) }
-            }
+            for id in pending.keys { loaded[id] = new.nodes[id] }
             let stored = try await objects.nodes(pending.keys.filter { loaded[$0] == nil })
             loaded.merge(stored) { $1 }
             var next: [ObjectID: [HashedKey]] = [:]
@@ -182,7 +180,7 @@ struct KeyTree: Sendable {
 private struct ChangedTree {
     let nodes: [ObjectID: TreeNode]
     let values: [String: Data?]
-    var written: [ObjectID: Data]
+    var new: NewObjects
 
     /// Returns the new node, and whether it holds nothing.
     mutating func change(
@@ -217,9 +215,5 @@ private struct ChangedTree {
         return TreeNode(entries: nil, children: children)
     }
 
-    private mutating func write(_ node: TreeNode) throws(SQLError) -> ObjectID {
-        let (id, bytes) = try node.encoded()
-        written[id] = bytes
-        return id
-    }
+    private mutating func write(_ node: TreeNode) throws(SQLError) -> ObjectID { try new.add(node) }
 }

@@ -65,14 +65,9 @@ final class ObjectReader: Sendable {
 
     /// Keeps objects that were written: the next commit reads them.
     func keep(_ written: NewObjects) {
-        for (id, bytes) in written.bytes {
-            if id == written.commit {
-                guard let commit = try? ObjectCoding.decode(CommitObject.self, bytes, id) else { continue }
-                commits.withLock { $0.keep(commit, id, bytes.count) }
-            } else {
-                guard let node = try? ObjectCoding.decode(TreeNode.self, bytes, id) else { continue }
-                nodes.withLock { $0.keep(node, id, bytes.count) }
-            }
+        for (id, node) in written.nodes { nodes.withLock { $0.keep(node, id, written.bytes[id]?.count ?? 0) } }
+        if let id = written.commit, let commit = written.commitObject {
+            commits.withLock { $0.keep(commit, id, written.bytes[id]?.count ?? 0) }
         }
     }
 

@@ -44,6 +44,9 @@ struct NewObjects: Sendable {
     var bytes: [ObjectID: Data] = [:]
     /// The one that is a commit; the others are nodes.
     var commit: ObjectID?
+    /// The same before they were encoded.
+    var nodes: [ObjectID: TreeNode] = [:]
+    var commitObject: CommitObject?
 }
 
 /// A commit as a collection looks at it.

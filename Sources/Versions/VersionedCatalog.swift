@@ -43,10 +43,9 @@ public struct VersionedCatalog: Versioned {
     /// The first commit: the branch main with an empty schema public.
     private func makeMain() async throws(SQLError) {
         var new = NewObjects()
-        let (none, noneBytes) = try TreeNode.empty.encoded()
-        new.bytes[none] = noneBytes
+        let none = try new.add(TreeNode.empty)
         let schema = try ObjectCoding.encode(SchemaObject(location: nil, entries: none))
-        let root = try await tree.changing(nil, [VersionedCatalog.publicSchema: schema], written: &new.bytes)
+        let root = try await tree.changing(nil, [VersionedCatalog.publicSchema: schema], writing: &new)
         let commit = CommitObject(
             parents: [], generation: 0, jump: nil, schemas: root, committedAt: now(), author: "apus",
             message: "Create the catalog")
@@ -185,7 +184,7 @@ public struct VersionedCatalog: Versioned {
         var new = NewObjects()
         let parentID = try ObjectID(head)
         let parent = try await objects.commit(parentID)
-        let schemas = try await applying(changes, at: head, root: parent.schemas, written: &new.bytes)
+        let schemas = try await applying(changes, at: head, root: parent.schemas, writing: &new)
         // Clocks may step back; history must not.
         var commit = CommitObject(
             parents: [parentID], generation: parent.generation + 1, height: parent.height.map { $0 + 1 },
@@ -202,16 +201,16 @@ public struct VersionedCatalog: Versioned {
     }
 
     private func applying(
-        _ changes: [Change], at head: CommitID, root: ObjectID, written: inout [ObjectID: Data]
+        _ changes: [Change], at head: CommitID, root: ObjectID, writing new: inout NewObjects
     ) async throws(SQLError) -> ObjectID {
         var schemas: [String: SchemaObject?] = [:]
         var entries: [String: [String: Data?]] = [:]
-        let (none, noneBytes) = try TreeNode.empty.encoded()
+        let (none, _) = try TreeNode.empty.encoded()
         for change in changes {
             switch change {
             case .putSchema(let definition):
                 let old = try await known(definition.name, schemas, head)
-                if old == nil { written[none] = noneBytes }
+                if old == nil { _ = try new.add(TreeNode.empty) }
                 schemas[definition.name] = SchemaObject(
                     location: definition.location, properties: definition.properties, entries: old?.entries ?? none)
             case .dropSchema(let name):
@@ -227,7 +226,7 @@ public struct VersionedCatalog: Versioned {
             guard var schema = try await known(name, schemas, head) else {
                 throw SQLError(.invalidSchema, "schema \"\(name)\" does not exist")
             }
-            schema.entries = try await tree.changing(schema.entries, changed, written: &written)
+            schema.entries = try await tree.changing(schema.entries, changed, writing: &new)
             schemas[name] = schema
         }
         var rootChanges: [String: Data?] = [:]
@@ -238,7 +237,7 @@ public struct VersionedCatalog: Versioned {
                 rootChanges[name] = .some(nil)
             }
         }
-        return try await tree.changing(root, rootChanges, written: &written)
+        return try await tree.changing(root, rootChanges, writing: &new)
     }
 
     private func known(

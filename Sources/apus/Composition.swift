@@ -61,9 +61,9 @@ enum Composition {
         let s3 = objectStore(configuration)
         if let endpoint = s3.endpoint { options.storage["s3.endpoint"] = endpoint }
         if s3.pathStyle { options.storage["s3.path-style-access"] = "true" }
-        if !configuration["s3_region"].isEmpty {
-            options.storage["s3.region"] = configuration["s3_region"]
-            options.storage["client.region"] = configuration["s3_region"]
+        if warehouse(configuration).hasPrefix("s3://") {
+            options.storage["s3.region"] = s3.region
+            options.storage["client.region"] = s3.region
         }
         if configuration["api_shares_s3_keys"] == "on", !s3.accessKey.isEmpty {
             options.storage["s3.access-key-id"] = s3.accessKey

@@ -22,15 +22,10 @@ import Testing
         "Hive": ["Catalogs", "Formats", "Storage", "Columns", "Diagnostics"],
         "Iceberg": ["Catalogs", "Formats", "Storage", "Columns", "Diagnostics"],
         "Execution": ["Planner", "Functions", "Catalogs", "Columns", "Diagnostics"],
-<<<<<<< HEAD
-        "Coordinator": ["Planner", "Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"],
-        "CatalogREST": ["Coordinator", "Iceberg", "Catalogs", "Columns", "Diagnostics"],
-        "Server": ["CatalogREST", "Coordinator", "PostgresWire", "Columns", "Diagnostics"],
-=======
         "SystemCatalog": ["Functions", "Catalogs", "Columns", "Diagnostics"],
         "Coordinator": ["SystemCatalog", "Planner", "Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"],
-        "Server": ["Coordinator", "PostgresWire", "Columns", "Diagnostics"],
->>>>>>> 455c4eb (wip: system catalog)
+        "CatalogREST": ["Coordinator", "Iceberg", "Catalogs", "Columns", "Diagnostics"],
+        "Server": ["CatalogREST", "Coordinator", "PostgresWire", "Columns", "Diagnostics"],
         "apus": [
             "Server", "CatalogREST", "PostgresWire", "Coordinator", "Execution", "Planner", "Hive", "Iceberg",
             "Versions", "Formats", "Storage", "Catalogs", "Functions", "Columns", "Syntax", "Diagnostics",

@@ -154,6 +154,8 @@ private struct Step {
         let path = "/v1/main/namespaces"
         #expect(await lake.ask("GET", path).status == 200)
         #expect(await lake.ask("GET", path, peer: RestLake.elsewhere).status == 401)
+        #expect(await lake.ask("GET", path, headers: ["origin": "http://page"]).status == 401)
+        #expect(await lake.ask("GET", path, headers: ["x-forwarded-for": "10.0.0.9"]).status == 401)
         let wrong = ["authorization": "Bearer secrets"]
         #expect(await lake.ask("GET", path, headers: wrong, peer: RestLake.elsewhere).status == 401)
         let right = ["authorization": "Bearer secret"]

@@ -108,6 +108,14 @@ private func servingCatalog(
             _ = try await server.rows("DELETE FROM t WHERE id = 5")
             await #expect(throws: SQLError.self) { try await client.rows("COMMIT") }
             _ = try await client.rows("DROP TABLE far.public.u")
+            _ = try await client.rows("CREATE SCHEMA far.marts")
+            _ = try await client.rows("CREATE SCHEMA marts")
+            _ = try await client.rows("CREATE TABLE far.marts.m (a int)")
+            #expect(try await server.rows("SELECT count(*) FROM marts.m") == [["0"]])
+            _ = try await client.rows("DROP TABLE far.marts.m")
+            _ = try await client.rows("DROP SCHEMA far.marts")
+            await #expect(throws: SQLError.self) { try await client.rows("DROP SCHEMA far.marts") }
+            _ = try await client.rows("DROP SCHEMA marts")
             #expect(try await server.rows("SHOW TABLES") == [["public", "t", "table"]])
             #expect(try await server.rows("SELECT count(*) FROM t") == [["4"]])
             _ = try await client.rows("DETACH far")

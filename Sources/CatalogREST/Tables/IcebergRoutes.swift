@@ -172,8 +172,7 @@ struct IcebergRoutes {
         var form = request
         form.query = String(decoding: request.body, as: UTF8.self)
         let secret = form.parameter("client_secret") ?? form.parameter("subject_token") ?? ""
-        let isTrusted = request.peer.isLoopback && api.options.trustsLoopback
-        guard api.user(ofToken: secret) != nil || isTrusted else {
+        guard api.user(ofToken: secret) != nil || api.isTrusted(request) else {
             return APIResponse(
                 ["error": .string("invalid_client"), "error_description": .string("the credentials are not valid")],
                 status: 401)

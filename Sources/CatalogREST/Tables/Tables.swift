@@ -79,7 +79,10 @@ extension IcebergCall {
         }
         try await check(try await api.engine.changeable(try branch()).head)
         let staged = try api.tables.staged(body, named: name)
-        if body["stage-create"]?.asBool == true { return APIResponse(loaded(staged, nil)) }
+        if body["stage-create"]?.asBool == true {
+            api.tables.makeFolders(ofStaged: staged)
+            return APIResponse(loaded(staged, nil))
+        }
         let definition = try await api.tables.create(staged: staged)
         try await keeping(definition) { () throws(SQLError) in
             try await publish("Create table \(name)") { (head) throws(SQLError) in

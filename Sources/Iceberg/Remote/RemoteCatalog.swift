@@ -158,7 +158,19 @@ final class RemoteCatalog: AttachedDatabase {
         return table.definition(table.currentSnapshot)
     }
 
-    func open(_ entry: Entry, named name: TableName) async throws(SQLError) -> (any Table)? { nil }
+    /// Staging a table tells where the catalog would put it, and makes nothing.
+    func folder(forNew table: TableName) async throws(SQLError) -> String? {
+        let column: JSON = [
+            "id": .int(1), "name": .string("c"), "type": .string("int"), "required": .bool(false),
+        ]
+        let body: JSON = [
+            "name": .string(table.name), "stage-create": .bool(true),
+            "schema": ["type": .string("struct"), "schema-id": .int(0), "fields": .array([column])],
+        ]
+        let path = RemoteCatalog.path(table.schema) + "/tables"
+        let staged = try await client.ask("POST", path, body, about: "table \"\(table)\"")
+        return staged?["metadata"]?["location"]?.asString
+    }
 
     // MARK: - Changes
 

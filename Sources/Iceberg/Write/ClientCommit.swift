@@ -76,6 +76,18 @@ extension IcebergFormat {
         return "\(warehouse)/\(WriteLayout.escaped(name.schema))/\(WriteLayout.escaped(name.name))-\(suffix)"
     }
 
+    /// Makes the folders of a staged table in the local warehouse: DuckDB writes into them before there is any file, and
+    /// makes none itself.
+    public func makeFolders(ofStaged document: JSON) {
+        guard let location = document["location"]?.asString, location.hasPrefix(warehouse + "/"),
+            let path = try? ObjectPath(iceberg: location), path.scheme == .file
+        else { return }
+        for folder in ["metadata", "data"] {
+            try? FileManager.default.createDirectory(
+                atPath: path.text + "/" + folder, withIntermediateDirectories: true)
+        }
+    }
+
     /// Writes staged metadata: the first file of a table.
     public func create(staged document: JSON) async throws(SQLError) -> ManagedDefinition {
         let made = try await MetadataFile.write(document.asObject ?? JSONObject(), after: nil, in: stores)
