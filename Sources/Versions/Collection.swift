@@ -99,7 +99,7 @@ extension VersionedCatalog {
             let found = try await store.objects(wanted)
             for id in wanted {
                 guard let bytes = found[id] else { throw ObjectReader.missing(id) }
-                let node = try ObjectCoding.decode(TreeNode.self, bytes, id)
+                let node = try TreeNode(bytes, id)
                 if let children = node.children { pending += children.values }
                 for bytes in (node.entries ?? [:]).values { try value(bytes, id) }
             }

@@ -3,46 +3,6 @@
 import Diagnostics
 import Foundation
 
-/// A node: either up to ``leafMax`` entries, or up to 64 children by the next six bits of the key's hash.
-struct TreeNode: Codable, Sendable, Hashable {
-    var entries: [String: Data]?
-    var children: [Int: ObjectID]?
-
-    static let leafMax = 64
-    /// Six bits a level of a 256-bit hash.
-    static let depthMax = 42
-
-    static let empty = TreeNode(entries: [:], children: nil)
-
-    var isEmpty: Bool { children == nil && entries?.isEmpty != false }
-
-    func encoded() throws(SQLError) -> (ObjectID, Data) {
-        let bytes = try ObjectCoding.encode(self)
-        return (ObjectID(of: bytes), bytes)
-    }
-}
-
-/// Objects are JSON with sorted keys: the same content has the same bytes, and a human can read the store.
-enum ObjectCoding {
-    static func encode(_ value: some Encodable) throws(SQLError) -> Data {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        do {
-            return try encoder.encode(value)
-        } catch {
-            throw SQLError(.internalError, "could not encode a catalog object: \(error)")
-        }
-    }
-
-    static func decode<T: Decodable>(_ type: T.Type, _ bytes: Data, _ id: ObjectID) throws(SQLError) -> T {
-        do {
-            return try JSONDecoder().decode(type, from: bytes)
-        } catch {
-            throw SQLError(.dataCorrupted, "catalog object \(id.hex) is damaged", detail: "\(error)")
-        }
-    }
-}
-
 /// A key and the hash that says where in a tree it is.
 private struct HashedKey {
     let key: String

@@ -36,7 +36,7 @@ final class ObjectReader: Sendable {
             let bytes = try await store.objects(wanted)
             for id in wanted where found[id] == nil {
                 guard let bytes = bytes[id] else { throw ObjectReader.missing(id) }
-                let node = try ObjectCoding.decode(TreeNode.self, bytes, id)
+                let node = try TreeNode(bytes, id)
                 found[id] = node
                 nodes.withLock { $0.keep(node, id, bytes.count) }
             }

@@ -102,22 +102,22 @@ private struct BenchLake {
             let bytes = try ObjectCoding.encode(last)
             ids.append(ObjectID(of: bytes))
             rows.append((ids[number], bytes))
-            if rows.count == 20_000 {
-                try await insert(rows)
-                rows = []
-            }
         }
-        try await insert(rows)
+        // In the order of hashes: one pass over the table.
+        rows.sort { $0.0 < $1.0 }
+        for start in stride(from: 0, to: rows.count, by: 20_000) {
+            try await insert(rows[start..<min(start + 20_000, rows.count)])
+        }
         try await catalog.move(
             .branch, "main", from: CommitID(hex: head.hex), to: CommitID(hex: ids[ids.count - 1].hex))
     }
 
-    private func insert(_ rows: [(ObjectID, Data)]) async throws {
+    private func insert(_ rows: ArraySlice<(ObjectID, Data)>) async throws {
         switch kind {
         case .sqlite:
             let database = try DatabaseQueue(path: url)
             try await database.write { database in
-                for (id, bytes) in rows.sorted(by: { $0.0 < $1.0 }) {
+                for (id, bytes) in rows {
                     try database.execute(
                         sql: "INSERT INTO object (id, is_commit, bytes, seen_at) VALUES (?, 1, ?, 0)",
                         arguments: [id.hex, bytes])
