@@ -128,7 +128,7 @@ let package = Package(
             "VersionsTests",
             ["PostgresSupport", "PostgresClient", "Versions", "Catalogs", "Columns", "Diagnostics", grdb]),
         suite("WireTests", ["PostgresWire", "Columns", "Diagnostics"]),
-        suite("LakeTests", ["Support", "S3Support", "Coordinator", "Storage", "Diagnostics"]),
+        suite("LakeTests", ["Support", "S3Support", "Coordinator", "Iceberg", "Storage", "Columns", "Diagnostics"]),
         suite(
             "CatalogRESTTests",
             [

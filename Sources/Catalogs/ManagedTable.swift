@@ -88,6 +88,8 @@ public enum TableAlteration: Hashable, Sendable {
     case setPartitioning([PartitionField])
     case setProperty(String, String)
     case removeProperty(String)
+    /// Forgets old snapshots.
+    case expireSnapshots(SnapshotExpiry)
 }
 
 /// Makes, opens and changes managed tables.
@@ -107,6 +109,17 @@ public protocol ManagedFormat: Sendable {
     func merge(
         base: ManagedDefinition, source: ManagedDefinition, target: ManagedDefinition, named name: TableName
     ) async throws(SQLError) -> ManagedDefinition
+
+    /// Plans the compaction of a table, in pieces of bounded size; nothing is written yet. Empty: nothing to do.
+    func compactions(
+        of definition: ManagedDefinition, named name: TableName, options: CompactionOptions
+    ) async throws(SQLError) -> [any TableCompaction]
+    /// Lists the snapshots that ``TableAlteration/expireSnapshots(_:)`` would forget.
+    func expired(
+        of definition: ManagedDefinition, _ expiry: SnapshotExpiry
+    ) async throws(SQLError) -> [SnapshotInfo]
+    /// Begins a garbage collection; nil where the format keeps no files.
+    func garbageCollection() -> (any GarbageCollection)?
 }
 
 extension ManagedFormat {

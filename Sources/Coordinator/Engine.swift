@@ -25,6 +25,8 @@ public final class Engine: SQLServerEngine {
     /// What the system catalog remembers of commits and tables.
     let directories = DirectoryCache()
     let activity = ActivityList()
+    /// What sessions stand on, for garbage collection.
+    let holds = HoldRegistry()
     /// The database that connections name.
     public let database: String
 

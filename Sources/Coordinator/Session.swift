@@ -34,6 +34,8 @@ public actor Session: SQLSession {
     private let clock: @Sendable () -> Int64
     /// Over the statement that is being carried out.
     private let watch = Mutex<StatementWatch?>(nil)
+    /// What garbage collection must know of this session.
+    let hold = SessionHold()
 
     /// Prepared statements of one session.
     static let statementsMax = 10_000
@@ -73,7 +75,10 @@ public actor Session: SQLSession {
             SessionActivity(
                 processID: processID, user: user, database: database, application: settings["application_name"],
                 state: "idle", query: "", startedAt: SystemClock.microseconds(), queryStartedAt: nil))
+        engine.holds.add(hold)
     }
+
+    deinit { engine.holds.remove(hold) }
 
     // MARK: - What planning needs
 
@@ -321,6 +326,7 @@ public actor Session: SQLSession {
                 : status == .active
                     ? "idle in transaction"
                     : "idle in transaction (aborted)", application: settings["application_name"])
+        noteHold(isIdle: status == .idle && cursors.isEmpty)
         return CycleReport(
             status: status, error: problem, notices: takeNotices(), parameterChanges: parameterChanges())
     }
@@ -338,6 +344,20 @@ public actor Session: SQLSession {
         cursors = [:]
         statements = [:]
         portals = [:]
+        hold.end(holding: [])
+    }
+
+    /// Tells garbage collection what this session stands on between statements.
+    private func noteHold(isIdle: Bool) {
+        var held: [ManagedDefinition] = []
+        for table in temporaries.values {
+            if case .managed(let definition) = table.entry { held.append(definition) }
+        }
+        if isIdle {
+            hold.end(holding: held)
+        } else {
+            hold.rest(on: transaction.map { Array($0.pinned.values) } ?? [], holding: held)
+        }
     }
 
     // MARK: - Running
@@ -351,6 +371,7 @@ public actor Session: SQLSession {
             return watch
         }
         last?.end()
+        hold.begin(at: clock())
         return next
     }
 

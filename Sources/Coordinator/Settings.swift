@@ -49,6 +49,9 @@ public enum Settings {
         Setting(
             "extra_float_digits", "1", "Digits of floats: 1 and more print the shortest exact form.", check: integer),
         Setting(
+            "garbage_min_age", "86400000", "Files younger than this are kept by COLLECT GARBAGE.", isDuration: true,
+            check: milliseconds),
+        Setting(
             "idle_in_transaction_session_timeout", "0", "Accepted, without effect.", isDuration: true,
             check: milliseconds),
         Setting("in_hot_standby", "off", "Always off.", isReported: true, check: fixed("in_hot_standby")),

@@ -39,6 +39,7 @@ extension Session {
         case .branch(let statement): return try await branchStatement(statement, text)
         case .attach(let attach): return try await self.attach(attach)
         case .detach(let name, let ifExists): return try detach(name, ifExists: ifExists)
+        case .upkeep(let statement): return try await upkeep(statement, text)
         case .useBranch(let name):
             try await setBranch(name.value, isLocal: false)
             return done("SET")
@@ -79,6 +80,7 @@ extension Session {
         case .explain: return Session.explainColumns
         case .show(let show): return try showColumns(show)
         case .branch(let statement): return try await branchColumns(statement)
+        case .upkeep(let statement): return Session.columns(of: statement)
         case .describe: return Session.describeColumns
         case .execute(let name, _): return statements[name.value]?.columns
         case .fetch(let fetch): return fetch.isMove ? nil : cursors[fetch.cursor.value]?.columns

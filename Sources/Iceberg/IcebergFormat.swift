@@ -120,7 +120,7 @@ public final class IcebergFormat: ManagedFormat {
         guard definition.format == IcebergFormat.name else {
             throw SQLError(.featureNotSupported, "table format \"\(definition.format)\" is not supported")
         }
-        if let kept = kept.withLock({ $0[definition.metadataLocation] }) { return kept }
+        if let kept = kept.withLock({ $0.byFile[definition.metadataLocation] }) { return kept }
         let metadata = try await MetadataFile.read(definition.metadataLocation, in: stores)
         keep(metadata)
         return metadata
@@ -150,13 +150,24 @@ public final class IcebergFormat: ManagedFormat {
     }
 
     /// Metadata files never change: the last ones are kept.
-    private let kept = Mutex<[String: TableMetadata]>([:])
+    private let kept = Mutex(KeptMetadata())
     private static let keptMax = 1_000
+
+    private struct KeptMetadata {
+        var byFile: [String: TableMetadata] = [:]
+        var snapshots = 0
+        /// Snapshots of all kept metadata together.
+        static let snapshotsMax = 100_000
+    }
 
     func keep(_ metadata: TableMetadata) {
         kept.withLock { kept in
-            if kept.count >= IcebergFormat.keptMax { kept = [:] }
-            kept[metadata.file] = metadata
+            kept.snapshots += metadata.snapshots.count
+            if kept.byFile.count >= IcebergFormat.keptMax || kept.snapshots > KeptMetadata.snapshotsMax {
+                kept.byFile = [:]
+                kept.snapshots = metadata.snapshots.count
+            }
+            kept.byFile[metadata.file] = metadata
         }
     }
 }

@@ -106,6 +106,55 @@ public final class LocalStore: ObjectStore {
         }
     }
 
+    /// All files first, then all of them are synced at one time: the file system makes one step of it.
+    public func write(
+        _ objects: [NewObject], settling uploads: [ObjectPath], metrics: StoreMetrics?
+    ) async throws(SQLError) {
+        try await onThread { [self] () throws(SQLError) in
+            for object in objects {
+                let file = try LocalUpload(self, object.path, isDurable: false, metrics: metrics)
+                metrics?.addRequest()
+                try file.append(object.parts)
+                _ = try file.complete(if: .none)
+            }
+        }
+        let files = objects.map(\.path) + uploads
+        var tasks: [(path: ObjectPath, isFolder: Bool)] = files.map { ($0, false) }
+        for folder in Set(files.map(\.parent)) { tasks.append((folder, true)) }
+        let count = min(tasks.count, LocalStore.threadsMax)
+        let shares = (0..<count).map { share in stride(from: share, to: tasks.count, by: count).map { tasks[$0] } }
+        let failure = await withTaskGroup(of: SQLError?.self) { group -> SQLError? in
+            for share in shares {
+                group.addTask { [self] in
+                    do throws(SQLError) {
+                        try await onThread { () throws(SQLError) in
+                            for task in share {
+                                if task.isFolder {
+                                    LocalStore.sync(task.path)
+                                } else {
+                                    try LocalStore.settle(task.path)
+                                }
+                            }
+                        }
+                        return nil
+                    } catch { return error }
+                }
+            }
+            var failure: SQLError?
+            for await error in group { failure = failure ?? error }
+            return failure
+        }
+        if let failure { throw failure }
+    }
+
+    /// Makes the content of a finished file last.
+    private static func settle(_ path: ObjectPath) throws(SQLError) {
+        let descriptor = open(path.key, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw fileError("could not open file", path, errno) }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw fileError("could not fsync file", path, errno) }
+    }
+
     public func upload(to path: ObjectPath, isDurable: Bool, metrics: StoreMetrics?) throws(SQLError)
         -> any ObjectUpload
     {

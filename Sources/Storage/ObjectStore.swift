@@ -61,6 +61,11 @@ public protocol ObjectStore: Sendable {
     /// Begins an object that is written in parts. Blocks: for worker threads. `isDurable` asks for what it takes to
     /// outlive a loss of power, where that is extra.
     func upload(to path: ObjectPath, isDurable: Bool, metrics: StoreMetrics?) throws(SQLError) -> any ObjectUpload
+    /// Writes objects that nothing refers to yet, side by side. When this returns they outlive a loss of power, and so do
+    /// `uploads`: objects that were uploaded before without that. After an error some may be there.
+    func write(
+        _ objects: [NewObject], settling uploads: [ObjectPath], metrics: StoreMetrics?
+    ) async throws(SQLError)
     /// All objects below a folder at any depth, sorted by path. A folder that does not exist is empty.
     func list(_ folder: ObjectPath, metrics: StoreMetrics?) async throws(SQLError) -> [ObjectInfo]
     /// The folders and objects directly in a folder, each sorted by path. A folder that does not exist is empty.
@@ -82,6 +87,16 @@ public protocol ObjectStore: Sendable {
     ) throws(SQLError) -> (bytes: Bytes, info: ObjectInfo)
     /// How to fetch ranges of this object: what a request costs here.
     func fetchPolicy(for path: ObjectPath) -> FetchPolicy
+}
+
+/// An object to be written as a whole.
+public struct NewObject: Sendable {
+    public var path: ObjectPath
+    public var parts: [Bytes]
+    public init(path: ObjectPath, parts: [Bytes]) {
+        self.path = path
+        self.parts = parts
+    }
 }
 
 /// What a request costs, and so which ranges are worth reading together.

@@ -25,11 +25,41 @@ extension ObjectStore {
         BufferedUpload(self, path, metrics)
     }
 
+    /// Stores whose objects always last: some requests at one time.
+    public func write(
+        _ objects: [NewObject], settling uploads: [ObjectPath], metrics: StoreMetrics?
+    ) async throws(SQLError) {
+        let outcome = await withTaskGroup(of: SQLError?.self) { group -> SQLError? in
+            var rest = objects[...]
+            func start() {
+                guard let object = rest.popFirst() else { return }
+                group.addTask {
+                    do throws(SQLError) {
+                        try await write(object.parts, to: object.path, metrics: metrics)
+                        return nil
+                    } catch { return error }
+                }
+            }
+            for _ in 0..<writesAtOnce { start() }
+            var failure: SQLError?
+            while let error = await group.next() {
+                failure = failure ?? error
+                // What has begun is waited for: it must not appear after the caller has cleaned up.
+                if failure == nil { start() }
+            }
+            return failure
+        }
+        if let outcome { throw outcome }
+    }
+
     /// Begins an object that outlives a loss of power once complete, uncounted.
     public func upload(to path: ObjectPath) throws(SQLError) -> any ObjectUpload {
         try upload(to: path, isDurable: true, metrics: nil)
     }
 }
+
+/// Requests of one `write` of several objects in flight.
+private let writesAtOnce = 16
 
 /// Keeps the parts in memory and writes them at once.
 final class BufferedUpload: ObjectUpload {

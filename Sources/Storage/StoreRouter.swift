@@ -79,6 +79,23 @@ public final class Stores: ObjectStore {
         try store(of: path).upload(to: path, isDurable: isDurable, metrics: metrics)
     }
 
+    public func write(
+        _ objects: [NewObject], settling uploads: [ObjectPath], metrics: StoreMetrics?
+    ) async throws(SQLError) {
+        struct Place: Hashable {
+            var scheme: ObjectPath.Scheme
+            var bucket: String
+            init(_ path: ObjectPath) { (scheme, bucket) = (path.scheme, path.bucket) }
+        }
+        let parts = Dictionary(grouping: objects) { Place($0.path) }
+        let settling = Dictionary(grouping: uploads) { Place($0) }
+        for place in Set(parts.keys).union(settling.keys) {
+            let (own, finished) = (parts[place] ?? [], settling[place] ?? [])
+            guard let path = own.first?.path ?? finished.first else { continue }
+            try await store(of: path).write(own, settling: finished, metrics: metrics)
+        }
+    }
+
     public func list(_ folder: ObjectPath, metrics: StoreMetrics?) async throws(SQLError) -> [ObjectInfo] {
         try await store(of: folder).list(folder, metrics: metrics)
     }

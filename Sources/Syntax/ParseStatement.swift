@@ -85,6 +85,18 @@ extension Parser {
         case "restore":
             advance()
             return .branch(try restore())
+        case "optimize":
+            advance()
+            return .upkeep(try optimize())
+        case "vacuum":
+            advance()
+            return .upkeep(try vacuum())
+        case "expire":
+            advance()
+            return .upkeep(try expireSnapshots())
+        case "collect":
+            advance()
+            return .upkeep(try collectGarbage())
         case "describe", "desc":
             advance()
             return .describe(try qualifiedName())

@@ -302,6 +302,7 @@ extension Parser {
         var alter = Statement.AlterTable(
             name: try qualifiedName(), isView: isView, ifExists: ifExists, actions: [])
         _ = take("*")
+        if !isView, takeWord("execute") { return .upkeep(try executeUpkeep(alter.name)) }
         repeat { alter.actions.append(try alterAction()) } while take(",")
         return .alterTable(alter)
     }

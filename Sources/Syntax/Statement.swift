@@ -36,6 +36,7 @@ public indirect enum Statement: Hashable, Sendable {
     case detach(Identifier, ifExists: Bool)
     case useBranch(Identifier)
     case branch(BranchStatement)
+    case upkeep(UpkeepStatement)
     case show(Show)
     case set(SetVariable)
     case reset(Identifier?)

@@ -50,6 +50,9 @@ struct Configuration {
         Option(
             name: "trust_loopback", standard: "on", summary: "Whether connections from this machine need no password."),
         Option(
+            name: "upkeep_hours", standard: "0",
+            summary: "Hours between runs of VACUUM and COLLECT GARBAGE inside the server; 0 for never."),
+        Option(
             name: "users", standard: "",
             summary: "name:password or name:SCRAM-SHA-256$... verifiers, separated by commas, for other connections."),
         Option(

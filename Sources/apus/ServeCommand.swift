@@ -51,6 +51,13 @@ struct ServeCommand: AsyncParsableCommand {
                     logger: logger)
                 services.append(ServedPart { try await http.run() })
             }
+            let hours = try configuration.number("upkeep_hours", in: 0...8_760)
+            if hours > 0 {
+                services.append(
+                    ServedPart {
+                        try await engine.keepInShape(every: .seconds(hours * 3_600)) { logger.info("\($0)") }
+                    })
+            }
             let group = ServiceGroup(
                 configuration: ServiceGroupConfiguration(
                     services: services.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) },

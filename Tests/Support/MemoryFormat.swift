@@ -141,6 +141,7 @@ struct MemoryState: Sendable {
         case .setPartitioning: break
         case .setProperty(let key, let value): properties[key] = value
         case .removeProperty(let key): properties[key] = nil
+        case .expireSnapshots: break
         }
     }
 

@@ -1,4 +1,5 @@
 // An engine over an in-memory catalog and local files, for tests that need no socket.
+public import Catalogs
 import Columns
 public import Coordinator
 public import Diagnostics
@@ -14,10 +15,13 @@ public struct TestLake: Sendable {
     /// Holds the managed tables.
     public let managed = MemoryFormat()
 
-    public init(store: any ObjectStore = Stores(), threads: Int = 2) async throws(SQLError) {
+    /// `format` makes and opens managed tables; by default they are in memory.
+    public init(
+        store: any ObjectStore = Stores(), threads: Int = 2, format: (any ManagedFormat)? = nil
+    ) async throws(SQLError) {
         let catalog = try await VersionedCatalog(path: nil)
         engine = Engine(
-            catalog: catalog, format: HiveFormat(stores: store), managed: managed,
+            catalog: catalog, format: HiveFormat(stores: store), managed: format ?? managed,
             runners: [LocalRunner(scheduler: Scheduler(threads: threads), memoryMaxBytes: 1 << 30)])
     }
 

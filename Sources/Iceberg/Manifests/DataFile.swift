@@ -68,7 +68,17 @@ final class DataFile: Sendable {
     func with(firstRowID: Int64?) -> DataFile {
         var facts = facts
         facts.firstRowID = firstRowID
-        return DataFile(
+        return with(facts)
+    }
+
+    func with(sortOrderID: Int32) -> DataFile {
+        var facts = facts
+        facts.sortOrderID = sortOrderID
+        return with(facts)
+    }
+
+    private func with(_ facts: Facts) -> DataFile {
+        DataFile(
             content: content, path: path, format: format, specID: specID, partition: partition, rows: rows,
             sizeBytes: sizeBytes, facts: facts)
     }

@@ -59,6 +59,16 @@ enum MetadataFile {
     static func write(
         _ raw: JSONObject, after previous: TableMetadata?, in store: any ObjectStore
     ) async throws(SQLError) -> TableMetadata {
+        let (made, object) = try next(raw, after: previous)
+        try await store.write(object.parts, to: object.path)
+        return made
+    }
+
+    /// A table's next metadata, and the file to be written. `keepsSnapshots`: those of the previous one are unchanged, but
+    /// for some that may be gone.
+    static func next(
+        _ raw: JSONObject, after previous: TableMetadata?, keepsSnapshots: Bool = false
+    ) throws(SQLError) -> (metadata: TableMetadata, file: NewObject) {
         let properties = raw["properties"]?.asStrings ?? [:]
         let folder = raw["location"]?.asString ?? ""
         var raw = raw
@@ -82,11 +92,10 @@ enum MetadataFile {
         let name = "\(padded)-\(UUID().uuidString.lowercased())"
         let location = "\(folder)/metadata/\(name)\(isPacked ? ".gz" : "").metadata.json"
         // What cannot be read is not written.
-        let made = try TableMetadata(raw, file: location)
-        var bytes = JSON.object(raw).bytes
+        let made = try TableMetadata(raw, file: location, after: keepsSnapshots ? previous : nil)
+        var bytes = made.text
         if isPacked { bytes = try Compression.gzip.pack(bytes) }
-        try await store.write([Bytes(bytes)], to: try ObjectPath(iceberg: location))
-        return made
+        return (made, NewObject(path: try ObjectPath(iceberg: location), parts: [Bytes(bytes)]))
     }
 }
 

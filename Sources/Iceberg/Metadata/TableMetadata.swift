@@ -18,8 +18,11 @@ struct Snapshot: Sendable, Hashable {
     var schemaID: Int32?
     var firstRowID: Int64?
     var addedRows: Int64?
+    /// The text, so that the next metadata need not make it again.
+    private(set) var text: [UInt8]
 
     init(_ json: JSON) throws(Malformed) {
+        text = json.bytes
         guard let id = json["snapshot-id"]?.asInt else { throw Malformed("a snapshot has no id") }
         self.id = id
         parentID = json["parent-snapshot-id"]?.asInt
@@ -71,8 +74,11 @@ struct TableMetadata: Sendable {
 
     static let versionMax = 3
 
-    init(_ raw: JSONObject, file: String) throws(SQLError) {
-        do throws(Malformed) { try self.init(parsing: raw, file) } catch { throw error.error(in: file) }
+    /// `previous`: metadata whose snapshots are those of `raw`, as far as both have them.
+    init(_ raw: JSONObject, file: String, after previous: TableMetadata? = nil) throws(SQLError) {
+        do throws(Malformed) { try self.init(parsing: raw, file, previous?.snapshots ?? [:]) } catch {
+            throw error.error(in: file)
+        }
         guard formatVersion <= TableMetadata.versionMax else {
             throw SQLError(
                 .featureNotSupported, "Iceberg table \"\(file)\" has format version \(formatVersion)",
@@ -80,7 +86,7 @@ struct TableMetadata: Sendable {
         }
     }
 
-    private init(parsing raw: JSONObject, _ file: String) throws(Malformed) {
+    private init(parsing raw: JSONObject, _ file: String, _ known: [Int64: Snapshot]) throws(Malformed) {
         let json = JSON.object(raw)
         self.raw = raw
         self.file = file
@@ -137,9 +143,15 @@ struct TableMetadata: Sendable {
         defaultSortOrderID = json["default-sort-order-id"]?.asInt32 ?? 0
 
         var snapshots: [Int64: Snapshot] = [:]
-        for snapshot in json["snapshots"]?.asArray ?? [] {
-            let made = try Snapshot(snapshot)
-            snapshots[made.id] = made
+        let list = json["snapshots"]?.asArray ?? []
+        snapshots.reserveCapacity(list.count)
+        for snapshot in list {
+            if let id = snapshot["snapshot-id"]?.asInt, let same = known[id] {
+                snapshots[id] = same
+            } else {
+                let made = try Snapshot(snapshot)
+                snapshots[made.id] = made
+            }
         }
         self.snapshots = snapshots
         let currentID = json["current-snapshot-id"]?.asInt
@@ -170,6 +182,34 @@ struct TableMetadata: Sendable {
             }
         }
         return schema
+    }
+
+    /// The file's text.
+    var text: [UInt8] {
+        var out: [UInt8] = []
+        out.reserveCapacity(snapshots.values.reduce(8 << 10) { $0 + $1.text.count + 64 })
+        out.append(UInt8(ascii: "{"))
+        for (index, member) in raw.members.enumerated() {
+            if index > 0 { out.append(UInt8(ascii: ",")) }
+            JSON.write(member.key, to: &out)
+            out.append(UInt8(ascii: ":"))
+            guard member.key == "snapshots", let list = member.value.asArray else {
+                member.value.write(to: &out)
+                continue
+            }
+            out.append(UInt8(ascii: "["))
+            for (index, snapshot) in list.enumerated() {
+                if index > 0 { out.append(UInt8(ascii: ",")) }
+                if let known = snapshot["snapshot-id"]?.asInt.flatMap({ snapshots[$0] }) {
+                    out += known.text
+                } else {
+                    snapshot.write(to: &out)
+                }
+            }
+            out.append(UInt8(ascii: "]"))
+        }
+        out.append(UInt8(ascii: "}"))
+        return out
     }
 
     var currentSnapshot: Snapshot? { currentSnapshotID.flatMap { snapshots[$0] } }

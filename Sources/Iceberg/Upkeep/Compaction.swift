@@ -7,55 +7,37 @@ import Formats
 import Storage
 import Synchronization
 
-/// What a compaction looks for.
-public struct CompactionOptions: Hashable, Sendable {
-    /// Files with fewer bytes are put together; nil: three quarters of the table's target size.
-    public var smallBytes: Int64?
-    /// A file that lost more than this share of its rows is written anew.
-    public var deletedShare: Double
-    /// Fewer small files in a partition are left alone.
-    public var filesMin: Int
-    public init(smallBytes: Int64? = nil, deletedShare: Double = 0.1, filesMin: Int = 2) {
-        self.smallBytes = smallBytes
-        self.deletedShare = deletedShare
-        self.filesMin = filesMin
-    }
-}
-
-/// What a compaction does, or would do.
-public struct CompactionSummary: Hashable, Sendable {
-    public var filesBefore = 0
-    public var filesAfter = 0
-    public var bytesBefore: Int64 = 0
-    public var bytesAfter: Int64 = 0
-    public var rows: Int64 = 0
-}
-
 extension IcebergFormat {
-    /// Plans the compaction of a table; nothing is written yet. Nil when there is nothing to do.
-    public func compaction(
-        of definition: ManagedDefinition, named name: TableName, options: CompactionOptions = CompactionOptions()
-    ) async throws(SQLError) -> Compaction? {
+    public func compactions(
+        of definition: ManagedDefinition, named name: TableName, options: CompactionOptions
+    ) async throws(SQLError) -> [any TableCompaction] {
         let metadata = try await state(of: definition)
-        guard let snapshot = metadata.currentSnapshot else { return nil }
+        guard let snapshot = metadata.currentSnapshot else { return [] }
+        var domains: [Int32: ColumnDomain] = [:]
+        let fields = metadata.currentSchema.fields
+        for (index, domain) in options.domains where index < fields.count { domains[fields[index].id] = domain }
         let planner = FilePlanner(
-            metadata: metadata, cache: manifests, store: stores, metrics: StoreMetrics(), domains: [:])
+            metadata: metadata, cache: manifests, store: stores, metrics: StoreMetrics(), domains: domains)
         let files = try await planner.plan(snapshot).files
-        let layout = try WriteLayout(metadata, columns: metadata.currentSchema)
-        let small = options.smallBytes ?? layout.targetBytes / 4 * 3
+        let target = try WriteLayout(metadata, columns: metadata.currentSchema).targetBytes
+        let small = options.smallBytes ?? target / 4 * 3
+        func lostRows(_ file: PlannedFile) -> Bool {
+            Compaction.deletedRows(file) > Double(file.file.rows) * options.deletedShare
+        }
         var groups: [PartitionKey: [PlannedFile]] = [:]
         for file in files where file.file.format == "PARQUET" {
-            let deleted = Compaction.deletedRows(file)
-            guard file.file.sizeBytes < small || deleted > Double(file.file.rows) * options.deletedShare else {
-                continue
-            }
+            guard file.file.sizeBytes < small || lostRows(file) else { continue }
             groups[PartitionKey(file.file), default: []].append(file)
         }
-        groups = groups.filter { _, files in
-            files.count >= options.filesMin
-                || files.contains { Compaction.deletedRows($0) > Double($0.file.rows) * options.deletedShare }
+        var pieces: [[PlannedFile]] = []
+        for group in groups.values {
+            // In the order in which the rows came: neighbours stay neighbours.
+            let ordered = group.sorted { ($0.sequenceNumber, $0.file.path) < ($1.sequenceNumber, $1.file.path) }
+            pieces += Compaction.pieces(ordered, bytesMax: target).filter { files in
+                files.count >= max(1, options.filesMin) || files.contains(where: lostRows)
+            }
         }
-        guard !groups.isEmpty else { return nil }
+        guard !pieces.isEmpty else { return [] }
         // Columns that cannot be read would be lost.
         if let field = metadata.currentSchema.fields.first(where: { $0.sqlType == .unknown || $0.type.isNanos }) {
             throw SQLError(
@@ -63,12 +45,14 @@ extension IcebergFormat {
                 "compacting table \"\(name.name)\" with column \"\(field.name)\" of type \(field.type.name) "
                     + "is not supported")
         }
-        return Compaction(format: self, name: name.name, metadata: metadata, groups: Array(groups.values))
+        return Compaction.commits(pieces).map {
+            Compaction(format: self, name: name.name, metadata: metadata, groups: $0)
+        }
     }
 }
 
-/// A compaction: files first, commit last; it can be committed again on a later state, as long as its files are there.
-public final class Compaction: Sendable {
+/// A piece of a compaction.
+final class Compaction: TableCompaction {
     private let format: IcebergFormat
     private let name: String
     private let metadata: TableMetadata
@@ -78,6 +62,53 @@ public final class Compaction: Sendable {
     private struct State {
         var added: [DataFile] = []
         var attempt: [String] = []
+        /// The new files are there; without them the old ones must stay.
+        var isWritten = false
+        /// Nobody waits for the files any more.
+        var isAbandoned = false
+    }
+
+    /// Files that are put together at one time.
+    private static let filesMax = 1_000
+    /// Bytes and files that one commit replaces: what is lost when another commit comes in between.
+    private static let commitBytesMax: Int64 = 4 << 30
+    private static let commitFilesMax = 4_000
+
+    /// Cuts the files of a partition so that each piece makes about one file.
+    fileprivate static func pieces(_ files: [PlannedFile], bytesMax: Int64) -> [[PlannedFile]] {
+        var pieces: [[PlannedFile]] = []
+        var piece: [PlannedFile] = []
+        var bytes: Int64 = 0
+        for file in files {
+            if !piece.isEmpty, bytes &+ file.file.sizeBytes > bytesMax || piece.count >= filesMax {
+                pieces.append(piece)
+                piece = []
+                bytes = 0
+            }
+            piece.append(file)
+            bytes &+= file.file.sizeBytes
+        }
+        if !piece.isEmpty { pieces.append(piece) }
+        return pieces
+    }
+
+    /// Puts pieces together to commits.
+    fileprivate static func commits(_ pieces: [[PlannedFile]]) -> [[[PlannedFile]]] {
+        var commits: [[[PlannedFile]]] = []
+        var commit: [[PlannedFile]] = []
+        var (bytes, files): (Int64, Int) = (0, 0)
+        for piece in pieces.sorted(by: { ($0.first?.file.path ?? "") < ($1.first?.file.path ?? "") }) {
+            if !commit.isEmpty, bytes > commitBytesMax || files > commitFilesMax {
+                commits.append(commit)
+                commit = []
+                (bytes, files) = (0, 0)
+            }
+            commit.append(piece)
+            files += piece.count
+            bytes &+= piece.reduce(0) { $0 &+ $1.file.sizeBytes }
+        }
+        if !commit.isEmpty { commits.append(commit) }
+        return commits
     }
 
     init(format: IcebergFormat, name: String, metadata: TableMetadata, groups: [[PlannedFile]]) {
@@ -96,8 +127,7 @@ public final class Compaction: Sendable {
         return isShared ? Double(file.file.rows) : positions
     }
 
-    /// What is known so far: the old files, and the new ones once they are written.
-    public var summary: CompactionSummary {
+    var summary: CompactionSummary {
         var summary = CompactionSummary()
         for file in groups.joined() {
             summary.filesBefore += 1
@@ -111,8 +141,12 @@ public final class Compaction: Sendable {
         return summary
     }
 
+    func sink() throws(SQLError) -> any RowSink {
+        throw SQLError(.internalError, "a compaction of \"\(name)\" takes no rows")
+    }
+
     /// Writes the new files, partition by partition, row group by row group.
-    public func write() async throws(SQLError) {
+    func write() async throws(SQLError) {
         for group in groups {
             guard let first = group.first, let spec = metadata.specs[first.file.specID] else { continue }
             let layout = try WriteLayout(metadata, spec: spec, columns: metadata.currentSchema)
@@ -127,8 +161,16 @@ public final class Compaction: Sendable {
             let made = try await onThread { () throws(SQLError) -> [DataFile] in
                 try Compaction.rewrite(files, work, layout, first.file.partition, in: store)
             }
-            state.withLock { $0.added += made }
+            let isWanted = state.withLock { state in
+                if !state.isAbandoned { state.added += made }
+                return !state.isAbandoned
+            }
+            guard isWanted else { return await format.remove(made.map(\.path)) }
+            do { try Task.checkCancellation() } catch {
+                throw SQLError(.queryCanceled, "canceling statement due to user request")
+            }
         }
+        state.withLock { $0.isWritten = !$0.isAbandoned }
     }
 
     private static func rewrite(
@@ -137,25 +179,39 @@ public final class Compaction: Sendable {
     ) throws(SQLError) -> [DataFile] {
         var made: [DataFile] = []
         var writer: DataFileWriter?
+        func push(_ batch: Batch) throws(SQLError) {
+            let open: DataFileWriter
+            if let writer {
+                open = writer
+            } else {
+                open = try DataFileWriter(layout, partition: partition, in: store)
+                writer = open
+            }
+            try open.push(batch)
+            if open.isFull {
+                made.append(try open.finish())
+                writer = nil
+            }
+        }
         do throws(SQLError) {
+            let sorted = SortedRows(layout)
             for file in files {
                 let source = try DataTask(work, file).open(ScanContext())
                 while let batch = try source.next() {
-                    let open: DataFileWriter
-                    if let writer {
-                        open = writer
-                    } else {
-                        open = try DataFileWriter(layout, partition: partition, in: store)
-                        writer = open
+                    guard let sorted else {
+                        try push(batch)
+                        continue
                     }
-                    try open.push(batch)
-                    if open.isFull {
-                        made.append(try open.finish())
-                        writer = nil
-                    }
+                    sorted.push(batch)
+                    if sorted.isFull { try sorted.drain(push) }
                 }
             }
+            try sorted?.drain(push)
+            // One run is sorted as a whole, also where it fills several files.
             if let writer { made.append(try writer.finish()) }
+            if sorted?.runs == 1 {
+                made = made.map { $0.with(sortOrderID: layout.metadata.defaultSortOrderID) }
+            }
             return made
         } catch {
             writer?.abort()
@@ -166,9 +222,11 @@ public final class Compaction: Sendable {
         }
     }
 
-    /// Makes the new state over `base`. Throws 40001 when one of the old files is gone or lost rows since.
-    public func commit(onto base: ManagedDefinition) async throws(SQLError) -> ManagedDefinition {
-        let (added, previous) = state.withLock { state in
+    func commit(onto base: ManagedDefinition) async throws(SQLError) -> ManagedDefinition {
+        let (added, previous) = try state.withLock { state throws(SQLError) in
+            guard state.isWritten else {
+                throw SQLError(.internalError, "a compaction of \"\(name)\" is committed without its files")
+            }
             defer { state.attempt = [] }
             return (state.added, state.attempt)
         }
@@ -192,11 +250,11 @@ public final class Compaction: Sendable {
         }
     }
 
-    /// Removes the files that were written. Not to be called once a commit that holds a result may have happened.
-    public func abandon() async {
+    func abandon() async {
         let files = state.withLock { state in
             let files = state.added.map(\.path) + state.attempt
             state = State()
+            state.isAbandoned = true
             return files
         }
         await format.remove(files)

@@ -7,24 +7,32 @@ import Foundation
 import Storage
 
 extension IcebergFormat {
-    /// Forgets snapshots older than an instant (milliseconds since 1970), but for the newest `keeping` of the table's
-    /// history, the current one, and those that branches and tags inside the table name. Returns the new definition, and
-    /// the snapshots that are gone.
-    public func expire(
-        _ definition: ManagedDefinition, named name: TableName, olderThan: Int64, keeping: Int = 1
-    ) async throws(SQLError) -> (definition: ManagedDefinition, expired: [Int64]) {
-        let metadata = try await state(of: definition)
-        var kept = Set(metadata.refs.values.map(\.snapshotID))
-        var next = metadata.currentSnapshot
-        for _ in 0..<max(1, keeping) {
+    public func expired(
+        of definition: ManagedDefinition, _ expiry: SnapshotExpiry
+    ) async throws(SQLError) -> [SnapshotInfo] {
+        try await state(of: definition).expired(expiry).map { SnapshotInfo(id: $0.id, committedAt: $0.timestamp) }
+    }
+}
+
+extension TableMetadata {
+    /// Snapshots older than an instant, but for the newest of the table's history, the current one, and those that
+    /// branches and tags inside the table name. Oldest first.
+    func expired(_ expiry: SnapshotExpiry) -> [Snapshot] {
+        var kept = Set(refs.values.map(\.snapshotID))
+        var next = currentSnapshot
+        for _ in 0..<min(max(1, expiry.keeping), snapshots.count) {
             guard let snapshot = next else { break }
             kept.insert(snapshot.id)
-            next = snapshot.parentID.flatMap { metadata.snapshots[$0] }
+            next = snapshot.parentID.flatMap { snapshots[$0] }
         }
-        let expired = metadata.snapshots.values.filter { $0.timestamp < olderThan && !kept.contains($0.id) }.map(\.id)
-        guard !expired.isEmpty else { return (definition, []) }
-        let gone = Set(expired)
-        var raw = metadata.raw
+        return snapshots.values.filter { $0.timestamp < expiry.olderThan && !kept.contains($0.id) }
+            .sorted { ($0.timestamp, $0.id) < ($1.timestamp, $1.id) }
+    }
+
+    /// Takes snapshots out of metadata.
+    static func forget(_ snapshots: [Snapshot], in raw: inout JSONObject) {
+        guard !snapshots.isEmpty else { return }
+        let gone = Set(snapshots.map(\.id))
         func isKept(_ entry: JSON) -> Bool { entry["snapshot-id"]?.asInt.map { !gone.contains($0) } ?? true }
         raw["snapshots"] = .array((raw["snapshots"]?.asArray ?? []).filter(isKept))
         // The log must not tell of times whose snapshot is unknown: what is before the last gap goes.
@@ -34,9 +42,5 @@ extension IcebergFormat {
         for key in ["statistics", "partition-statistics"] {
             if let list = raw[key]?.asArray { raw[key] = .array(list.filter(isKept)) }
         }
-        raw["last-updated-ms"] = .int(max(Int64(Date().timeIntervalSince1970 * 1000), metadata.lastUpdated))
-        let made = try await MetadataFile.write(raw, after: metadata, in: stores)
-        keep(made)
-        return (made.definition(made.currentSnapshot), expired.sorted())
     }
 }

@@ -32,6 +32,7 @@ struct Alteration {
     private var spec: PartitionSpec
     private var properties: [String: String]
     private var version: Int
+    private var expiry: SnapshotExpiry?
 
     init(_ metadata: TableMetadata, name: String) {
         self.metadata = metadata
@@ -76,6 +77,7 @@ struct Alteration {
             }
             version = wanted
         case .removeProperty(let key): properties[key] = nil
+        case .expireSnapshots(let expiry): self.expiry = expiry
         }
     }
 
@@ -244,6 +246,7 @@ struct Alteration {
             if raw["last-sequence-number"] == nil { raw["last-sequence-number"] = .int(0) }
             if version > 2, raw["next-row-id"] == nil { raw["next-row-id"] = .int(0) }
         }
+        if let expiry { TableMetadata.forget(metadata.expired(expiry), in: &raw) }
         if raw != metadata.raw {
             let now = Int64(Date().timeIntervalSince1970 * 1000)
             raw["last-updated-ms"] = .int(max(now, metadata.lastUpdated))

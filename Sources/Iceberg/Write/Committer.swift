@@ -30,6 +30,9 @@ struct Committer {
     let base: TableMetadata
     /// Files that were written so far: to be removed if the commit is not made.
     private(set) var written: [String] = []
+    /// Not written yet: what a snapshot consists of goes out together.
+    private var pending: [NewObject] = []
+    private var pendingBytes = 0
 
     let snapshotID = Int64.random(in: 1...Int64.max)
     let label = UUID().uuidString.lowercased()
@@ -91,12 +94,26 @@ struct Committer {
             list, snapshotID: snapshotID, parentID: base.currentSnapshotID, sequenceNumber: sequenceNumber,
             version: base.formatVersion)
         try await store(parts, location)
-        return try await finish(change, location, nextRowID)
+        return try await finish(change, location, nextRowID, settling: plan.added + plan.addedDeletes)
     }
 
+    /// More bytes of metadata than this are written before the rest is made.
+    private static let pendingBytesMax = 64 << 20
+
     private mutating func store(_ parts: [Bytes], _ location: String) async throws(SQLError) {
+        pending.append(NewObject(path: try ObjectPath(iceberg: location), parts: parts))
         written.append(location)
-        try await format.stores.write(parts, to: try ObjectPath(iceberg: location))
+        pendingBytes += parts.reduce(0) { $0 + $1.count }
+        if pendingBytes > Committer.pendingBytesMax { try await writePending([]) }
+    }
+
+    private mutating func writePending(_ data: [DataFile]) async throws(SQLError) {
+        var paths: Set<ObjectPath> = []
+        for file in data { paths.insert(try ObjectPath(iceberg: file.path)) }
+        let objects = pending
+        pending = []
+        pendingBytes = 0
+        try await format.stores.write(objects, settling: Array(paths), metrics: nil)
     }
 
     private func entry(_ file: DataFile, _ status: ManifestEntry.Status) -> ManifestEntry {
@@ -223,8 +240,22 @@ struct Committer {
 
     // MARK: - Metadata
 
+    /// Snapshots that metadata keeps unless the table says otherwise; older states are in the catalog's history.
+    private static let snapshotsMax = 1_000
+    static let snapshotsMaxKey = "apus.snapshots.max"
+
+    /// Forgets the oldest snapshots when there are too many: each commit writes all of them.
+    private func trim(_ raw: inout JSONObject) {
+        let most = max(1, base.properties[Committer.snapshotsMaxKey].flatMap { Int($0) } ?? Committer.snapshotsMax)
+        // A tenth at a time.
+        guard base.snapshots.count >= most else { return }
+        let surplus = base.snapshots.count &- most &+ max(1, most / 10)
+        let old = base.expired(SnapshotExpiry(olderThan: .max, keeping: 1)).prefix(surplus)
+        TableMetadata.forget(Array(old), in: &raw)
+    }
+
     private mutating func finish(
-        _ change: RowChange, _ manifestList: String, _ nextRowID: Int64
+        _ change: RowChange, _ manifestList: String, _ nextRowID: Int64, settling files: [DataFile]
     ) async throws(SQLError) -> TableMetadata {
         var raw = base.raw
         let now = max(Int64(Date().timeIntervalSince1970 * 1000), base.lastUpdated)
@@ -252,14 +283,16 @@ struct Committer {
             (raw["snapshot-log"]?.asArray ?? []) + [
                 .object(["timestamp-ms": .int(now), "snapshot-id": .int(snapshotID)])
             ])
+        trim(&raw)
         var refs = raw["refs"]?.asObject ?? JSONObject()
         var main = refs["main"]?.asObject ?? JSONObject()
         main["snapshot-id"] = .int(snapshotID)
         main["type"] = .string("branch")
         refs["main"] = .object(main)
         raw["refs"] = .object(refs)
-        let made = try await MetadataFile.write(raw, after: base, in: format.stores)
-        written.append(made.file)
+        let (made, object) = try MetadataFile.next(raw, after: base, keepsSnapshots: true)
+        try await store(object.parts, made.file)
+        try await writePending(files)
         format.keep(made)
         return made
     }

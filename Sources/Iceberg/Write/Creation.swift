@@ -27,6 +27,7 @@ extension IcebergFormat {
         let order = try IcebergFormat.sortOrder(table.sortOrder, over: schema)
         let uuid = UUID().uuidString.lowercased()
         let location = try place(table, uuid)
+        if table.location != nil { properties[IcebergGarbage.ownsLocationKey] = "true" }
         var raw: JSONObject = [
             "format-version": .int(version), "table-uuid": .string(uuid), "location": .string(location),
         ]

@@ -47,6 +47,8 @@ struct WriteLayout: Sendable {
         }
         var options = ParquetOptions()
         options.boundBytesMax = WriteLayout.boundBytesMax
+        // The commit sees to it, for all files at one time.
+        options.isDurable = false
         let codec = metadata.properties["write.parquet.compression-codec"]?.lowercased() ?? "zstd"
         options.codec = ParquetCodec(rawValue: codec == "lz4" ? "lz4_raw" : codec) ?? .zstd
         if let level = metadata.properties["write.parquet.compression-level"].flatMap({ Int($0) }),

@@ -129,7 +129,7 @@ private struct TableMerge: Sendable {
         return change
     }
 
-    /// Whether a branch replaced all rows since the base.
+    /// Whether a branch replaced all rows since the base, as far as its snapshots are known.
     private func replacesAll(_ metadata: TableMetadata) -> Bool {
         var next = metadata.currentSnapshot
         // No longer than there are snapshots, whatever their parents say.

@@ -256,7 +256,10 @@ struct RowRemoval: Sendable {
             ParquetColumn("file_path", .text, isNullable: false, id: FieldIDs.deletePath),
             ParquetColumn("pos", .int8, isNullable: false, id: FieldIDs.deletePosition),
         ]
-        let writer = try ParquetWriter(columns, to: target, in: store)
+        var options = ParquetOptions()
+        // The commit sees to it, for all files at one time.
+        options.isDurable = false
+        let writer = try ParquetWriter(columns, to: target, in: store, options: options)
         let lane = writer.lane()
         do throws(SQLError) {
             for file in files {
