@@ -52,19 +52,20 @@ def postgres(folder: pathlib.Path):
 
 class Server:
     def __init__(self, binary: str, port: int, url: str, folder: pathlib.Path):
-        self.arguments = [binary, "serve", "--port", str(port), "--http-port", "0", "--catalog", url,
-                          "--data-dir", str(folder)]
+        self.arguments = [binary, "serve", "--port", str(port), "--http-port", "0", "--data-dir", str(folder)]
+        self.environment = os.environ | {"APUS_CATALOG": url}
         self.port, self.log = port, open(f"{folder}.log", "w")
         self.start()
 
     def start(self):
-        self.process = subprocess.Popen(self.arguments, stdout=self.log, stderr=self.log)
+        self.process = subprocess.Popen(self.arguments, env=self.environment, stdout=self.log, stderr=self.log)
         for _ in range(300):
             with contextlib.suppress(psycopg.OperationalError):
                 self.connect().close()
                 return
             time.sleep(0.1)
-        raise SystemExit(f"the server on port {self.port} does not start")
+        text = pathlib.Path(self.log.name).read_text()[-2000:]
+        raise SystemExit(f"the server on port {self.port} does not start:\n{text}")
 
     def connect(self):
         return psycopg.connect(f"host=127.0.0.1 port={self.port} dbname=lake user=bench", autocommit=True,
