@@ -53,6 +53,7 @@ public final class Directory: Sendable {
     let relationByName: [TableName: Int]
     let schemaByOID: [Int64: String]
     let schemaByName: [String: Int64]
+    let memo = DirectoryMemo()
 
     public init(_ listing: LakeListing) {
         var schemas: [SchemaEntry] = [

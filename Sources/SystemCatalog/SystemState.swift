@@ -95,6 +95,17 @@ public final class SystemState: SystemFacts {
         return result.map { $0 ?? RelationDetails(columns: []) }
     }
 
+    /// Whether every relation's details are known and cannot change with files that others write.
+    func knowsAll(of directory: Directory) -> Bool {
+        loaded.withLock { loaded in
+            directory.relations.allSatisfy { relation in
+                guard let lake = relation.lake else { return true }
+                if case .external(let definition) = lake.entry, definition.columns.isEmpty { return false }
+                return loaded.details[relation.oid].map { !$0.columns.isEmpty } ?? false
+            }
+        }
+    }
+
     // MARK: - What functions know without waiting
 
     var knownSource: (any LakeSource)? { loaded.withLock { $0.source } }

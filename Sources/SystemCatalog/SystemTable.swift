@@ -43,6 +43,9 @@ public struct SystemTable: Table {
             domains[relation.fields[index].name] = domain
         }
         let wanted = request.columns.map { relation.fields[$0] }
+        if DirectoryMemo.relations.contains(name), DirectoryMemo.keys.isDisjoint(with: domains.keys) {
+            return try await remembered(rows, wanted)
+        }
         let set = try await rows.build(state, Keys(domains, wanted: Set(wanted.map(\.name))))
         let kept = filtered(set, domains)
         var tasks: [any ScanTask] = []
@@ -51,6 +54,37 @@ public struct SystemTable: Table {
             let part = kept[start..<min(kept.count, start + SystemTable.rowsPerTask)]
             tasks.append(SystemTask(set: set, places: Array(part), fields: wanted))
             start += SystemTable.rowsPerTask
+        }
+        return ScanPlan(tasks: tasks)
+    }
+
+    /// The whole relation from the directory's memory.
+    private func remembered(_ rows: RelationRows, _ wanted: [Field]) async throws(SQLError) -> ScanPlan {
+        let directory = try await state.directory()
+        let memo = directory.memo
+        let set: RowSet
+        if let known = memo.rows(name) {
+            set = known
+        } else {
+            set = try await rows.build(state, Keys([:], wanted: []))
+            // What could not be read may be there the next time.
+            if state.knowsAll(of: directory) { memo.keep(set, of: name) }
+        }
+        guard memo.rows(name) != nil else {
+            return ScanPlan(tasks: [SystemTask(set: set, places: Array(0..<set.count), fields: wanted)])
+        }
+        let columns = wanted.map { memo.column($0, of: name, in: set) }
+        var tasks: [any ScanTask] = []
+        var start = 0
+        while start < set.count {
+            let end = min(set.count, start + SystemTable.rowsPerTask)
+            var batches: [Batch] = []
+            for piece in start / Batch.rowsMax..<(end + Batch.rowsMax - 1) / Batch.rowsMax {
+                let first = piece * Batch.rowsMax
+                batches.append(Batch(columns.map { $0[piece] }, rows: min(end, first + Batch.rowsMax) - first))
+            }
+            tasks.append(RememberedTask(batches: batches))
+            start = end
         }
         return ScanPlan(tasks: tasks)
     }
@@ -95,22 +129,47 @@ private final class SystemSource: BatchSource {
         guard start < task.places.count else { return nil }
         let part = task.places[start..<min(task.places.count, start + Batch.rowsMax)]
         start += part.count
-        var batch = Batch(task.fields.map { column($0, part) }, rows: part.count)
-        guard let filter = context.filter else { return batch }
+        let batch = Batch(
+            task.fields.map { SystemColumns.column($0, task.set, part) }, rows: part.count)
+        return try batch.passing(context.filter)
+    }
+}
+
+/// Batches that are there already.
+private struct RememberedTask: ScanTask {
+    let batches: [Batch]
+    var bytes: Int64 { rows.map { $0 * 64 } ?? 0 }
+    var rows: Int64? { Int64(batches.reduce(0) { $0 + $1.rows }) }
+    func open(_ context: ScanContext) throws(SQLError) -> any BatchSource { RememberedSource(batches, context) }
+}
+
+private final class RememberedSource: BatchSource {
+    private let batches: [Batch]
+    private let context: ScanContext
+    private var index = 0
+
+    init(_ batches: [Batch], _ context: ScanContext) {
+        self.batches = batches
+        self.context = context
+    }
+
+    func next() throws(SQLError) -> Batch? {
+        guard index < batches.count else { return nil }
+        index += 1
+        return try batches[index - 1].passing(context.filter)
+    }
+}
+
+extension Batch {
+    /// The rows that a scan's filter lets pass.
+    fileprivate func passing(_ filter: (any BatchFilter)?) throws(SQLError) -> Batch {
+        guard let filter else { return self }
+        var batch = self
         for stage in filter.stages.indices where batch.rows > 0 {
             if let selection = try filter.select(stage: stage, batch.columns, rows: batch.rows) {
                 batch = batch.take(selection.rows, count: selection.count)
             }
         }
         return batch
-    }
-
-    private func column(_ field: Field, _ places: ArraySlice<Int>) -> Column {
-        guard let value = task.set.values[field.name] else {
-            return Column.constant(Scalar(field.type, RelationRows.empty(field)), count: places.count)
-        }
-        let builder = ColumnBuilder(field.type, capacity: places.count)
-        for place in places { builder.append(Scalar(field.type, value(place))) }
-        return builder.finish()
     }
 }
