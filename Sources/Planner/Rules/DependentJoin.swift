@@ -9,6 +9,13 @@ struct DependentJoin {
     let fresh: FreshColumns
     /// What holds for the outer rows whose result is used: for others nothing is computed.
     var within: [Expr] = []
+    /// WITH RECURSIVE around: scans of their last rows bring the domain's values along.
+    private var carried: Set<Int> = []
+
+    init(fresh: FreshColumns, within: [Expr] = []) {
+        self.fresh = fresh
+        self.within = within
+    }
 
     /// Joins `left` with a `right` that reads columns of it.
     func join(
@@ -62,7 +69,7 @@ struct DependentJoin {
     /// Returns a plan that for each row of the domain has the rows of `plan` with its values put in; its columns are
     /// those of `plan` and those of the domain.
     private func push(_ plan: LogicalPlan, _ domain: Domain) throws(SQLError) -> LogicalPlan {
-        guard !plan.outerColumnIDs.isDisjoint(with: domain.outerIDs) else {
+        guard !plan.outerColumnIDs.isDisjoint(with: domain.outerIDs) || carries(plan) else {
             return .join(LogicalPlan.Join(kind: .inner, left: plan, right: domain.plan))
         }
         let map = domain.substitution
@@ -97,14 +104,36 @@ struct DependentJoin {
         case .with(let id, let definition, let body):
             guard definition.outerColumnIDs.isDisjoint(with: domain.outerIDs) else { throw unsupported("WITH") }
             return .with(id: id, definition: definition, body: try push(body, domain))
-        case .recursive: throw unsupported("WITH RECURSIVE")
+        case .recursive(let node): return try recursive(node, domain)
         case .write: throw unsupported("a write")
+        case .cteScan(var scan) where carried.contains(scan.id):
+            scan.columns += domain.inner
+            return .cteScan(scan)
         case .scan, .cteScan: throw SQLError(.internalError, "a scan cannot read outer columns")
         }
     }
 
     private func unsupported(_ what: String) -> SQLError {
         SQLError(.featureNotSupported, "\(what) in a subquery may not refer to columns of the outer query")
+    }
+
+    /// Whether a plan reads the last rows of a recursion that carries the domain.
+    private func carries(_ plan: LogicalPlan) -> Bool {
+        if case .cteScan(let scan) = plan { return carried.contains(scan.id) }
+        return !carried.isEmpty && plan.inputs.contains { carries($0) }
+    }
+
+    /// Every row of the recursion remembers for which outer values it is.
+    private func recursive(_ node: LogicalPlan.Recursive, _ domain: Domain) throws(SQLError) -> LogicalPlan {
+        var node = node
+        let (first, next) = (try copied(domain), try copied(domain))
+        let (base, step) = (node.base.columns, node.step.columns)
+        node.base = try push(node.base, first).passing(base + first.inner)
+        var inside = self
+        inside.carried.insert(node.id)
+        node.step = try inside.push(node.step, next).passing(step + next.inner)
+        node.columns += domain.inner
+        return .recursive(node)
     }
 
     private func values(_ values: LogicalPlan.Values, _ domain: Domain) throws(SQLError) -> LogicalPlan {
@@ -214,7 +243,7 @@ struct DependentJoin {
         let map = domain.substitution
         var join = join
         let outer = domain.outerIDs
-        let rightReads = !join.right.outerColumnIDs.isDisjoint(with: outer)
+        let rightReads = !join.right.outerColumnIDs.isDisjoint(with: outer) || carries(join.right)
         switch join.kind {
         case .right, .full:
             // Rows of either side may stand alone: both sides carry the domain.
