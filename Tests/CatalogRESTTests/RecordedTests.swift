@@ -1,5 +1,6 @@
 // Conversations with the catalog's HTTP interfaces, recorded in Queries/rest: requests, and the answers with what differs
 // from run to run masked. `RECORD=1 swift test --filter CatalogRESTTests` writes the answers anew.
+import Catalogs
 import Coordinator
 import Diagnostics
 import Execution
@@ -19,13 +20,17 @@ struct RestLake {
     let engine: Engine
     let api: CatalogAPI
 
-    init(_ options: CatalogAPI.Options = CatalogAPI.Options()) async throws {
+    init(
+        _ options: CatalogAPI.Options = CatalogAPI.Options(), catalog given: (any Versioned)? = nil
+    ) async throws {
+        let catalog: any Versioned
+        if let given { catalog = given } else { catalog = try await VersionedCatalog(path: nil) }
         folder = NSTemporaryDirectory() + "apus-rest-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         let stores = Stores()
         let tables = IcebergFormat(stores: stores, warehouse: folder)
         engine = Engine(
-            catalog: try await VersionedCatalog(path: nil), format: HiveFormat(stores: stores), managed: tables,
+            catalog: catalog, format: HiveFormat(stores: stores), managed: tables,
             runners: [LocalRunner(scheduler: Scheduler(threads: 2), memoryMaxBytes: 1 << 30)])
         api = CatalogAPI(engine: engine, tables: tables, options: options)
     }

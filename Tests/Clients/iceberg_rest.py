@@ -8,6 +8,7 @@ from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.transforms import BucketTransform, DayTransform, IdentityTransform
 from pyiceberg.types import IntegerType, LongType, NestedField, StringType, TimestampType, DecimalType
+from pyiceberg.view.metadata import SQLViewRepresentation, ViewVersion
 from serving import check, serving
 
 
@@ -203,6 +204,12 @@ def names_and_views(server):
     server.sql("CREATE VIEW sales.v AS SELECT id, label FROM sales.orders WHERE id > 50")
     check("views are listed", main.list_views("sales"), [("sales", "v")])
     check("and not among the tables", ("sales", "v") in main.list_tables("sales"), False)
+    schema = Schema(NestedField(1, "id", LongType()), NestedField(2, "text", StringType()))
+    version = ViewVersion(version_id=1, schema_id=0, timestamp_ms=1, summary={}, representations=[SQLViewRepresentation(type="sql", sql="SELECT id, label FROM orders WHERE id = 100", dialect="postgresql")], default_namespace=["sales"])
+    main.create_view("sales.w", schema, version)
+    check("pyiceberg's view is read by SQL", server.sql("SELECT id, text FROM sales.w"), [(100, "n100")])
+    check("and comes back", main.load_view("sales.w").sql_for("postgresql").sql, "SELECT id, label FROM orders WHERE id = 100")
+    main.drop_view("sales.w")
     main.drop_view("sales.v")
     check("a view is dropped", main.list_views("sales"), [])
     for name in main.list_tables("sales") + main.list_tables("duck"):
