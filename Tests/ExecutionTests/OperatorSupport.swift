@@ -48,6 +48,8 @@ struct RandomRows {
             let factor = [Int128(1), 10, 100][zeros]
             return Scalar(type, .numeric(mantissa: (Int128(number) - 5) * factor, scale: 1 + zeros))
         case .text, .varchar, .unknown: return Scalar(type, .string(text(number)))
+        case .system(let system):
+            return Scalar(type, system.isNumber ? .int(Int64(number)) : .string(text(number)))
         case .char:
             return Scalar(type, .string("c\(number)" + String(repeating: " ", count: number % 3)))
         case .bytea: return Scalar(type, .bytes(Array(text(number).utf8)))
