@@ -70,10 +70,11 @@ extension Session {
 
     func createSchema(_ create: Statement.CreateSchema) async throws(SQLError) -> any ResultStream {
         let name = create.name.value
-        guard !name.hasPrefix("pg_"), name != "information_schema" else {
+        guard !name.hasPrefix("pg_"), name != "information_schema", name != QueryNames.lakeSchema else {
             throw SQLError(
                 SQLState("42939"), "unacceptable schema name \"\(name)\"",
-                detail: "The prefix \"pg_\" is reserved for system schemas.", position: create.name.position)
+                detail: "\"\(QueryNames.lakeSchema)\" and the prefix \"pg_\" are reserved for system schemas.",
+                position: create.name.position)
         }
         let branch = try await branch(ofSchema: create.database, named: create.name)
         guard create.location == nil || Databases.name(ofBranch: branch) == nil else {

@@ -48,11 +48,7 @@ extension Session {
 
     // MARK: - Merge, revert, cherry-pick
 
-    private static let mergeColumns = [
-        ResultColumn("schema", .text), ResultColumn("name", .text), ResultColumn("kind", .text),
-        ResultColumn("action", .text), ResultColumn("base", .text), ResultColumn("source", .text),
-        ResultColumn("target", .text), ResultColumn("reason", .text),
-    ]
+    static let mergeColumns = ThreeWay.columns.map { ResultColumn($0, .text) }
 
     private func merge(_ merge: BranchStatement.Merge) async throws(SQLError) -> any ResultStream {
         try refuseInBlock("MERGE BRANCH")
@@ -159,15 +155,9 @@ extension Session {
     }
 
     private func mergeRows(_ items: [ThreeWay.Item], _ tag: String) -> any ResultStream {
-        func cell(_ text: String?) -> Scalar { text.map(Scalar.text) ?? .null(.text) }
-        let rows = items.map { item in
-            [
-                cell(item.schema), cell(item.table), cell(item.kind), cell(item.action), cell(item.base),
-                cell(item.source), cell(item.target), cell(item.reason),
-            ]
-        }
-        return FixedStream(
-            Session.mergeColumns, rows, tag: .done(Session.mergeTag(tag, rows.count)), notices: takeNotices())
+        FixedStream(
+            Session.mergeColumns, items.map(\.row), tag: .done(Session.mergeTag(tag, items.count)),
+            notices: takeNotices())
     }
 
     /// Clients know MERGE with a count, and stumble over any other word behind it.
@@ -317,10 +307,7 @@ extension Session {
 
     // MARK: - Differences
 
-    private static let differenceColumns = [
-        ResultColumn("schema", .text), ResultColumn("name", .text), ResultColumn("kind", .text),
-        ResultColumn("change", .text), ResultColumn("before", .text), ResultColumn("after", .text),
-    ]
+    private static let differenceColumns = LakeTables.differenceColumns.map { ResultColumn($0, .text) }
 
     private func difference(_ from: Identifier, _ to: Identifier) async throws(SQLError) -> any ResultStream {
         var ends: [CommitID] = []
@@ -331,24 +318,7 @@ extension Session {
                 throw error.at(name.position)
             }
         }
-        func cell(_ text: String?) -> Scalar { text.map(Scalar.text) ?? .null(.text) }
-        func change(_ before: Bool, _ after: Bool) -> Scalar {
-            .text(after ? (before ? "changed" : "added") : "dropped")
-        }
-        let rows: [[Scalar]] = try await engine.catalog.differences(from: ends[0], to: ends[1]).map { difference in
-            switch difference {
-            case .schema(let name, let before, let after):
-                [
-                    .text(name), .null(.text), .text("schema"), change(before != nil, after != nil),
-                    cell(before?.location), cell(after?.location),
-                ]
-            case .entry(let name, let before, let after):
-                [
-                    .text(name.schema), .text(name.name), .text(ThreeWay.kind(after ?? before)),
-                    change(before != nil, after != nil), cell(ThreeWay.text(before)), cell(ThreeWay.text(after)),
-                ]
-            }
-        }
+        let rows = try await engine.catalog.differences(from: ends[0], to: ends[1]).map(LakeTables.row)
         return FixedStream(Session.differenceColumns, rows, tag: .rows("SHOW"))
     }
 

@@ -72,9 +72,13 @@ struct Resolver: Sendable {
                 }
             }
             for (call, position) in calls where result.snapshot.fileTables[call] == nil {
-                do {
+                do throws(SQLError) {
+                    if let table = try await lakeTable(call, &result.pinned) {
+                        result.snapshot.fileTables[call] = table
+                        continue
+                    }
                     result.snapshot.fileTables[call] = try await table(of: call)
-                } catch let error {
+                } catch {
                     throw error.at(position)
                 }
             }
@@ -100,6 +104,7 @@ struct Resolver: Sendable {
         _ reference: CatalogSnapshot.Reference, _ transaction: Transaction, _ result: inout Result
     ) async throws(SQLError) -> Relation? {
         if let system = try await systemTable(reference, transaction, &result.pinned) { return .table(system) }
+        if let table = try await lakeTable(reference, &result.pinned) { return .table(table) }
         guard let found = try await find(reference, transaction, &result.pinned) else { return nil }
         let isHere = found.ref == .named(branch) || found.ref == .branch(branch)
         result.reads.insert(found.name.description + (isHere ? "" : "@\(found.ref)"))

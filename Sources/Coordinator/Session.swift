@@ -134,7 +134,7 @@ public actor Session: SQLSession {
 
     public func query(_ sql: String) throws(SQLError) -> any StatementSequence {
         model = QueryComment.model(in: sql)
-        let parsed = try Parser.parse(sql)
+        let parsed = try Parser.parse(sql).map(BranchProcedures.recognized)
         // Several statements in one message are one transaction, unless they say otherwise.
         if parsed.count > 1, transaction == nil {
             transaction = currentTransaction
@@ -154,7 +154,7 @@ public actor Session: SQLSession {
                 .programLimitExceeded, "a session holds at most \(Session.statementsMax) prepared statements")
         }
         beginStatement()
-        let parsed = try Parser.parse(sql)
+        let parsed = try Parser.parse(sql).map(BranchProcedures.recognized)
         guard parsed.count <= 1 else {
             throw SQLError(.syntaxError, "cannot insert multiple commands into a prepared statement")
         }
@@ -177,6 +177,9 @@ public actor Session: SQLSession {
             prepared.columns = bound.columns
         case .declareCursor(let declare):
             prepared.parameterTypes = try await bind(declare.query, types, life()).query.parameterTypes
+        case .call(let call, let isSelected):
+            prepared.parameterTypes = Array(repeating: .text, count: BranchProcedures.parameters(of: call))
+            prepared.columns = try BranchProcedures.columns(of: call, isSelected: isSelected)
         case .write(let write):
             let (types, columns) = try await describe(write, types)
             prepared.parameterTypes = types
@@ -265,6 +268,8 @@ public actor Session: SQLSession {
             case .explain(let explain): return try await self.explain(explain, prepared.parameterTypes, parameters)
             case .write(let write):
                 return try await self.write(write, prepared.text, parameters, types: prepared.parameterTypes)
+            case .call(let call, let isSelected):
+                return try await self.call(call, parameters, isSelected: isSelected)
             default: break
             }
             guard case .query(let query) = statement else {

@@ -34,6 +34,7 @@ extension Session {
             .drop:
             return try await define(statement, text)
         case .copy(let copy): return try await self.copy(copy, text)
+        case .call(let call, let isSelected): return try await self.call(call, [], isSelected: isSelected)
         case .createRef(let create): return try await createRef(create)
         case .dropRef(let kind, let name, let ifExists): return try await dropRef(kind, name, ifExists)
         case .branch(let statement): return try await branchStatement(statement, text)
@@ -81,6 +82,7 @@ extension Session {
         case .show(let show): return try showColumns(show)
         case .branch(let statement): return try await branchColumns(statement)
         case .upkeep(let statement): return Session.columns(of: statement)
+        case .call(let call, let isSelected): return try BranchProcedures.columns(of: call, isSelected: isSelected)
         case .describe: return Session.describeColumns
         case .execute(let name, _): return statements[name.value]?.columns
         case .fetch(let fetch): return fetch.isMove ? nil : cursors[fetch.cursor.value]?.columns

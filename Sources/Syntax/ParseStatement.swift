@@ -55,6 +55,11 @@ extension Parser {
             return try transaction(word)
         case "prepare": if peek().kind != .word("transaction") { return try prepare() }
         case "execute": return try execute()
+        case "call":
+            advance()
+            let value = try expression()
+            guard case .call(let call) = value.node else { throw unexpected() }
+            return .call(call, isSelected: false)
         case "deallocate":
             advance()
             _ = takeWord("prepare")

@@ -44,6 +44,8 @@ public indirect enum Statement: Hashable, Sendable {
     case transaction(TransactionCommand)
     case prepare(name: Identifier, types: [TypeName], statement: Statement, text: String)
     case execute(name: Identifier, arguments: [Expression])
+    /// CALL procedure(...); `isSelected` when it was written SELECT procedure(...).
+    case call(FunctionCall, isSelected: Bool)
     /// nil: all.
     case deallocate(Identifier?)
     case declareCursor(DeclareCursor)

@@ -92,7 +92,7 @@ enum Keywords {
 
     /// Statements of PostgreSQL that are known and not supported, by first word.
     static let unsupportedStatements: Set<String> = [
-        "alter", "analyze", "analyse", "call", "checkpoint", "cluster", "create", "do", "drop", "grant",
+        "alter", "analyze", "analyse", "checkpoint", "cluster", "create", "do", "drop", "grant",
         "import", "load", "lock", "merge", "reassign", "reindex", "revoke", "security", "attach",
         "detach", "install", "pragma", "export",
     ]

@@ -31,8 +31,9 @@ public struct CatalogSnapshot: Sendable {
     }
     /// A call of a table function that reads files: the same call is the same table, wherever it stands.
     public struct FileCall: Hashable, Sendable {
-        /// "read_parquet".
+        /// "read_parquet", or "apus.log" and its kin.
         public var function: String
+        /// The paths; for a function of the lake its arguments.
         public var paths: [String]
         /// By lower-case name.
         public var options: [String: Scalar]

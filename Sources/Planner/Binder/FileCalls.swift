@@ -12,6 +12,7 @@ enum FileCalls {
     static func call(
         _ call: FunctionCall, _ position: Int, _ context: PlanContext
     ) throws(SQLError) -> CatalogSnapshot.FileCall {
+        if QueryNames.isLakeFunction(call.name) { return try lakeCall(call) }
         let name = call.name.last == "iceberg_scan" ? "iceberg_scan" : "read_parquet"
         guard let first = call.arguments.first, first.name == nil else {
             throw SQLError(
@@ -28,6 +29,23 @@ enum FileCalls {
             }
         }
         return CatalogSnapshot.FileCall(function: name, paths: try paths(first.value), options: options)
+    }
+
+    /// `apus.log('dev', 10)`: its arguments as text.
+    private static func lakeCall(_ call: FunctionCall) throws(SQLError) -> CatalogSnapshot.FileCall {
+        var arguments: [String] = []
+        for argument in call.arguments {
+            guard argument.name == nil else {
+                throw SQLError(
+                    .featureNotSupported, "arguments of \(call.name.text) have no names",
+                    position: argument.value.position)
+            }
+            switch argument.value.node {
+            case .string(let text), .integer(let text): arguments.append(text)
+            default: throw notConstant(argument.value)
+            }
+        }
+        return CatalogSnapshot.FileCall(function: call.name.text, paths: arguments)
     }
 
     /// `name => value`, or DuckDB's `name = value`.
@@ -78,7 +96,7 @@ enum FileCalls {
 
     private static func notConstant(_ value: Expression) -> SQLError {
         SQLError(
-            .featureNotSupported, "arguments of functions that read files must be constants",
+            .featureNotSupported, "arguments of this function must be constants",
             position: value.position)
     }
 }

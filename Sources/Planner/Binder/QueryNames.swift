@@ -23,6 +23,10 @@ public struct QueryNames: Sendable {
 
     /// Names of table functions that read files.
     public static let fileFunctions: Set<String> = ["read_parquet", "parquet_scan", "iceberg_scan"]
+    /// The schema of what a lake tells about itself: branches, commits, differences.
+    public static let lakeSchema = "apus"
+    /// Table functions in ``lakeSchema``.
+    public static let lakeFunctions: Set<String> = ["log", "diff", "changes", "merge_preview"]
 
     private init(_ context: PlanContext, _ view: QueryBinder.ViewFrame?) {
         self.context = context
@@ -213,7 +217,11 @@ public struct QueryNames: Sendable {
     // MARK: References
 
     static func isFileFunction(_ name: QualifiedName) -> Bool {
-        name.parts.count == 1 && fileFunctions.contains(name.last)
+        name.parts.count == 1 && fileFunctions.contains(name.last) || isLakeFunction(name)
+    }
+
+    static func isLakeFunction(_ name: QualifiedName) -> Bool {
+        name.parts.count == 2 && name.parts[0].value == lakeSchema && lakeFunctions.contains(name.last)
     }
 
     /// Turns a table name into the key under which the snapshot holds its relation.
