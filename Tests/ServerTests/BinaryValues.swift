@@ -12,7 +12,9 @@ enum BinaryValues {
         case 20: return String(reader.int(8))
         case 21: return String(reader.int(2))
         case 23: return String(reader.int(4))
-        case 25, 1042, 1043: return String(decoding: bytes, as: UTF8.self)
+        case 26: return String(UInt32(truncatingIfNeeded: reader.int(4)))
+        // "char" and name among them.
+        case 18, 19, 25, 1042, 1043: return String(decoding: bytes, as: UTF8.self)
         case 700:
             let value = Float(bitPattern: UInt32(truncatingIfNeeded: reader.int(4)))
             return float("\(value)", fixedBelow: 6)
