@@ -47,7 +47,8 @@ enum BranchProcedures {
             "ALTER BRANCH \(quoted($0[0])) SET (protected = \(["f", "false", "off", "0"].contains($0[1] ?? "t") ? "false" : "true"))"
         },
         "merge_branch": Procedure(
-            required: 1, arguments: ["source", "target", "dry_run", "on_conflict", "message"], answer: .merge, text: merge),
+            required: 1, arguments: ["source", "target", "dry_run", "on_conflict", "message"], answer: .merge,
+            text: merge),
         "revert": Procedure(required: 1, arguments: ["commit", "branch"], answer: .merge) {
             "REVERT COMMIT \(quoted($0[0]))" + ($0[1].map { " ON BRANCH \(quoted($0))" } ?? "")
         },
@@ -109,7 +110,8 @@ enum BranchProcedures {
         guard let found = procedure(call) else {
             throw SQLError(
                 .undefinedFunction, "procedure \(call.name.text) does not exist",
-                hint: "Procedures are in the schema \(QueryNames.lakeSchema): \(all.keys.sorted().joined(separator: ", ")).",
+                hint:
+                    "Procedures are in the schema \(QueryNames.lakeSchema): \(all.keys.sorted().joined(separator: ", ")).",
                 position: call.name.position)
         }
         return found

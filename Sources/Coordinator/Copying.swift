@@ -165,7 +165,8 @@ extension Session {
     ) async throws(SQLError) {
         let context = planContext()
         let plan = try Binder.insert(
-            rowsOf: RowsTable(name: "stdin", schema: Schema(fields), batches: rows), columns: columns, into: target.table,
+            rowsOf: RowsTable(name: "stdin", schema: Schema(fields), batches: rows), columns: columns,
+            into: target.table,
             named: target.name, context: context, write: write, count: count)
         let life = life()
         _ = try await collect(try await begin(try Optimizer.optimize(plan, context), life))

@@ -1,5 +1,5 @@
 // Upkeep by the clock: the statements that a person would type, one after the other, in a session of their own.
-public import Diagnostics
+import Diagnostics
 
 extension Engine {
     /// What is run each time: on the main branch, and for the lake as a whole.

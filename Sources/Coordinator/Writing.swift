@@ -211,7 +211,8 @@ extension Statement {
     /// Whether this changes tables or the catalog.
     var isChange: Bool {
         switch self {
-        case .write, .truncate, .refresh, .createTable, .alterTable, .comment, .createSchema, .createView, .createExternalTable,
+        case .write, .truncate, .refresh, .createTable, .alterTable, .comment, .createSchema, .createView,
+            .createExternalTable,
             .drop:
             true
         case .copy(let copy): copy.isFrom

@@ -1,7 +1,7 @@
 // Garbage collection: marks what definitions lead to, then lists what nothing leads to.
 
 public import Catalogs
-public import Diagnostics
+import Diagnostics
 import Foundation
 import Storage
 import Synchronization

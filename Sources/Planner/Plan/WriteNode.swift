@@ -1,6 +1,6 @@
 // The plan node of INSERT, UPDATE, DELETE and MERGE: what of its input's rows is appended to a table, and what removed.
 public import Catalogs
-public import Columns
+import Columns
 import Synchronization
 
 extension LogicalPlan {
