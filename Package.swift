@@ -132,7 +132,8 @@ let package = Package(
         suite(
             "CatalogRESTTests",
             [
-                "CatalogREST", "Support", "Coordinator", "Execution", "Hive", "Iceberg", "Versions", "Storage", "Catalogs",
+                "CatalogREST", "Support", "Coordinator", "Execution", "Hive", "Iceberg", "Versions", "Storage",
+                "Catalogs",
                 "Diagnostics",
             ]),
         suite("HiveTests", ["S3Support", "Hive", "Catalogs", "Formats", "Storage", "Columns", "Diagnostics"]),
