@@ -39,6 +39,7 @@ extension Session {
         if let query = create.query { return try await createTable(create, as: query, place) }
         let new = try newTable(create, place.name, try fields(create.columns))
         let definition = try await engine.managed.create(try await placed(new, place))
+        try await tellOfNarrowed(new, definition)
         try record(place.name, place.branch) { $0.put(place.name, .managed(definition)) }
         if create.dropsOnCommit { droppedOnCommit.insert(place.name.name) }
         return done(tag)
@@ -58,6 +59,7 @@ extension Session {
         var new = try newTable(create, place.name, try fields(of: bound, create))
         if let text = create.viewText { new.properties.merge(viewProperties(text, create)) { _, new in new } }
         let definition = try await engine.managed.create(try await placed(new, place))
+        try await tellOfNarrowed(new, definition)
         if create.dropsOnCommit { droppedOnCommit.insert(place.name.name) }
         guard create.withData else {
             try record(place.name, place.branch) { $0.put(place.name, .managed(definition)) }
@@ -110,6 +112,22 @@ extension Session {
             fields.append(Field(name, column.type.stored))
         }
         return fields
+    }
+
+    /// numeric without a precision has as many digits as it likes; where the format keeps fewer, values are rounded to
+    /// them from now on, and whoever makes the table shall know.
+    private func tellOfNarrowed(_ new: NewTable, _ definition: ManagedDefinition) async throws(SQLError) {
+        guard new.columns.contains(where: { $0.type == .numeric }) else { return }
+        let kept = try await engine.managed.open(definition, named: new.name).schema.fields
+        for (column, field) in zip(new.columns, kept) where column.type == .numeric && field.type != .numeric {
+            let message = "column \"\(column.name)\" of type numeric is kept as \(field.type.name)"
+            notices.append(
+                SQLNotice(
+                    .notice,
+                    SQLError(
+                        .successfulCompletion, message, detail: "Values are rounded to its scale.",
+                        hint: "Declare numeric(precision, scale).")))
+        }
     }
 
     // MARK: - What the format is told
