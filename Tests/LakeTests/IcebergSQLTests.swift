@@ -9,8 +9,11 @@ import Testing
 
 @Suite struct IcebergSQLTests {
     static let files = SQLFile.all.filter { name in
-        ["pg_dml", "pg_merge", "pg_alter", "pg_transactions", "pg_matviews", "pg_ugly_writes", "dml_lake", "branches_lake"]
-            .contains { name == $0 + ".slt" }
+        [
+            "pg_dml", "pg_merge", "pg_alter", "pg_transactions", "pg_matviews", "pg_ugly_writes", "dml_lake",
+            "branches_lake",
+        ]
+        .contains { name == $0 + ".slt" }
     }
 
     @Test("there are files that write") func present() { #expect(Self.files.count == 8) }
