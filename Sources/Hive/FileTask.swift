@@ -144,12 +144,41 @@ private final class NoRows: BatchSource {
 
 /// A file whose footer is not known yet. One owner thread; the footer may be read ahead by a task.
 private final class UnreadFile: BatchSource {
-    private let opening: Opening
+    private let opening: FileOpening<ParquetSource>
     private var source: ParquetSource?
     private var isDone = false
 
     init(_ shared: SharedScan, _ file: ListedFile, _ context: ScanContext) {
-        opening = Opening(shared, file, context)
+        opening = FileOpening(
+            FileOpening.File(
+                path: file.info.path, info: file.info, store: shared.format.stores, footers: shared.format.footers),
+            stop: context.stop,
+            isRuledOut: {
+                guard shared.isRuledOut(file, context) else { return false }
+                context.metrics.add(.filesRuledOut)
+                return true
+            },
+            prepare: { (footer, asked) throws(SQLError) -> ParquetSource? in
+                try UnreadFile.prepare(shared, file, context, footer, asked)
+            })
+    }
+
+    private static func prepare(
+        _ shared: SharedScan, _ file: ListedFile, _ context: ScanContext, _ footer: FileFooter, _ asked: StoreMetrics
+    ) throws(SQLError) -> ParquetSource? {
+        SharedScan.add(asked, to: context.metrics)
+        var guess: [Int?] = Array(repeating: nil, count: shared.columns.columns.count)
+        let mapped = try shared.mapped(file, footer, &guess)
+        let groups = shared.matching(mapped, footer)
+        let pruned = footer.rowGroups.count - groups.count
+        if pruned > 0 { context.metrics.add(.rowGroupsPruned, Int64(pruned)) }
+        guard !groups.isEmpty else {
+            context.metrics.add(.filesPruned)
+            return nil
+        }
+        let source = try shared.source(footer, mapped, groups, isCounted: true, context)
+        try source.open()
+        return source
     }
 
     /// Reads the footer, and then starts what it asks for, without waiting.
@@ -166,93 +195,5 @@ private final class UnreadFile: BatchSource {
             return nil
         }
         return batch
-    }
-}
-
-/// The way from a file to a reader of it, walked by a task or by the thread that waits.
-private final class Opening: @unchecked Sendable {
-    // Sendable: the context and the reader are used by one side at a time, handed over under the lock.
-
-    private let shared: SharedScan
-    private let file: ListedFile
-    private let context: ScanContext
-    private let condition = NSCondition()
-    private var isStarted = false
-    /// Nil inside: no row group matches.
-    private var result: Result<ParquetSource?, SQLError>?
-    private var task: Task<Void, Never>?
-    private var watch: StopWatch?
-
-    init(_ shared: SharedScan, _ file: ListedFile, _ context: ScanContext) {
-        self.shared = shared
-        self.file = file
-        self.context = context
-    }
-
-    func start() {
-        isStarted = true
-        watch = context.stop?.watch { [weak self] error in self?.finish(.failure(error)) }
-        task = Task.detached { [self] in
-            if Task.isCancelled { return }
-            let asked = StoreMetrics()
-            let result: Result<ParquetSource?, SQLError>
-            do throws(SQLError) {
-                if self.isRuledOut() { return self.finish(.success(nil)) }
-                let footer = try await shared.format.footer(file.info, asked)
-                result = Task.isCancelled ? .success(nil) : .success(try self.prepare(footer, asked))
-            } catch {
-                result = .failure(error)
-            }
-            self.finish(result)
-        }
-    }
-
-    func cancel() { task?.cancel() }
-
-    func wait() throws(SQLError) -> ParquetSource? {
-        if !isStarted {
-            if isRuledOut() { return nil }
-            let asked = StoreMetrics()
-            let footer = try ParquetFile.footerBlocking(
-                of: file.info.path, in: shared.format.stores, info: file.info, cache: shared.format.footers,
-                metrics: asked)
-            return try prepare(footer, asked)
-        }
-        condition.lock()
-        defer { condition.unlock() }
-        while true {
-            if let result { return try result.get() }
-            condition.wait()
-        }
-    }
-
-    private func isRuledOut() -> Bool {
-        guard shared.isRuledOut(file, context) else { return false }
-        context.metrics.add(.filesRuledOut)
-        return true
-    }
-
-    /// The first result counts.
-    private func finish(_ made: Result<ParquetSource?, SQLError>) {
-        condition.lock()
-        if result == nil { result = made }
-        condition.broadcast()
-        condition.unlock()
-    }
-
-    private func prepare(_ footer: FileFooter, _ asked: StoreMetrics) throws(SQLError) -> ParquetSource? {
-        SharedScan.add(asked, to: context.metrics)
-        var guess: [Int?] = Array(repeating: nil, count: shared.columns.columns.count)
-        let mapped = try shared.mapped(file, footer, &guess)
-        let groups = shared.matching(mapped, footer)
-        let pruned = footer.rowGroups.count - groups.count
-        if pruned > 0 { context.metrics.add(.rowGroupsPruned, Int64(pruned)) }
-        guard !groups.isEmpty else {
-            context.metrics.add(.filesPruned)
-            return nil
-        }
-        let source = try shared.source(footer, mapped, groups, isCounted: true, context)
-        try source.open()
-        return source
     }
 }

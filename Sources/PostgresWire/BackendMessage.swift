@@ -28,9 +28,6 @@ extension WireBuffer {
     /// AuthenticationOk.
     public func authenticationOK() { message(82) { $0.append(UInt32(0)) } }
 
-    /// AuthenticationCleartextPassword.
-    public func authenticationCleartext() { message(82) { $0.append(UInt32(3)) } }
-
     /// AuthenticationSASL: the mechanisms on offer.
     public func authenticationSASL(_ mechanisms: [String]) {
         message(82) {

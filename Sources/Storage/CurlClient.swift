@@ -41,7 +41,6 @@ private final class CurlLoop: @unchecked Sendable {
     static let pollMillisecondsMax = 1_000
     /// How often transfers are looked through for those that nobody waits for any more.
     static let sweepMilliseconds: UInt64 = 200
-    static let receiveBufferBytes = 512 << 10
 
     private struct Inbox {
         var transfers: [(transfer: Transfer, due: UInt64)] = []

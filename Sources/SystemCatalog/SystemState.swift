@@ -110,7 +110,6 @@ public final class SystemState: SystemFacts {
 
     var knownSource: (any LakeSource)? { loaded.withLock { $0.source } }
     var knownDirectory: Directory? { loaded.withLock { $0.directory } }
-    var knownRefs: [NamedRef] { loaded.withLock { $0.refs } ?? [] }
     func knownDetails(_ oid: Int64) -> RelationDetails? {
         if let system = knownDirectory?.relation(oid)?.system { return RelationDetails(columns: system.fields) }
         return loaded.withLock { $0.details[oid] }

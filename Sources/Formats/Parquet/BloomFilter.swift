@@ -6,8 +6,6 @@ import Columns
 enum BloomFilter {
     /// Value lists longer than this are not looked up.
     static let valuesMax = 64
-    /// Room for the header when the file does not tell the filter's length.
-    static let headerBytesMax = 64
 
     private typealias Kind = ThriftReader.Kind
     static let salts: [UInt32] = [

@@ -9,12 +9,6 @@ public enum Logic {
     /// true OR anything is true; otherwise NULL wins over false.
     public static func boolOr(_ a: Column, _ b: Column, rows: Int) -> Column { combine(a, b, rows, isAnd: false) }
 
-    /// NOT NULL is NULL.
-    public static func boolNot(_ a: Column, rows: Int) -> Column {
-        let flat = Flatten.flat(a)
-        return Loops.unary(flat, rows, .boolean) { (x: UInt8) -> UInt8 in x ^ 1 }
-    }
-
     private static func combine(_ a: Column, _ b: Column, _ rows: Int, isAnd: Bool) -> Column {
         let (x, y) = (Flatten.flat(a), Flatten.flat(b))
         let out = Buffer(count: max(1, rows), of: UInt8.self)

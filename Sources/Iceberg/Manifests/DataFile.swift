@@ -90,8 +90,6 @@ enum FieldIDs {
     static let deletePosition: Int32 = 2_147_483_545
     /// The bound of the path in files of position deletes; DuckDB writes the second.
     static let deletePaths: [Int32] = [deletePath, 2_147_483_646]
-    static let rowID: Int32 = 2_147_483_540
-    static let lastUpdatedSequence: Int32 = 2_147_483_539
 }
 
 /// A line of a manifest.

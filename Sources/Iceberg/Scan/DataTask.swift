@@ -130,6 +130,7 @@ struct OpenedFile: Sendable {
             domains: work.domains.filter { $0.key < work.width }, dynamicDomains: context.dynamicDomains,
             limit: context.filter == nil ? work.limit : nil, metrics: context.metrics)
         scan.isFileCounted = isCounted
+        scan.stop = context.stop
         var filter = context.filter
         if !file.deleted.isEmpty || (filter != nil && projection.hasRepairs) {
             filter = DeleteFilter(
@@ -217,11 +218,46 @@ struct DataTask: ScanTask {
 
 /// A file whose footer is not known yet. One owner thread; the footer may be read ahead by a task.
 private final class UnreadFile: BatchSource {
-    private let opening: Opening
+    private let opening: FileOpening<DataSource>
     private var source: DataSource?
     private var isDone = false
 
-    init(_ work: ScanWork, _ file: WorkFile, _ context: ScanContext) { opening = Opening(work, file, context) }
+    init(_ work: ScanWork, _ file: WorkFile, _ context: ScanContext) {
+        opening = FileOpening(
+            FileOpening.File(path: file.path, info: file.info, store: work.store, footers: work.footers),
+            stop: context.stop, isRuledOut: { UnreadFile.isRuledOut(work, file, context) },
+            prepare: { (footer, asked) throws(SQLError) -> DataSource? in
+                try UnreadFile.prepare(work, file, context, footer, asked)
+            })
+    }
+
+    /// Whether what was found at run time rules out the file by its bounds.
+    private static func isRuledOut(_ work: ScanWork, _ file: WorkFile, _ context: ScanContext) -> Bool {
+        guard let found = context.dynamicDomains?() else { return false }
+        var domains: [Int32: ColumnDomain] = [:]
+        for (place, domain) in found where place < work.width {
+            if case .field(let field) = work.columns[place] { domains[field.id] = domain }
+        }
+        guard !FilePlanner.mayMatch(file.file, domains, work.metadata) else { return false }
+        context.metrics.add(.filesPruned)
+        return true
+    }
+
+    private static func prepare(
+        _ work: ScanWork, _ file: WorkFile, _ context: ScanContext, _ footer: FileFooter, _ asked: StoreMetrics
+    ) throws(SQLError) -> DataSource? {
+        ScanWork.add(asked, to: context.metrics)
+        let opened = try OpenedFile(work, file, footer)
+        let pruned = footer.rowGroups.count - opened.groups.count
+        if pruned > 0 { context.metrics.add(.rowGroupsPruned, Int64(pruned)) }
+        guard !opened.groups.isEmpty else {
+            context.metrics.add(.filesPruned)
+            return nil
+        }
+        let source = try opened.source(work, file, opened.groups, isCounted: true, context)
+        try source.open()
+        return source
+    }
 
     /// Reads the footer, and then starts what it asks for, without waiting.
     func start() { opening.start() }
@@ -237,93 +273,5 @@ private final class UnreadFile: BatchSource {
             return nil
         }
         return batch
-    }
-}
-
-/// The way from a file to a reader of it, walked by a task or by the thread that waits.
-private final class Opening: @unchecked Sendable {
-    // Sendable: the context and the reader are used by one side at a time, handed over under the lock.
-
-    private let work: ScanWork
-    private let file: WorkFile
-    private let context: ScanContext
-    private let condition = NSCondition()
-    private var isStarted = false
-    /// Nil inside: no row group matches.
-    private var result: Result<DataSource?, SQLError>?
-    private var task: Task<Void, Never>?
-
-    init(_ work: ScanWork, _ file: WorkFile, _ context: ScanContext) {
-        self.work = work
-        self.file = file
-        self.context = context
-    }
-
-    func start() {
-        isStarted = true
-        task = Task.detached { [self] in
-            let asked = StoreMetrics()
-            let result: Result<DataSource?, SQLError>
-            do throws(SQLError) {
-                if Task.isCancelled || self.isRuledOut() { return self.finish(.success(nil)) }
-                let footer = try await ParquetFile.footer(
-                    of: file.path, in: work.store, info: file.info, cache: work.footers, metrics: asked)
-                result = Task.isCancelled ? .success(nil) : .success(try self.prepare(footer, asked))
-            } catch {
-                result = .failure(error)
-            }
-            self.finish(result)
-        }
-    }
-
-    func cancel() { task?.cancel() }
-
-    func wait() throws(SQLError) -> DataSource? {
-        if !isStarted {
-            if isRuledOut() { return nil }
-            let asked = StoreMetrics()
-            let footer = try ParquetFile.footerBlocking(
-                of: file.path, in: work.store, info: file.info, cache: work.footers, metrics: asked)
-            return try prepare(footer, asked)
-        }
-        condition.lock()
-        defer { condition.unlock() }
-        while true {
-            if let result { return try result.get() }
-            condition.wait()
-        }
-    }
-
-    /// Whether what was found at run time rules out the file by its bounds.
-    private func isRuledOut() -> Bool {
-        guard let found = context.dynamicDomains?() else { return false }
-        var domains: [Int32: ColumnDomain] = [:]
-        for (place, domain) in found where place < work.width {
-            if case .field(let field) = work.columns[place] { domains[field.id] = domain }
-        }
-        guard !FilePlanner.mayMatch(file.file, domains, work.metadata) else { return false }
-        context.metrics.add(.filesPruned)
-        return true
-    }
-
-    private func finish(_ made: Result<DataSource?, SQLError>) {
-        condition.lock()
-        result = made
-        condition.broadcast()
-        condition.unlock()
-    }
-
-    private func prepare(_ footer: FileFooter, _ asked: StoreMetrics) throws(SQLError) -> DataSource? {
-        ScanWork.add(asked, to: context.metrics)
-        let opened = try OpenedFile(work, file, footer)
-        let pruned = footer.rowGroups.count - opened.groups.count
-        if pruned > 0 { context.metrics.add(.rowGroupsPruned, Int64(pruned)) }
-        guard !opened.groups.isEmpty else {
-            context.metrics.add(.filesPruned)
-            return nil
-        }
-        let source = try opened.source(work, file, opened.groups, isCounted: true, context)
-        try source.open()
-        return source
     }
 }
