@@ -18,10 +18,8 @@ for entry in json.load(open(f"{source}/index.json")):
     base = os.path.basename(name)
     if name.startswith("bad_data/"):
         shutil.copyfile(f"{source}/corpus/{name}", f"{here}/bad/{base}")
-    elif name.startswith("data/") and "expected" in entry and not any(word in name for word in ("repeated_no", "map_no", "encrypt")):
+    elif name.startswith("data/") and "expected" in entry and "encrypt" not in name:
         if any(word in name for word in other_text) or (entry["bytes"] > largest and name not in also):
-            continue
-        if entry.get("duckdb_types") and all(t.endswith("[]") or "(" in t and not t.startswith("DECIMAL") for t in entry["duckdb_types"]):
             continue
         shutil.copyfile(f"{source}/corpus/{name}", f"{here}/data/{base}")
         shutil.copyfile(f"{source}/{entry['expected']}", f"{here}/expected/{base}.csv")

@@ -29,11 +29,13 @@ public final class Column: @unchecked Sendable {
     public let heaps: [Buffer]
     /// The elements of a list column, flat.
     public let child: Column?
+    /// The columns of a struct's fields, flat; a row's value says where in them its own are.
+    public let fields: [Column]
 
     /// Makes a flat column.
     public init(
         _ type: SQLType, count: Int, values: Buffer, validity: Buffer? = nil, heaps: [Buffer] = [],
-        child: Column? = nil
+        child: Column? = nil, fields: [Column] = []
     ) {
         self.type = type
         physical = type.physical
@@ -44,6 +46,7 @@ public final class Column: @unchecked Sendable {
         dictionary = nil
         self.heaps = heaps
         self.child = child
+        self.fields = fields
     }
 
     /// Makes a column of Int32 codes into a flat dictionary without NULLs.
@@ -58,6 +61,7 @@ public final class Column: @unchecked Sendable {
         self.dictionary = dictionary
         heaps = []
         child = dictionary.child
+        fields = dictionary.fields
     }
 
     private init(_ type: SQLType, layout: Layout, of other: Column, count: Int) {
@@ -70,6 +74,7 @@ public final class Column: @unchecked Sendable {
         dictionary = other.dictionary.map { $0.type == type ? $0 : $0.retyped(type) }
         heaps = other.heaps
         child = other.child
+        fields = other.fields
     }
 
     /// Repeats row 0 of a flat column for a number of rows.
@@ -130,6 +135,7 @@ public final class Column: @unchecked Sendable {
         for heap in heaps { total += heap.capacity }
         if let dictionary { total += dictionary.sizeBytes }
         if let child { total += child.sizeBytes }
+        for field in fields { total += field.sizeBytes }
         return total
     }
 }

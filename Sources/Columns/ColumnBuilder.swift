@@ -12,6 +12,7 @@ public final class ColumnBuilder {
     private var heaps: [Buffer] = []
     private var heapUsed = 0
     private var children: ColumnBuilder?
+    private var fields: [ColumnBuilder] = []
 
     /// Bytes of one string heap; a longer string gets a heap of its own.
     private static let heapBytes = 64 << 10
@@ -20,7 +21,8 @@ public final class ColumnBuilder {
         self.type = type
         physical = type.physical
         values = Buffer(bytes: max(1, capacity) * physical.stride)
-        if case .array(let element) = type { children = ColumnBuilder(element) }
+        if let element = type.element { children = ColumnBuilder(element) }
+        if let fields = type.rowFields { self.fields = fields.map { ColumnBuilder($0.type) } }
     }
 
     /// Appends NULL.
@@ -88,6 +90,12 @@ public final class ColumnBuilder {
             let start = children?.count ?? 0
             for element in elements { children?.append(element) }
             append(ListSpan(start: start, count: elements.count))
+        case .row(let values):
+            let place = fields.first?.count ?? 0
+            for (index, field) in fields.enumerated() {
+                if index < values.count { field.append(values[index]) } else { field.appendNull() }
+            }
+            append(Int32(truncatingIfNeeded: place))
         }
     }
 
@@ -99,7 +107,8 @@ public final class ColumnBuilder {
             _ = validity.withUnsafeBytes { memcpy(made.base, $0.baseAddress.unsafelyUnwrapped, $0.count) }
             bitmap = made
         }
-        return Column(type, count: count, values: values, validity: bitmap, heaps: heaps, child: children?.finish())
+        return Column(type, count: count, values: values, validity: bitmap, heaps: heaps, child: children?.finish(),
+            fields: fields.map { $0.finish() })
     }
 
     private func reserve() {

@@ -32,7 +32,7 @@ public enum Flatten {
         }
         return Column(
             column.type, count: rows, values: values, validity: validity(column), heaps: column.heaps,
-            child: column.child)
+            child: column.child, fields: column.fields)
     }
 
     private static func fill<T: BitwiseCopyable>(_ from: Column, _ to: Buffer, _ rows: Int, _ type: T.Type) {
@@ -60,7 +60,7 @@ public enum Flatten {
         }
         return Column(
             column.type, count: rows, values: values, validity: column.validity, heaps: dictionary.heaps,
-            child: dictionary.child)
+            child: dictionary.child, fields: dictionary.fields)
     }
 
     private static func gather<T: BitwiseCopyable>(

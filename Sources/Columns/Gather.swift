@@ -19,7 +19,7 @@ public enum Gather {
         }
         return Column(
             column.type, count: count, values: picked(column, rows, count), validity: validity, heaps: column.heaps,
-            child: column.child)
+            child: column.child, fields: column.fields)
     }
 
     /// Returns the values at `rows`; row -1 gives NULL (the missing side of outer joins).
@@ -48,7 +48,7 @@ public enum Gather {
         }
         return Column(
             column.type, count: count, values: picked(column, at, count), validity: validity, heaps: column.heaps,
-            child: column.child)
+            child: column.child, fields: column.fields)
     }
 
     /// Returns rows `start..<start + count`; shares memory where alignment allows it.
@@ -63,7 +63,8 @@ public enum Gather {
             return Column(codes: values, count: count, validity: validity, dictionary: dictionary)
         }
         return Column(
-            column.type, count: count, values: values, validity: validity, heaps: column.heaps, child: column.child)
+            column.type, count: count, values: values, validity: validity, heaps: column.heaps, child: column.child,
+            fields: column.fields)
     }
 
     /// Returns the rows of all columns, in order. Codes into one shared dictionary stay codes; else the result is flat.
@@ -83,6 +84,7 @@ public enum Gather {
         var heaps: [Buffer] = []
         var seen = Set<ObjectIdentifier>()
         var children: [Column] = []
+        var parts: [[Column]] = []
         var (start, childStart) = (0, 0)
         for column in columns {
             let flat = Flatten.flat(column)
@@ -97,15 +99,26 @@ public enum Gather {
                 children.append(child)
                 childStart += child.count
             }
+            if let first = flat.fields.first {
+                let places = values.pointer(Int32.self)
+                for row in start..<start + flat.count { places[row] &+= Int32(truncatingIfNeeded: childStart) }
+                parts.append(flat.fields)
+                childStart += first.count
+            }
             start += flat.count
         }
         var child: Column?
-        if case .array(let element) = type { child = concatenate(children, type: element, owned: owned) }
+        if let element = type.element { child = concatenate(children, type: element, owned: owned) }
+        var fields: [Column] = []
+        for (index, field) in (type.rowFields ?? []).enumerated() {
+            fields.append(Flatten.flat(concatenate(parts.map { $0[index] }, type: field.type, owned: owned)))
+        }
         if owned, type.physical == .view {
             heaps = own(values.pointer(StringView.self), total, validity).map { [$0] } ?? []
         }
         return Column(
-            type, count: total, values: values, validity: validity, heaps: heaps, child: child.map(Flatten.flat))
+            type, count: total, values: values, validity: validity, heaps: heaps, child: child.map(Flatten.flat),
+            fields: fields)
     }
 
     /// A column of NULLs.

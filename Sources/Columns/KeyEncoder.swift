@@ -162,7 +162,7 @@ public struct KeyEncoder: Sendable {
         case .float32, .float64: (.float, 64, true)
         case .numeric: (.approximate, 64, false)
         case .view: (.string(bytes: 8), 64, false)
-        case .list: (nil, 0, false)
+        case .list, .row: (nil, 0, false)
         }
     }
 
@@ -174,7 +174,7 @@ public struct KeyEncoder: Sendable {
         case .int64: return ranged(range(column, Int64.self) { $0 })
         case .int128: return ranged(range(column, Int128.self) { $0 })
         case .interval: return ranged(range(column, Interval.self) { $0.comparisonKey })
-        case .float32, .float64, .list: return general(column.type)
+        case .float32, .float64, .list, .row: return general(column.type)
         case .numeric: return numeric(column)
         case .view:
             var isBytes = false

@@ -85,7 +85,8 @@ public enum KeyHash {
     private static func single(_ column: Column) -> UInt64 {
         var value: UInt64 = 0
         let one = Column(
-            column.type, count: 1, values: column.values, heaps: column.heaps, child: column.child)
+            column.type, count: 1, values: column.values, heaps: column.heaps, child: column.child,
+            fields: column.fields)
         withUnsafeMutablePointer(to: &value) { flat(one, 1, $0, false) }
         return value
     }
@@ -140,6 +141,12 @@ public enum KeyHash {
                 }
                 return value
             }
+        case .row:
+            let places = column.fields.first?.count ?? 0
+            let hashes = Buffer(count: max(1, places), of: UInt64.self)
+            let parts = hashes.pointer(UInt64.self)
+            hash(column.fields, rows: places, into: parts)
+            each(column, rows, out, combining, Int32.self) { parts[Int($0)] }
         }
     }
 

@@ -65,6 +65,8 @@ public enum KeyEquality {
             }
         case .list:
             pairs.each(a, b, ListSpan.self) { KeyCompare.lists(a, $0, b, $1) == 0 }
+        case .row:
+            pairs.each(a, b, Int32.self) { KeyCompare.structs(a.fields, Int($0), b.fields, Int($1)) == 0 }
         }
     }
 
@@ -153,6 +155,7 @@ public enum KeyCompare {
             }
             return StringView.compare(left, right)
         case .list: return lists(x, x.pointer(ListSpan.self)[i], y, y.pointer(ListSpan.self)[j])
+        case .row: return structs(x.fields, Int(x.pointer(Int32.self)[i]), y.fields, Int(y.pointer(Int32.self)[j]))
         }
     }
 
@@ -165,6 +168,15 @@ public enum KeyCompare {
             }
         }
         return order(x.count, y.count)
+    }
+
+    /// Field by field; NULL fields equal each other and come last, as in PostgreSQL.
+    static func structs(_ a: [Column], _ i: Int, _ b: [Column], _ j: Int) -> Int {
+        for index in 0..<min(a.count, b.count) {
+            let result = compare(a[index], i, b[index], j, KeyOrder())
+            if result != 0 { return result }
+        }
+        return 0
     }
 
     @inline(__always)

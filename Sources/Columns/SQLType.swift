@@ -28,11 +28,18 @@ public indirect enum SQLType: Hashable, Sendable, Codable {
     case interval
     case uuid
     case array(SQLType)
+    /// A struct: named fields, each of a type of its own. Fields made by `ROW(...)` are called f1, f2, ...
+    case row([StructField])
+    /// Keys with values, in the order they were put in.
+    case map(key: SQLType, value: SQLType)
     /// A type of pg_catalog.
     case system(SystemType)
 
     /// The largest precision of a fixed decimal, in digits.
     public static let precisionMax = 38
+
+    /// Levels of nesting that values may have.
+    public static let nestingMax = 64
 
     /// How columns of this type store their values.
     public var physical: PhysicalType {
@@ -48,7 +55,8 @@ public indirect enum SQLType: Hashable, Sendable, Codable {
         case .unknown, .text, .varchar, .char, .bytea: .view
         case .interval: .interval
         case .uuid: .int128
-        case .array: .list
+        case .array, .map: .list
+        case .row: .row
         case .system(let type): type.isNumber ? .int64 : .view
         }
     }
@@ -76,6 +84,37 @@ public indirect enum SQLType: Hashable, Sendable, Codable {
         }
     }
 
+    /// What the lists of this type are made of: elements of arrays, entries (key, value) of maps.
+    public var element: SQLType? {
+        switch self {
+        case .array(let element): element
+        case .map(let key, let value): .row([StructField("key", key), StructField("value", value)])
+        default: nil
+        }
+    }
+
+    /// The fields of a struct.
+    public var rowFields: [StructField]? {
+        if case .row(let fields) = self { return fields }
+        return nil
+    }
+
+    /// Whether values have parts: arrays, structs and maps.
+    public var isNested: Bool { physical == .list || physical == .row }
+
+    private static func structName(_ fields: [StructField], _ type: (SQLType) -> String) -> String {
+        "struct(" + fields.map { "\(quoted($0.name)) \(type($0.type))" }.joined(separator: ", ") + ")"
+    }
+
+    /// A field's name as it is written in a type: in quotes where it would not be read back as it is.
+    private static func quoted(_ name: String) -> String {
+        let isPlain = name.utf8.enumerated().allSatisfy { index, byte in
+            (97...122).contains(byte) || byte == 95 || index > 0 && (48...57).contains(byte)
+        }
+        if isPlain, !name.isEmpty { return name }
+        return "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+    }
+
     /// The name as PostgreSQL's format_type prints it.
     public var name: String {
         switch self {
@@ -99,6 +138,8 @@ public indirect enum SQLType: Hashable, Sendable, Codable {
         case .interval: "interval"
         case .uuid: "uuid"
         case .array(let element): element.name + "[]"
+        case .row(let fields): SQLType.structName(fields) { $0.name }
+        case .map(let key, let value): "map(\(key.name), \(value.name))"
         case .system(let type): type.rawValue
         }
     }
@@ -110,6 +151,8 @@ public indirect enum SQLType: Hashable, Sendable, Codable {
         case .varchar: "character varying"
         case .char: "character"
         case .array(let element): element.baseName + "[]"
+        case .row(let fields): SQLType.structName(fields) { $0.baseName }
+        case .map(let key, let value): "map(\(key.baseName), \(value.baseName))"
         default: name
         }
     }
@@ -129,18 +172,31 @@ public enum PhysicalType: UInt8, Sendable, Hashable {
     case interval
     /// ``ListSpan`` into the child column.
     case list
+    /// Int32: the place of the row's values in the columns of the fields.
+    case row
 
     /// Bytes from one value to the next.
     public var stride: Int {
         switch self {
         case .bool: 1
         case .int16: 2
-        case .int32, .float32: 4
+        case .int32, .float32, .row: 4
         case .int64, .float64: 8
         case .int128, .view, .interval: 16
         case .numeric: 32
         case .list: 8
         }
+    }
+}
+
+/// A field of a struct. Fields may be NULL.
+public struct StructField: Hashable, Sendable, Codable {
+    public var name: String
+    public var type: SQLType
+
+    public init(_ name: String, _ type: SQLType) {
+        self.name = name
+        self.type = type
     }
 }
 

@@ -22,7 +22,10 @@ public struct Scalar: Hashable, Sendable {
         /// bytea.
         case bytes([UInt8])
         case interval(Interval)
+        /// Arrays, and maps as rows of key and value.
         case array([Scalar])
+        /// Structs.
+        case row([Scalar])
     }
 
     public init(_ type: SQLType, _ value: Value) {
@@ -71,6 +74,9 @@ extension Column {
                 for index in Int(span.start)..<Int(span.start + span.count) { elements.append(child.scalar(index)) }
             }
             return Scalar(type, .array(elements))
+        case .row:
+            let place = Int(from.pointer(Int32.self)[at])
+            return Scalar(type, .row(from.fields.map { $0.scalar(place) }))
         }
     }
 }

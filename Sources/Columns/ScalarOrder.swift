@@ -19,7 +19,8 @@ extension Scalar {
         case (.bytes(let a), .bytes(let b)): return compareBytes(a, b)
         case (.interval(let a), .interval(let b)): return order(a.comparisonKey, b.comparisonKey)
         case (.int(let a), .int(let b)): return compareIntegers(a, left.type, b, right.type)
-        case (.array(let a), .array(let b)): return compareArrays(a, b)
+        case (.array(let a), .array(let b)): return compareLists(a, b)
+        case (.row(let a), .row(let b)): return compareLists(a, b)
         default: break
         }
         if left.type == .uuid || right.type == .uuid {
@@ -75,8 +76,13 @@ extension Scalar {
         return first != 0 ? Int(first) : a.count - b.count
     }
 
-    private static func compareArrays(_ a: [Scalar], _ b: [Scalar]) -> Int? {
+    /// NULL parts equal each other and come last.
+    private static func compareLists(_ a: [Scalar], _ b: [Scalar]) -> Int? {
         for (x, y) in zip(a, b) {
+            if x.isNull || y.isNull {
+                if x.isNull, y.isNull { continue }
+                return x.isNull ? 1 : -1
+            }
             guard let first = compare(x, y) else { return nil }
             if first != 0 { return first }
         }
@@ -142,5 +148,29 @@ extension Scalar {
         var result: Int128 = 1
         for _ in 0..<max(0, min(exponent, 38)) { result *= 10 }
         return result
+    }
+}
+
+extension Scalar {
+    /// Equality of two values of one type as `=` sees it.
+    public func isEqualValue(_ other: Scalar) -> Bool { equalityKey == other.equalityKey }
+
+    /// A form in which equal values are identical: 1.50 and 1.5, -0 and 0, NaN and NaN, 30 days and 1 month.
+    public var equalityKey: Value {
+        switch value {
+        case .double(let number):
+            if number.isNaN { return .string("NaN") }
+            return .double(number == 0 ? 0 : number)
+        case .numeric(let mantissa, let scale):
+            let normal = Numeric(mantissa, scale: scale).normal
+            return .numeric(mantissa: normal.mantissa, scale: Int(normal.scale))
+        case .interval(let interval): return .int128(interval.comparisonKey)
+        case .array(let items): return .array(items.map { Scalar($0.type, $0.equalityKey) })
+        case .row(let items): return .row(items.map { Scalar($0.type, $0.equalityKey) })
+        case .string(let text):
+            guard case .char = type else { return value }
+            return .string(String(text.reversed().drop { $0 == " " }.reversed()))
+        case .null, .bool, .int, .int128, .bytes: return value
+        }
     }
 }

@@ -64,6 +64,8 @@ extension SQLType {
         switch self {
         case .system(let type): type.isNumber ? .int8 : .text
         case .array(let element): .array(element.stored)
+        case .row(let fields): .row(fields.map { StructField($0.name, $0.type.stored) })
+        case .map(let key, let value): .map(key: key.stored, value: value.stored)
         default: self
         }
     }

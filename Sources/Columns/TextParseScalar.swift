@@ -2,8 +2,8 @@
 public import Diagnostics
 
 extension TextParse {
-    /// Arrays nested deeper are refused.
-    private static let arrayDepthMax = 6
+    /// Values nested deeper are refused.
+    static let nestingMax = SQLType.nestingMax
 
     /// Parses the text form of a value of a type.
     public static func scalar(
@@ -15,7 +15,7 @@ extension TextParse {
 
     /// Parses the text form of a value of a type.
     public static func scalar(
-        _ bytes: UnsafeRawBufferPointer, as type: SQLType, context: TextParseContext = TextParseContext()
+        _ bytes: UnsafeRawBufferPointer, as type: SQLType, context: TextParseContext = TextParseContext(), depth: Int = 0
     ) throws(SQLError) -> Scalar {
         switch type {
         case .boolean: return Scalar(type, .bool(try boolean(bytes)))
@@ -40,7 +40,10 @@ extension TextParse {
         case .uuid: return Scalar(type, .int128(try uuid(bytes)))
         case .system(let system): return try self.system(bytes, system)
         case .array(let element):
-            return Scalar(type, .array(try array(bytes, of: element, context: context)))
+            return Scalar(type, .array(try array(bytes, of: element, context: context, depth: depth)))
+        case .row(let fields): return Scalar(type, .row(try record(bytes, fields, context: context, depth: depth)))
+        case .map(let key, let value):
+            return Scalar(type, .array(try map(bytes, key: key, value: value, context: context, depth: depth)))
         }
     }
 
@@ -84,7 +87,7 @@ extension TextParse {
             SQLError(
                 .invalidTextRepresentation, "malformed array literal: \"\(String(decoding: bytes, as: UTF8.self))\"")
         }
-        guard text.count >= 2, text[0] == 123, text[text.count - 1] == 125, depth < arrayDepthMax else {
+        guard text.count >= 2, text[0] == 123, text[text.count - 1] == 125, depth < nestingMax else {
             throw malformed()
         }
         var result: [Scalar] = []
@@ -128,7 +131,7 @@ extension TextParse {
             } else {
                 result.append(
                     try item.parsed { (raw) throws(SQLError) -> Scalar in
-                        try scalar(raw, as: element, context: context)
+                        try scalar(raw, as: element, context: context, depth: depth + 1)
                     })
             }
             if at < end {

@@ -11,7 +11,7 @@ public enum TextForm {
     /// No value of a type of fixed size prints longer than this: an interval has at most 66 bytes.
     public static let fixedMax = 96
     /// Arrays nested deeper print as NULL.
-    private static let arrayDepthMax = 8
+    static let nestingMax = SQLType.nestingMax
 
     // MARK: Integers
 
@@ -238,7 +238,7 @@ public enum TextForm {
         append(column, row, zone: zone, depth: 0, to: &out)
     }
 
-    private static func append(
+    static func append(
         _ column: Column, _ row: Int, zone: SessionTimeZone, depth: Int, to out: inout [UInt8]
     ) {
         let at = column.slot(row)
@@ -271,7 +271,14 @@ public enum TextForm {
         case .list:
             guard let child = from.child else { return out.append(contentsOf: [123, 125]) }
             let span = from.pointer(ListSpan.self)[at]
-            append(array: child, Int(span.start)..<Int(span.start &+ span.count), zone: zone, depth: depth, to: &out)
+            let rows = Int(span.start)..<Int(span.start &+ span.count)
+            if case .map = column.type {
+                append(map: child, rows, zone: zone, depth: depth, to: &out)
+            } else {
+                append(array: child, rows, zone: zone, depth: depth, to: &out)
+            }
+        case .row:
+            append(record: from.fields, Int(from.pointer(Int32.self)[at]), zone: zone, depth: depth, to: &out)
         }
     }
 
@@ -292,19 +299,20 @@ public enum TextForm {
         out.append(123)
         for row in rows {
             if row > rows.lowerBound { out.append(44) }
-            if !child.isValid(row) || depth >= arrayDepthMax {
+            if !child.isValid(row) || depth >= nestingMax {
                 out.append(contentsOf: [78, 85, 76, 76])
                 continue
             }
             let start = out.count
             append(child, row, zone: zone, depth: depth + 1, to: &out)
-            if child.physical != .list { quoteElement(from: start, &out) }
+            if case .array = child.type { continue }
+            quoteElement(from: start, &out)
         }
         out.append(125)
     }
 
     /// Puts an array element in double quotes when it would not be read back as it is.
-    static func quoteElement(from start: Int, _ out: inout [UInt8]) {
+    static func quoteElement(from start: Int, alsoAt special: UInt8 = 44, _ out: inout [UInt8]) {
         var needsQuotes = start == out.count
         var escapes = 0
         for index in start..<out.count {
@@ -312,7 +320,7 @@ public enum TextForm {
             case 34, 92:
                 escapes += 1
                 needsQuotes = true
-            case 123, 125, 44, 32, 9, 10, 11, 12, 13: needsQuotes = true
+            case 123, 125, 44, 32, 9, 10, 11, 12, 13, special: needsQuotes = true
             default: break
             }
         }

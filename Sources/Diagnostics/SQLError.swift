@@ -53,6 +53,7 @@ public struct SQLState: Hashable, Sendable {
     public static let cardinalityViolation = SQLState("21000")
     public static let dataException = SQLState("22000")
     public static let stringDataRightTruncation = SQLState("22001")
+    public static let nullValueNotAllowed = SQLState("22004")
     public static let numericValueOutOfRange = SQLState("22003")
     public static let invalidDatetimeFormat = SQLState("22007")
     public static let datetimeFieldOverflow = SQLState("22008")

@@ -14,6 +14,8 @@ public struct FileField: Sendable, Hashable {
     public var id: Int32?
     /// Why the column cannot be read ("nested columns"); selecting it is 0A000.
     public var unsupported: String?
+    /// The parts of a nested column: fields of a struct, the element of a list, key and value of a map.
+    public var children: [FileField] = []
 
     public init(_ name: String, _ type: SQLType, isNullable: Bool, id: Int32? = nil, unsupported: String? = nil) {
         self.name = name
@@ -56,12 +58,34 @@ public struct ChunkStatistics: Sendable, Hashable {
     }
 }
 
+/// How the parts of a nested column in a file become those of the type wanted.
+public indirect enum FileShape: Sendable, Hashable {
+    /// As it lies there: fields of structs are found by name, those that the file lacks are NULL.
+    case named
+    /// A value whose type was checked: its bits are taken for what is wanted.
+    case value
+    /// A field of a struct, by index; NULL where the struct is.
+    case field(Int, FileShape)
+    case row([Part])
+    case list(FileShape)
+    case map(key: FileShape, value: FileShape)
+
+    /// Where a field of a struct comes from.
+    public enum Part: Sendable, Hashable {
+        /// A field of the file's struct, by index.
+        case field(Int, FileShape)
+        case constant(Scalar)
+    }
+}
+
 /// One output column of a file scan.
 public struct FileColumn: Sendable, Hashable {
     /// Where the values come from.
     public enum Origin: Sendable, Hashable {
         /// A top-level column of the file, by index.
         case file(Int)
+        /// A nested top-level column of the file, by index, or a part of it.
+        case nested(Int, FileShape)
         /// One value for all rows: a partition key, a file name, NULL for a column that the file lacks.
         case constant(Scalar)
         /// The row's number in the file, from 0: int8.
@@ -122,6 +146,13 @@ extension SQLType {
     public func widens(to target: SQLType) -> Bool {
         if self == target { return true }
         switch (self, target) {
+        case (.array(let element), .array(let wider)): return element.widens(to: wider)
+        case (.map(let key, let value), .map(let widerKey, let widerValue)):
+            return key.widens(to: widerKey) && value.widens(to: widerValue)
+        case (.row(let fields), .row(let wanted)):
+            return wanted.allSatisfy { field in
+                fields.place(of: field.name).map { fields[$0].type.widens(to: field.type) } ?? true
+            }
         case (.int2, .int4), (.int2, .int8), (.int4, .int8), (.float4, .float8), (.date, .timestamp): return true
         case (.int2, .float4), (.int2, .float8), (.int4, .float8): return true
         case (.int2, .numeric), (.int4, .numeric), (.int8, .numeric), (.decimal, .numeric): return true
@@ -136,5 +167,14 @@ extension SQLType {
         case (.uuid, .text), (.uuid, .varchar(nil)): return false
         default: return false
         }
+    }
+}
+
+extension [StructField] {
+    /// The field of a name: exactly, else without regard to case.
+    public func place(of name: String) -> Int? {
+        if let exact = firstIndex(where: { $0.name == name }) { return exact }
+        let lower = name.lowercased()
+        return firstIndex { $0.name.lowercased() == lower }
     }
 }

@@ -79,7 +79,8 @@ enum KernelFrame {
             entries.validity == nil
             ? entries
             : Column(
-                entries.type, count: entries.count, values: entries.values, heaps: entries.heaps, child: entries.child)
+                entries.type, count: entries.count, values: entries.values, heaps: entries.heaps, child: entries.child,
+                fields: entries.fields)
         let codes = Column(codes: column.values, count: rows, validity: column.validity, dictionary: plain)
         guard let entryBits = entries.validityWords else {
             return entries.physical == .bool ? Flatten.flat(codes) : codes
@@ -93,7 +94,8 @@ enum KernelFrame {
             if Bitmap.get(entryBits, Int(from[row])) { Bitmap.set(target, row) }
         }
         return Column(
-            flat.type, count: rows, values: flat.values, validity: bits, heaps: flat.heaps, child: flat.child)
+            flat.type, count: rows, values: flat.values, validity: bits, heaps: flat.heaps, child: flat.child,
+            fields: flat.fields)
     }
 }
 

@@ -12,6 +12,10 @@ enum Parameter: Sendable, Hashable {
     case anyElement
     /// An array of the common type of the anyElement parameters.
     case anyArray
+    /// Any struct.
+    case anyRow
+    /// Any map.
+    case anyMap
 }
 
 /// The arguments of a call once the overload is chosen.
@@ -162,6 +166,9 @@ enum OverloadChoice {
             case .any: break
             case .type(let wanted): if !TypeRules.canCast(type, wanted, .implicit) { return false }
             case .anyElement: elements.append(type)
+            case .anyRow: if type.rowFields == nil { return false }
+            case .anyMap:
+                guard case .map = type else { return false }
             case .anyArray:
                 hasArray = true
                 switch type {
@@ -244,7 +251,7 @@ enum OverloadChoice {
             switch overload.parameter(index) {
             case .type(.char): settled.append(.text)
             case .type(let wanted): settled.append(wanted)
-            case .any, .anyElement, .anyArray: settled.append(.unknown)
+            case .any, .anyElement, .anyArray, .anyRow, .anyMap: settled.append(.unknown)
             }
         }
         settlePolymorphic(overload, &settled)

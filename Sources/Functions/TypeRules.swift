@@ -28,7 +28,7 @@ enum TypeRules {
         case .date, .time, .timestamp, .timestamptz: .dateTime
         case .interval: .span
         case .array: .array
-        case .bytea, .uuid: .other
+        case .bytea, .uuid, .row, .map: .other
         case .system(.aclitem): .other
         case .system(let type): type.isNumber ? .number : .string
         }
@@ -47,6 +47,11 @@ enum TypeRules {
         switch (from, to) {
         case (.unknown, _): return true
         case (.array(let a), .array(let b)): return canCast(a, b, context)
+        case (.row(let a), .row(let b)):
+            return a.count == b.count
+                && zip(a, b).allSatisfy { canCast(base($0.type), base($1.type), context) }
+        case (.map(let key, let value), .map(let otherKey, let otherValue)):
+            return canCast(base(key), base(otherKey), context) && canCast(base(value), base(otherValue), context)
         default: break
         }
         if let needed = contexts[Pair(from, to)] { return needed <= context }
@@ -155,6 +160,16 @@ enum TypeRules {
     private static func common(_ a: SQLType, _ b: SQLType, _ isPrinted: Bool) -> SQLType? {
         if a == b { return a }
         let (x, y) = (base(a), base(b))
+        switch (a, b) {
+        case (.row(let m), .row(let n)): return commonRow(m, n, isPrinted)
+        case (.map(let key, let value), .map(let otherKey, let otherValue)):
+            guard let key = common(key, otherKey, isPrinted), let value = common(value, otherValue, isPrinted)
+            else { return nil }
+            return .map(key: key, value: value)
+        case (.array(let m), .array(let n)) where m.isNested || n.isNested:
+            return common(m, n, isPrinted).map { .array($0) }
+        default: break
+        }
         if x == .numeric, y == .numeric {
             // Different scales keep their own digits, as PostgreSQL's typmod-less numeric does.
             if let f = fixed(a), let g = fixed(b), f.scale == g.scale { return union(f, g) ?? .numeric }
@@ -179,6 +194,17 @@ enum TypeRules {
         if forth, !back || isPreferred(y) { return widened(b) }
         if back { return widened(a) }
         return forth ? widened(b) : nil
+    }
+
+    /// Field by field; the first one's names stay.
+    private static func commonRow(_ a: [StructField], _ b: [StructField], _ isPrinted: Bool) -> SQLType? {
+        guard a.count == b.count else { return nil }
+        var fields: [StructField] = []
+        for (x, y) in zip(a, b) {
+            guard let type = common(x.type, y.type, isPrinted) else { return nil }
+            fields.append(StructField(x.name, type))
+        }
+        return .row(fields)
     }
 
     /// Mixed string types lose their lengths.

@@ -38,8 +38,8 @@ final class SharedScan: Sendable {
                 switch mapped[place].origin {
                 case .constant(let value): if !domain.mayMatch(value) { return false }
                 case .rowNumber: continue
-                case .file(let index):
-                    let statistics = footer.statistics(rowGroup: group, column: index)
+                case .file, .nested:
+                    let statistics = footer.statistics(rowGroup: group, of: mapped[place])
                     if !statistics.mayMatch(domain, rows: rows) { return false }
                 }
             }
@@ -114,7 +114,10 @@ struct FileTask: ScanTask {
         self.file = file
         known = Known(footer: footer, mapped: mapped, groups: groups, isFirst: isFirst)
         let read = mapped.prefix(shared.request.columns.count).compactMap { column -> Int? in
-            if case .file(let index) = column.origin { index } else { nil }
+            switch column.origin {
+            case .file(let index), .nested(let index, _): index
+            case .constant, .rowNumber: nil
+            }
         }
         bytes = groups.reduce(0) { $0 &+ footer.bytes(ofRowGroup: $1, columns: read) }
         rows = groups.reduce(0) { $0 &+ footer.rowGroups[$1].rows }

@@ -155,13 +155,35 @@ struct ColumnUnion {
         // Selecting what one of them cannot read is an error then, and no sooner.
         if a == .unknown || b == .unknown { return .unknown }
         if a == .text || b == .text, a.widens(to: .text), b.widens(to: .text) { return .text }
-        if a.widens(to: b) { return b }
-        if b.widens(to: a) { return a }
+        if !a.isNested, a.widens(to: b) { return b }
+        if !b.isNested, b.widens(to: a) { return a }
         if a.widens(to: .float8), b.widens(to: .float8) { return .float8 }
+        switch (a, b) {
+        case (.array(let x), .array(let y)): return wider(x, y).map { .array($0) }
+        case (.map(let key, let value), .map(let otherKey, let otherValue)):
+            guard let key = wider(key, otherKey), let value = wider(value, otherValue) else { return nil }
+            return .map(key: key, value: value)
+        case (.row(let x), .row(let y)): return wider(x, y)
+        default: break
+        }
         guard let (left, scaleOfLeft) = digits(a), let (right, scaleOfRight) = digits(b) else { return nil }
         let scale = max(scaleOfLeft, scaleOfRight)
         let precision = max(left - scaleOfLeft, right - scaleOfRight) + scale
         return precision <= SQLType.precisionMax ? .decimal(precision: precision, scale: scale) : .numeric
+    }
+
+    /// The fields of both, by name.
+    private static func wider(_ a: [StructField], _ b: [StructField]) -> SQLType? {
+        var fields = a
+        for field in b {
+            guard let place = fields.place(of: field.name) else {
+                fields.append(field)
+                continue
+            }
+            guard let type = wider(fields[place].type, field.type) else { return nil }
+            fields[place].type = type
+        }
+        return .row(fields)
     }
 
     private static func digits(_ type: SQLType) -> (precision: Int, scale: Int)? {

@@ -143,7 +143,7 @@ final class ColumnCells {
     private func values(
         _ column: Column, _ rows: Int, _ format: ValueFormat, _ fourBytes: Bool, _ zone: SessionTimeZone
     ) throws(SQLError) {
-        if column.physical == .list { return try lists(column, rows, format, zone) }
+        if column.physical == .list || column.physical == .row { return try lists(column, rows, format, zone) }
         switch format {
         case .text: text(column, rows, zone)
         case .binary: binary(column, rows, fourBytes)
@@ -186,7 +186,7 @@ final class ColumnCells {
             let values = column.pointer(Interval.self)
             each(column, rows, bytesEach: TextForm.fixedMax) { TextForm.write(interval: values[$0], to: $1) }
         case .view: bytea(column, rows)
-        case .list: break
+        case .list, .row: break
         }
     }
 
@@ -268,7 +268,7 @@ final class ColumnCells {
         case .interval:
             let values = column.pointer(Interval.self)
             each(column, rows, bytesEach: 16) { BinaryForm.write(interval: values[$0], to: $1) }
-        case .view, .list: break
+        case .view, .list, .row: break
         }
     }
 
@@ -327,7 +327,7 @@ final class ColumnCells {
             made.removeAll(keepingCapacity: true)
             switch format {
             case .text: TextForm.append(column, row, zone: zone, to: &made)
-            case .binary: try BinaryForm.append(array: column, row, to: &made)
+            case .binary: try BinaryForm.append(nested: column, row, zone: zone, to: &made)
             }
             room(made.count + ColumnCells.headBytes)
             offsets[row] = count

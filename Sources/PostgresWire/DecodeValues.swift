@@ -93,6 +93,8 @@ public enum ParameterDecoder {
             guard system.isNumber else { return try text(reader.rest(), type, context) }
             return Scalar(type, .int(Int64(UInt32(bitPattern: try reader.int32()))))
         case .array(let element): return Scalar(type, .array(try array(&reader, of: element, context)))
+        case .row(let fields): return Scalar(type, .row(try record(&reader, fields, context)))
+        case .map: return try text(reader.rest(), type, context)
         }
     }
 
@@ -200,21 +202,39 @@ public enum ParameterDecoder {
             return result
         }
         for _ in 0..<size {
-            let length = try reader.int32()
-            if length == -1 {
-                result.append(.null(element))
-                continue
-            }
-            guard length >= 0 else { throw SQLError(.protocolViolation, "insufficient data left in message") }
-            var part = MessageReader(try reader.slice(Int(length)))
-            let value = try binary(&part, element, context)
-            guard part.remaining == 0 else {
-                throw SQLError(
-                    .invalidBinaryRepresentation, "improper binary format in array element \(result.count + 1)")
-            }
-            result.append(value)
+            result.append(try part(&reader, element, context, "array element \(result.count + 1)"))
         }
         return result
+    }
+
+    /// A length and a value of so many bytes; -1 is NULL.
+    private static func part(
+        _ reader: inout MessageReader, _ type: SQLType, _ context: TextParseContext, _ name: String
+    ) throws(SQLError) -> Scalar {
+        let length = try reader.int32()
+        if length == -1 { return .null(type) }
+        guard length >= 0 else { throw SQLError(.protocolViolation, "insufficient data left in message") }
+        var bytes = MessageReader(try reader.slice(Int(length)))
+        let value = try binary(&bytes, type, context)
+        guard bytes.remaining == 0 else {
+            throw SQLError(.invalidBinaryRepresentation, "improper binary format in \(name)")
+        }
+        return value
+    }
+
+    /// record_recv: the number of fields; type, length and value of each.
+    private static func record(
+        _ reader: inout MessageReader, _ fields: [StructField], _ context: TextParseContext
+    ) throws(SQLError) -> [Scalar] {
+        guard Int(try reader.int32()) == fields.count else {
+            throw SQLError(.datatypeMismatch, "wrong number of columns in a record")
+        }
+        var values: [Scalar] = []
+        for field in fields {
+            _ = try reader.int32()
+            values.append(try part(&reader, field.type, context, "record column \(values.count + 1)"))
+        }
+        return values
     }
 }
 

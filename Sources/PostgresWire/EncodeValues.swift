@@ -118,8 +118,34 @@ enum BinaryForm {
 
     // MARK: Arrays
 
+    /// Appends the value of a row of an array, a struct or a map.
+    static func append(
+        nested column: Column, _ row: Int, zone: SessionTimeZone, to out: inout [UInt8]
+    ) throws(SQLError) {
+        switch column.type {
+        case .row: try append(record: column, row, zone: zone, to: &out)
+        case .map: TextForm.append(column, row, zone: zone, to: &out)
+        default: try append(array: column, row, zone: zone, to: &out)
+        }
+    }
+
+    /// Appends the struct of a row as record_send does: the number of fields; type, length and value of each.
+    private static func append(
+        record column: Column, _ row: Int, zone: SessionTimeZone, to out: inout [UInt8]
+    ) throws(SQLError) {
+        let fields = column.storage.fields
+        let place = Int(column.storage.pointer(Int32.self)[column.slot(row)])
+        append(UInt32(fields.count), &out)
+        for field in fields {
+            append(PostgresType.oid(field.type), &out)
+            try append(element: field, place, zone: zone, to: &out)
+        }
+    }
+
     /// Appends the array of a row: dimensions, element type, elements.
-    static func append(array column: Column, _ row: Int, to out: inout [UInt8]) throws(SQLError) {
+    private static func append(
+        array column: Column, _ row: Int, zone: SessionTimeZone, to out: inout [UInt8]
+    ) throws(SQLError) {
         var sizes: [Int] = []
         var rows = span(column, row)
         var level = column.storage
@@ -128,7 +154,7 @@ enum BinaryForm {
         var spans = [rows]
         while true {
             sizes.append(rows.count)
-            guard child.physical == .list, !rows.isEmpty else { break }
+            guard case .array = child.type, !rows.isEmpty else { break }
             var inner: [Range<Int>] = []
             for outer in spans {
                 for index in outer {
@@ -149,7 +175,7 @@ enum BinaryForm {
         let hasNull = spans.contains { $0.contains { !child.isValid($0) } }
         appendHeader(sizes, column.type, hasNull: hasNull, &out)
         for span in spans {
-            for index in span { append(element: child, index, to: &out) }
+            for index in span { try append(element: child, index, zone: zone, to: &out) }
         }
     }
 
@@ -176,11 +202,17 @@ enum BinaryForm {
         withUnsafeBytes(of: value.bigEndian) { out.append(contentsOf: $0) }
     }
 
-    private static func append(element column: Column, _ row: Int, to out: inout [UInt8]) {
+    private static func append(
+        element column: Column, _ row: Int, zone: SessionTimeZone, to out: inout [UInt8]
+    ) throws(SQLError) {
         guard column.isValid(row) else { return append(Int32(-1), &out) }
         let start = out.count
         append(UInt32(0), &out)
-        append(value: column, row, to: &out)
+        if column.type.isNested {
+            try append(nested: column, row, zone: zone, to: &out)
+        } else {
+            append(value: column, row, to: &out)
+        }
         let length = UInt32(truncatingIfNeeded: out.count - start - 4).bigEndian
         withUnsafeBytes(of: length) { out.replaceSubrange(start..<start + 4, with: $0) }
     }
@@ -219,7 +251,7 @@ enum BinaryForm {
             let value = from.pointer(Interval.self)[at]
             TextForm.append(to: &out) { write(interval: value, to: $0) }
         case .view: from.pointer(StringView.self)[at].withBytes { out.append(contentsOf: $0) }
-        case .list: break
+        case .list, .row: break
         }
     }
 }

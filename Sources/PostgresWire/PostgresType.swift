@@ -27,6 +27,7 @@ public enum PostgresType {
         (.interval, 1186, 1187, 16),
         (.numeric, 1700, 1231, -1),
         (.uuid, 2950, 2951, 16),
+        (.row([]), 2249, 2287, -1),
         (.system(.char), 18, 1002, 1),
         (.system(.name), 19, 1003, 64),
         (.system(.int2vector), 22, 1006, -1),
@@ -62,6 +63,9 @@ public enum PostgresType {
         case .varchar: .varchar(nil)
         case .char: .char(1)
         case .array(let element): base(element)
+        // Clients know structs as anonymous records, and maps by their text.
+        case .row: .row([])
+        case .map: .text
         case .boolean, .int2, .int4, .int8, .float4, .float8, .numeric, .text, .bytea, .date, .time, .timestamp,
             .timestamptz, .interval, .uuid, .system:
             type
@@ -91,7 +95,7 @@ public enum PostgresType {
         case .varchar(.some(let length)), .char(let length): Int32(clamping: length + 4)
         case .array(let element): modifier(element)
         case .unknown, .boolean, .int2, .int4, .int8, .float4, .float8, .numeric, .text, .varchar(nil), .bytea, .date,
-            .time, .timestamp, .timestamptz, .interval, .uuid, .system:
+            .time, .timestamp, .timestamptz, .interval, .uuid, .system, .row, .map:
             -1
         }
     }

@@ -60,7 +60,11 @@ enum SystemTypes {
         case .timestamptz: "timestamptz"
         case .interval: "interval"
         case .uuid: "uuid"
+        // Only tables of one dimension have names of their own; maps travel as their text.
+        case .array(.array(let element)): name(of: .array(element))
         case .array(let element): "_" + name(of: element)
+        case .row: "record"
+        case .map: "text"
         case .system(.char): "char"
         case .system(let type): type.rawValue
         }

@@ -15,12 +15,14 @@ struct CorpusTests {
         let expected = records(String(decoding: try Fixture.bytes("expected/\(name)"), as: UTF8.self))
         let header = try #require(expected.first)
         let footer = try store.footer()
-        let names = footer.fields.filter { $0.unsupported == nil }.map(\.name)
+        let names = footer.fields.map(\.name)
         let actual = try rows(try store.scan())
         #expect(actual.count == footer.rows)
         #expect(min(actual.count, 300) == expected.count - 1)
         for (index, name) in names.enumerated() {
             let column = try #require(header.firstIndex(of: name))
+            // Printed by a reader that knows maps without values as pairs.
+            if file == "map_no_value.parquet", name == "my_map" { continue }
             for (row, record) in expected.dropFirst().enumerated() {
                 guard !isEqual(actual[row][index], record[column]) else { continue }
                 Issue.record("\(file) row \(row) \(name): \(actual[row][index]) instead of \(record[column])")
@@ -58,8 +60,8 @@ struct CorpusTests {
     @Test("raise errors when they are damaged", arguments: try Fixture.names("bad"))
     func damaged(name: String) throws {
         let store = OneObjectStore(try Fixture.bytes("bad/\(name)"))
-        // Valid after all (43605), or damaged in nested columns only.
-        if name.contains("43605") || name.contains("45185") || name.contains("LEVELS") {
+        // Valid after all.
+        if name.contains("43605") {
             _ = try rows(try store.scan())
             return
         }

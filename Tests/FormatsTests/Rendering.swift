@@ -23,8 +23,24 @@ func rendered(_ scalar: Scalar) -> String {
             return isPlain ? String(UnicodeScalar(byte)) : String(format: "\\x%02X", byte)
         }.joined()
     case .interval(let interval): return "\(interval.months) \(interval.days) \(interval.microseconds)"
-    case .array(let elements): return elements.map(rendered).description
+    case .array(let elements):
+        let parts = elements.map { element in
+            guard case .map = scalar.type, case .row(let entry) = element.value else { return nested(element) }
+            return entry.map(nested).joined(separator: "=")
+        }
+        if case .map = scalar.type { return "{" + parts.joined(separator: ", ") + "}" }
+        return "[" + parts.joined(separator: ", ") + "]"
+    case .row(let values):
+        let names = scalar.type.rowFields ?? []
+        let parts = zip(names, values).map { "'\($0.name)': " + nested($1) }
+        return "{" + parts.joined(separator: ", ") + "}"
     }
+}
+
+/// A part of a nested value.
+private func nested(_ scalar: Scalar) -> String {
+    let text = scalar.isNull ? "NULL" : rendered(scalar)
+    return !scalar.type.isNested && text.contains(":") ? "'\(text)'" : text
 }
 
 private func rendered(_ number: Int64, _ type: SQLType) -> String {

@@ -160,7 +160,8 @@ func canonical(_ scalar: Scalar) -> String? {
     case .string(let text): return hex(Array(text.utf8))
     case .bytes(let bytes): return hex(bytes)
     case .interval(let value): return "\(value.months) \(value.days) \(value.microseconds)"
-    case .array: return "?"
+    case .array(let parts): return "[" + parts.map { canonical($0) ?? "~" }.joined(separator: ",") + "]"
+    case .row(let parts): return "(" + parts.map { canonical($0) ?? "~" }.joined(separator: ",") + ")"
     }
 }
 

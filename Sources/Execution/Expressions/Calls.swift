@@ -121,6 +121,6 @@ extension Column {
         let flat = results.gather(UnsafePointer(to), count: rows).flat()
         return Column(
             flat.type, count: rows, values: flat.values, validity: Bitmap.and(flat.validity, validity, rows),
-            heaps: flat.heaps, child: flat.child)
+            heaps: flat.heaps, child: flat.child, fields: flat.fields)
     }
 }

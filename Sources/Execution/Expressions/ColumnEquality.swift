@@ -34,6 +34,8 @@ enum ColumnEquality {
         case .interval: compare(a, b, rows, out, Interval.self) { $0.comparisonKey == $1.comparisonKey }
         case .list:
             for row in 0..<rows { out[row] = listsEqual(a, a.slot(row), b, b.slot(row)) ? 1 : 0 }
+        case .row:
+            for row in 0..<rows { out[row] = a.scalar(row).isEqualValue(b.scalar(row)) ? 1 : 0 }
         }
     }
 
@@ -62,25 +64,5 @@ enum ColumnEquality {
             if x.isValid(p), !x.scalar(p).isEqualValue(y.scalar(q)) { return false }
         }
         return true
-    }
-}
-
-extension Scalar {
-    /// Equality of two values of one type as `=` sees it.
-    func isEqualValue(_ other: Scalar) -> Bool { equalityKey == other.equalityKey }
-
-    /// A form in which equal values are identical: 1.50 and 1.5, -0 and 0, NaN and NaN, 30 days and 1 month.
-    var equalityKey: Value {
-        switch value {
-        case .double(let number):
-            if number.isNaN { return .string("NaN") }
-            return .double(number == 0 ? 0 : number)
-        case .numeric(let mantissa, let scale):
-            let normal = Numeric(mantissa, scale: scale).normal
-            return .numeric(mantissa: normal.mantissa, scale: Int(normal.scale))
-        case .interval(let interval): return .int128(interval.comparisonKey)
-        case .array(let items): return .array(items.map { Scalar($0.type, $0.equalityKey) })
-        case .null, .bool, .int, .int128, .string, .bytes: return value
-        }
     }
 }

@@ -245,7 +245,9 @@ struct Comparison {
         switch (types[0], types[1]) {
         case (.text, .text), (.text, .varchar), (.varchar, .text), (.varchar, .varchar): return true
         case (.decimal(_, let a), .decimal(_, let b)): return a == b && types[0].physical == types[1].physical
-        case (.char, _), (.numeric, _), (.interval, _), (.array, _), (.unknown, _): return false
+        case (.char, _), (.numeric, _), (.interval, _), (.array, _), (.row, _), (.map, _),
+            (.unknown, _):
+            return false
         case (let a, let b): return a == b
         }
     }

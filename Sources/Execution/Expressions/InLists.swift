@@ -30,7 +30,7 @@ final class ValueSet {
             }
             form = .integers(IntegerSet(numbers))
         case .view: form = .strings(StringSet(type, values))
-        case .bool, .int128, .float32, .float64, .numeric, .interval, .list:
+        case .bool, .int128, .float32, .float64, .numeric, .interval, .list, .row:
             form = .keys(Set(values.map(\.equalityKey)))
         }
     }

@@ -195,7 +195,7 @@ final class ConstantPredicate: RowPredicate {
         let physical = comparison.column.type.physical
         guard physical == comparison.value.type.physical else { return nil }
         switch physical {
-        case .numeric, .interval, .list: return nil
+        case .numeric, .interval, .list, .row: return nil
         case .float32, .float64: if comparison.value.isNotANumber { return nil }
         case .bool, .int16, .int32, .int64, .int128, .view: break
         }
@@ -226,7 +226,7 @@ final class ConstantPredicate: RowPredicate {
         case .float32: kept = floats(column, Float.self, from, count, into)
         case .float64: kept = floats(column, Double.self, from, count, into)
         case .view: kept = strings(column, from, count, into)
-        case .numeric, .interval, .list: throw SQLError(.internalError, "a filter got a column of another type")
+        case .numeric, .interval, .list, .row: throw SQLError(.internalError, "a filter got a column of another type")
         }
         guard let validity = column.validityWords else { return kept }
         return Narrow.valid(validity, into, kept, into)
@@ -303,7 +303,7 @@ final class ColumnPairPredicate: RowPredicate {
         else { return nil }
         switch a.type.physical {
         case .int16, .int32, .int64, .int128, .view: return ColumnPairPredicate(left, right, op)
-        case .bool, .float32, .float64, .numeric, .interval, .list: return nil
+        case .bool, .float32, .float64, .numeric, .interval, .list, .row: return nil
         }
     }
 

@@ -23,7 +23,8 @@ final class Interner {
     private var heaps: [Buffer] = []
     private var heapUsed = 0
     private var heapBytes = 0
-    /// Lists are rare as keys: they go through scalars.
+    /// Arrays, structs and maps are rare as keys: they go through scalars.
+    private var isNested: Bool { physical == .list || physical == .row }
     private var lists: [Scalar.Value: Int32] = [:]
     private var listValues: ColumnBuilder?
     private var dictionary: Column?
@@ -40,7 +41,7 @@ final class Interner {
         slotCount = Interner.slotsMin
         slots = Buffer(count: slotCount, of: UInt64.self)
         slots.fill(0)
-        if physical == .list { listValues = ColumnBuilder(type) }
+        if isNested { listValues = ColumnBuilder(type) }
     }
 
     /// Memory held, in bytes.
@@ -139,7 +140,7 @@ final class Interner {
         while slotCount < needed { slotCount *= 2 }
         slots = Buffer(count: slotCount, of: UInt64.self)
         slots.fill(0)
-        guard physical != .list else { return }
+        guard !isNested else { return }
         let (table, mask) = (slots.pointer(UInt64.self), slotCount - 1)
         for number in 0..<count where Int32(number) != nullID {
             let hash =
@@ -214,7 +215,7 @@ final class Interner {
             return id(WideKey(value.mantissa, UInt64(truncatingIfNeeded: value.scale)), from, index)
         case .interval:
             return id(WideKey(from.pointer(Interval.self)[index].comparisonKey, 0), from, index)
-        case .list:
+        case .list, .row:
             let scalar = column.scalar(index)
             let key = scalar.equalityKey
             if let known = lists[key] { return known }

@@ -32,7 +32,7 @@ struct KeyLayout {
         case .int16: 16
         case .int32, .float32: 32
         case .int64, .float64: 64
-        case .int128, .view, .numeric, .interval, .list: nil
+        case .int128, .view, .numeric, .interval, .list, .row: nil
         }
     }
 
@@ -82,7 +82,7 @@ struct KeyLayout {
         case .int64: add(column.pointer(Int64.self), rows, out, width, shift) { UInt64(bitPattern: $0) }
         case .float32: add(column.pointer(Float.self), rows, out, width, shift) { UInt64(canonical($0).bitPattern) }
         case .float64: add(column.pointer(Double.self), rows, out, width, shift) { canonical($0).bitPattern }
-        case .int128, .view, .numeric, .interval, .list: break
+        case .int128, .view, .numeric, .interval, .list, .row: break
         }
     }
 

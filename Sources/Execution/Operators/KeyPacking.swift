@@ -49,7 +49,7 @@ struct KeyPacking: Sendable {
         case .int16: return extremes(column, Int16.self)
         case .int32: return extremes(column, Int32.self)
         case .int64: return extremes(column, Int64.self)
-        case .int128, .float32, .float64, .view, .numeric, .interval, .list: return nil
+        case .int128, .float32, .float64, .view, .numeric, .interval, .list, .row: return nil
         }
     }
 

@@ -65,6 +65,8 @@ final class ColumnStore {
     private var heaps: [Buffer] = []
     private var heapUsed = 0
     private let child: ColumnStore?
+    /// Of a struct.
+    private let fields: [ColumnStore]
     /// The last dictionary seen, and the same with strings of its own.
     private var dictionary: (seen: Column, owned: Column)?
 
@@ -79,7 +81,8 @@ final class ColumnStore {
         self.type = type
         self.account = account
         stride = type.physical.stride
-        if case .array(let element) = type { child = ColumnStore(element, account) } else { child = nil }
+        child = type.element.map { ColumnStore($0, account) }
+        fields = (type.rowFields ?? []).map { ColumnStore($0.type, account) }
     }
 
     func append(_ column: Column, rows count: Int) throws(SQLError) {
@@ -93,6 +96,7 @@ final class ColumnStore {
         }
         source = Flatten.flat(source)
         if let child, let elements = source.child { source = try appendElements(source, elements, count, child) }
+        if !fields.isEmpty { source = try appendFields(source, count) }
         var done = 0
         while done < count {
             let chunk = try room()
@@ -191,6 +195,17 @@ final class ColumnStore {
         return Column(source.type, count: source.count, values: spans, validity: source.validity)
     }
 
+    /// Copies the fields of the structs, and returns places that point to the copies.
+    private func appendFields(_ source: Column, _ count: Int) throws(SQLError) -> Column {
+        let first = fields[0].rows
+        guard first + count <= RowStore.rowsMax else { throw RowStore.tooManyRows }
+        for (index, store) in fields.enumerated() { try store.append(source.field(index), rows: count) }
+        let places = Buffer(count: max(1, count), of: Int32.self)
+        let to = places.pointer(Int32.self)
+        for row in 0..<count { to[row] = Int32(truncatingIfNeeded: first &+ row) }
+        return Column(source.type, count: source.count, values: places, validity: source.validity)
+    }
+
     /// Joins the chunks of all stores into one column, and gives the chunks' memory back.
     static func join(
         _ stores: [ColumnStore], _ type: SQLType, rows: Int, _ run: QueryRun
@@ -198,18 +213,24 @@ final class ColumnStore {
         let filled = stores.filter { $0.rows > 0 }
         let heaps = filled.flatMap(\.heaps)
         guard let account = filled.first?.account else {
-            return Column(type, count: 0, values: Buffer(bytes: type.physical.stride), child: emptyChild(type))
+            return empty(type)
         }
         var child: Column?
-        if case .array(let element) = type {
+        if let element = type.element {
             let children = filled.compactMap(\.child)
             child = try join(children, element, rows: children.reduce(0) { $0 + $1.rows }, run)
+        }
+        var fields: [Column] = []
+        for (index, field) in (type.rowFields ?? []).enumerated() {
+            let parts = filled.map { $0.fields[index] }
+            fields.append(try join(parts, field.type, rows: parts.reduce(0) { $0 + $1.rows }, run))
         }
         if filled.count == 1, let only = filled.first, only.chunks.count == 1 {
             let chunk = only.chunks[0]
             only.forget()
             return Column(
-                type, count: rows, values: chunk.values, validity: chunk.validity, heaps: heaps, child: child)
+                type, count: rows, values: chunk.values, validity: chunk.validity, heaps: heaps, child: child,
+                fields: fields)
         }
         let stride = type.physical.stride
         let hasNulls = filled.contains { $0.chunks.contains { $0.validity != nil } }
@@ -224,7 +245,10 @@ final class ColumnStore {
                 if let validity, let bits = chunk.validity {
                     Bitmap.copy(bits.pointer(UInt64.self), 0, chunk.count, to: validity.pointer(UInt64.self), start)
                 }
-                if childStart > 0 {
+                if childStart > 0, type.physical == .row {
+                    let places = values.pointer(Int32.self)
+                    for row in start..<start + chunk.count { places[row] &+= Int32(truncatingIfNeeded: childStart) }
+                } else if childStart > 0 {
                     let spans = values.pointer(ListSpan.self)
                     for row in start..<start + chunk.count {
                         spans[row].start &+= Int32(truncatingIfNeeded: childStart)
@@ -232,18 +256,14 @@ final class ColumnStore {
                 }
                 start += chunk.count
             }
-            childStart += store.child?.joinedRows ?? 0
+            childStart += (store.child ?? store.fields.first)?.joinedRows ?? 0
             try account.add(-store.chunkBytes)
             store.forget()
         }
-        return Column(type, count: rows, values: values, validity: validity, heaps: heaps, child: child)
+        return Column(type, count: rows, values: values, validity: validity, heaps: heaps, child: child, fields: fields)
     }
 
-    private static func emptyChild(_ type: SQLType) -> Column? {
-        guard case .array(let element) = type else { return nil }
-        return Column(
-            element, count: 0, values: Buffer(bytes: element.physical.stride), child: emptyChild(element))
-    }
+    private static func empty(_ type: SQLType) -> Column { ColumnBuilder(type, capacity: 1).finish() }
 
     private var chunkBytes: Int64 {
         chunks.reduce(0) { $0 + Int64($1.values.capacity + ($1.validity?.capacity ?? 0)) }

@@ -47,7 +47,7 @@ final class RuntimeFilter: Sendable {
         case .int16: return extremes(key, Int16.self)
         case .int32: return extremes(key, Int32.self)
         case .int64: return extremes(key, Int64.self)
-        case .bool, .int128, .float32, .float64, .view, .numeric, .interval, .list: break
+        case .bool, .int128, .float32, .float64, .view, .numeric, .interval, .list, .row: break
         }
         var (low, high): (Int?, Int?)
         for row in 0..<key.count where key.isValid(row) {

@@ -29,7 +29,7 @@ public final class FileFooter: Sendable {
     let contents: Bytes?
     let chunks: ContiguousArray<ChunkMeta>
     /// By column; nil when it cannot be read.
-    let leaves: [Leaf?]
+    let nodes: [FileNode?]
     private let leafCount: Int
     private let hasKnownOrder: [Bool]
     private let metadata: Bytes
@@ -54,7 +54,7 @@ public final class FileFooter: Sendable {
         self.contents = contents
         self.metadata = metadata
         fields = columns.fields
-        leaves = columns.leaves
+        nodes = columns.nodes
         leafCount = columns.total
         chunks = file.chunks
         hasKnownOrder = file.hasKnownOrder
@@ -72,16 +72,33 @@ public final class FileFooter: Sendable {
     public func bytes(ofRowGroup group: Int, columns: [Int]) -> Int64 {
         var total: Int64 = 0
         for column in columns {
-            if let chunk = chunk(group, column) { total &+= max(0, chunk.compressedBytes) }
+            for leaf in nodes[column]?.leaves ?? [] { total &+= max(0, chunk(group, leaf).compressedBytes) }
         }
         return total
     }
 
     /// The statistics of a column in a row group; empty when there are none that can be trusted.
     public func statistics(rowGroup group: Int, column: Int) -> ChunkStatistics {
-        guard let leaf = leaves[column], let chunk = chunk(group, column), chunk.statisticsAt >= 0 else {
-            return ChunkStatistics()
+        guard let leaf = leaf(column) else { return ChunkStatistics() }
+        return statistics(group, leaf)
+    }
+
+    /// The statistics of what a scan reads in a row group; empty where several values make one of its own.
+    public func statistics(rowGroup group: Int, of column: FileColumn) -> ChunkStatistics {
+        switch column.origin {
+        case .file(let index): return statistics(rowGroup: group, column: index)
+        case .nested(let index, let shape):
+            guard let node = nodes[index]?.part(shape), case .leaf(let leaf) = node.kind, leaf.repetitionMax == 0 else {
+                return ChunkStatistics()
+            }
+            return statistics(group, leaf)
+        case .constant, .rowNumber: return ChunkStatistics()
         }
+    }
+
+    private func statistics(_ group: Int, _ leaf: Leaf) -> ChunkStatistics {
+        let chunk = chunk(group, leaf)
+        guard chunk.statisticsAt >= 0 else { return ChunkStatistics() }
         let isOrderKnown = hasKnownOrder.isEmpty || (leaf.index < hasKnownOrder.count && hasKnownOrder[leaf.index])
         var reader = ThriftReader(metadata.base, count: metadata.count, at: Int(chunk.statisticsAt))
         defer { withExtendedLifetime(metadata) {} }
@@ -94,11 +111,14 @@ public final class FileFooter: Sendable {
         return held + chunks.count * MemoryLayout<ChunkMeta>.stride + fields.count * 128 + rowGroups.count * 16 + 512
     }
 
-    /// The chunk of a readable column.
-    func chunk(_ group: Int, _ column: Int) -> ChunkMeta? {
-        guard let leaf = leaves[column] else { return nil }
-        return chunks[group * leafCount + leaf.index]
+    /// The leaf of a column that is not nested.
+    func leaf(_ column: Int) -> Leaf? {
+        guard case .leaf(let leaf)? = nodes[column]?.kind else { return nil }
+        return leaf
     }
+
+    /// The chunk of a leaf.
+    func chunk(_ group: Int, _ leaf: Leaf) -> ChunkMeta { chunks[group * leafCount + leaf.index] }
 
     /// The place of a chunk's pages in the file.
     func range(of chunk: ChunkMeta) throws(Damage) -> Range<Int64> {

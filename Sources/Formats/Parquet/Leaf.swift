@@ -29,7 +29,7 @@ enum ValueForm: Equatable {
     var isView: Bool { self == .text || self == .bytes }
 }
 
-/// A flat top-level column that can be read.
+/// A column of values that can be read: a top-level column, or a part of a nested one.
 struct Leaf {
     var name: String
     var physical: PhysicalKind
@@ -40,6 +40,15 @@ struct Leaf {
     var index: Int
     var type: SQLType
     var form: ValueForm
+    /// The definition level of values that are not NULL, and the deepest repetition level.
+    var definitionMax: Int
+    var repetitionMax: Int
+
+    /// Whether it lies inside another column.
+    var isPart: Bool
+
+    /// Whether it is a column of its own, with one value or NULL a row.
+    var isFlat: Bool { !isPart && repetitionMax == 0 }
 
     /// Bytes of a PLAIN value; 0 when it varies.
     var width: Int { physical.width(length: length) }
@@ -47,65 +56,34 @@ struct Leaf {
     /// The longest FIXED_LEN_BYTE_ARRAY.
     static let lengthMax = 1 << 24
 
-    /// Reads the schema's top level: a field for every column, a leaf for those that can be read.
+    /// Reads the schema's top level: a field for every column, a tree for those that can be read.
     static func columns(
         of elements: [SchemaElement]
-    ) throws(Damage) -> (fields: [FileField], leaves: [Leaf?], total: Int) {
+    ) throws(Damage) -> (fields: [FileField], nodes: [FileNode?], total: Int) {
         guard let root = elements.first else { throw Damage("the schema is empty") }
         var fields: [FileField] = []
-        var leaves: [Leaf?] = []
-        var at = 1
-        var leafIndex = 0
+        var nodes: [FileNode?] = []
+        var reader = NodeReader(elements)
         for _ in 0..<root.children {
-            guard at < elements.count else { throw Damage("the schema ends too early") }
-            let element = elements[at]
-            let firstLeaf = leafIndex
-            try walk(elements, &at, &leafIndex, depth: 0)
-            var field = FileField(element.name, .unknown, isNullable: element.repetition != 0, id: element.id)
-            if element.children > 0 || element.repetition == 2 || element.physical == nil {
-                field.unsupported = "a nested column"
-                leaves.append(nil)
+            guard reader.at < elements.count else { throw Damage("the schema ends too early") }
+            let element = elements[reader.at]
+            let node = try reader.column()
+            if let node {
+                fields.append(node.field)
             } else {
-                switch meaning(of: element) {
-                case .success(let (type, form)):
-                    field.type = type
-                    leaves.append(
-                        Leaf(
-                            name: element.name, physical: element.physical ?? .boolean, length: element.length,
-                            isOptional: element.repetition == 1, index: firstLeaf, type: type, form: form))
-                case .failure(let damage):
-                    if damage.kind == .corrupted { throw damage }
-                    field.unsupported = damage.reason
-                    leaves.append(nil)
-                }
+                var field = FileField(element.name, .unknown, isNullable: element.repetition != 0, id: element.id)
+                field.unsupported = reader.unsupported ?? "this column"
+                fields.append(field)
             }
-            fields.append(field)
+            nodes.append(node)
         }
-        guard at == elements.count else { throw Damage("the schema has more elements than its tree") }
-        return (fields, leaves, leafIndex)
+        guard reader.at == elements.count else { throw Damage("the schema has more elements than its tree") }
+        return (fields, nodes, reader.leaves)
     }
 
-    /// Groups inside groups that are followed.
-    private static let depthMax = 128
+    typealias Meaning = (type: SQLType, form: ValueForm)
 
-    private static func walk(
-        _ elements: [SchemaElement], _ at: inout Int, _ leafIndex: inout Int, depth: Int
-    ) throws(Damage) {
-        guard at < elements.count else { throw Damage("the schema ends too early") }
-        guard depth < depthMax else { throw Damage("the schema is nested too deeply") }
-        let element = elements[at]
-        at += 1
-        if element.children == 0 {
-            // A group without children has no column either.
-            if element.physical != nil { leafIndex += 1 }
-            return
-        }
-        for _ in 0..<element.children { try walk(elements, &at, &leafIndex, depth: depth + 1) }
-    }
-
-    private typealias Meaning = (type: SQLType, form: ValueForm)
-
-    private static func meaning(of element: SchemaElement) -> Result<Meaning, Damage> {
+    static func meaning(of element: SchemaElement) -> Result<Meaning, Damage> {
         guard let physical = element.physical else { return .failure(Damage("the schema has a column without a type")) }
         if physical == .fixed, element.length <= 0 || element.length > lengthMax {
             return .failure(Damage("the schema has a fixed length of \(element.length) bytes"))

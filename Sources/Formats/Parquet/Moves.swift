@@ -174,7 +174,8 @@ enum Moves {
             return Column(codes: values, count: n, validity: validity, dictionary: dictionary)
         }
         return Column(
-            column.type, count: n, values: values, validity: validity, heaps: column.heaps, child: column.child)
+            column.type, count: n, values: values, validity: validity, heaps: column.heaps, child: column.child,
+            fields: column.fields)
     }
 
     /// Sets bit `at + i` where bit `places[i] - base` is 1; returns how many are.

@@ -45,6 +45,10 @@ final class PageDecoder {
     /// One bit a row; meaningless when the page has no NULLs.
     private(set) var levels: Buffer
     private(set) var hasNulls = false
+    /// For leaves of nested columns: levels and entries, values and what takes their place.
+    private(set) var definitions = Buffer(bytes: 0)
+    private(set) var repetitions = Buffer(bytes: 0)
+    private(set) var entries = 0
     /// Values (not NULLs) of the page.
     private var values = 0
     /// Values taken or skipped.
@@ -120,7 +124,9 @@ final class PageDecoder {
         values = header.values
         try PageDecoder.check(header, payload)
         var block: Block
-        if header.kind == .dataV2 {
+        if !leaf.isFlat {
+            block = try loadNested(header, payload)
+        } else if header.kind == .dataV2 {
             let levelBytes = header.levelBytes + header.repetitionBytes
             if leaf.isOptional {
                 let copy = pool.take(header.levelBytes)
@@ -178,6 +184,85 @@ final class PageDecoder {
         }
         hasNulls = ones < rows
         values = ones
+    }
+
+    // MARK: - Levels of nested columns
+
+    /// Reads both kinds of levels; returns what the values are in.
+    private func loadNested(_ header: PageHeader, _ payload: PagePayload) throws(Damage) -> Block {
+        entries = header.values
+        var block: Block
+        if header.kind == .dataV2 {
+            let (repetition, definition) = (header.repetitionBytes, header.levelBytes)
+            let copy = pool.take(repetition + definition)
+            copy.base.copyMemory(from: payload.base, byteCount: repetition + definition)
+            let start = UnsafeRawPointer(copy.base)
+            try readLevels(
+                HybridReader(start, count: repetition, width: LevelBits.width(leaf.repetitionMax)), leaf.repetitionMax,
+                to: &repetitions)
+            try readLevels(
+                HybridReader(start + repetition, count: definition, width: LevelBits.width(leaf.definitionMax)),
+                leaf.definitionMax, to: &definitions)
+            block = try open(
+                payload, from: repetition + definition,
+                size: header.uncompressedBytes - repetition - definition, isPacked: header.isCompressed)
+        } else {
+            block = try open(payload, from: 0, size: header.uncompressedBytes, isPacked: true)
+            let skipped = try readLevels(block, header.repetitionEncoding, leaf.repetitionMax, to: &repetitions)
+            block = block.dropping(skipped)
+            block = block.dropping(try readLevels(block, header.levelEncoding, leaf.definitionMax, to: &definitions))
+        }
+        values = LevelBits.count(of: leaf.definitionMax, definitions.pointer(UInt8.self), entries)
+        return block
+    }
+
+    /// Reads levels at the start of a page of version 1; returns their bytes.
+    private func readLevels(
+        _ block: Block, _ encoding: Int32, _ most: Int, to levels: inout Buffer
+    ) throws(Damage) -> Int {
+        if most == 0 {
+            try readLevels(HybridReader(block.base, count: 0, width: 0), 0, to: &levels)
+            return 0
+        }
+        let width = LevelBits.width(most)
+        if encoding == PageHeader.Encoding.bitPacked {
+            let bytes = (entries * width + 7) / 8
+            guard bytes <= block.count else { throw Damage("a page ends within its levels") }
+            if levels.capacity < entries { levels = Buffer(bytes: entries) }
+            guard LevelBits.unpack(block.base, width, most, entries, to: levels.pointer(UInt8.self)) else {
+                throw Damage("a page has levels above \(most)")
+            }
+            return bytes
+        }
+        guard encoding == PageHeader.Encoding.rle else { throw Damage.unsupported("level encoding \(encoding)") }
+        guard block.count >= 4 else {
+            if entries == 0 { return block.count }
+            throw Damage("a page ends within its levels")
+        }
+        let bytes = Int(block.base.loadUnaligned(as: UInt32.self))
+        guard bytes <= block.count - 4 else { throw Damage("a page ends within its levels") }
+        try readLevels(HybridReader(block.base + 4, count: bytes, width: width), most, to: &levels)
+        return bytes + 4
+    }
+
+    /// Reads the levels of all entries of the page, a byte each.
+    private func readLevels(_ reader: HybridReader, _ most: Int, to levels: inout Buffer) throws(Damage) {
+        var reader = reader
+        if levels.capacity < entries { levels = Buffer(bytes: entries) }
+        let target = levels.pointer(UInt8.self)
+        guard most > 0 else {
+            target.update(repeating: 0, count: entries)
+            return
+        }
+        let unpacked = scratch.pointer(UInt32.self)
+        var done = 0
+        while done < entries {
+            let step = min(Batch.rowsMax, entries - done)
+            guard reader.read(step, to: unpacked), LevelBits.narrow(unpacked, step, most, to: target + done) else {
+                throw Damage("a page has fewer levels than values, or levels above \(most)")
+            }
+            done += step
+        }
     }
 
     private func zeroedLevels(_ rows: Int) -> UnsafeMutablePointer<UInt64> {

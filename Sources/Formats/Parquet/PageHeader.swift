@@ -36,6 +36,7 @@ struct PageHeader {
     var values = 0
     var encoding: Int32 = -1
     var levelEncoding = Encoding.rle
+    var repetitionEncoding = Encoding.rle
     // Version 2 only.
     var rows: Int?
     var nulls: Int?
@@ -79,6 +80,7 @@ struct PageHeader {
             case (1, Wire.int32): values = Int(try reader.int32(field))
             case (2, Wire.int32): encoding = try reader.int32(field)
             case (3, Wire.int32): levelEncoding = try reader.int32(field)
+            case (4, Wire.int32): repetitionEncoding = try reader.int32(field)
             default: try reader.skip(field)
             }
         }

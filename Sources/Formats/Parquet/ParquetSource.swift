@@ -173,7 +173,7 @@ public final class ParquetSource: BatchSource {
         _ index: Int, _ group: RowGroupScan, _ window: Range<Int>, _ selection: Selection?, _ rows: Int
     ) throws(SQLError) -> Column {
         switch scan.columns[index].origin {
-        case .file: return try group.column(index, window, selection)
+        case .file, .nested: return try group.column(index, window, selection)
         case .constant(let value):
             if let made = constants[index] { return Column.constant(made, rows: rows) }
             return Column.constant(value, count: rows)

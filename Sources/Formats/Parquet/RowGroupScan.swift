@@ -14,32 +14,62 @@ final class ScanContents {
     let policy: FetchPolicy
     /// Output columns that a filter looks at.
     let isFiltered: [Bool]
-    /// By output column; nil for those that are not in the file.
+    /// By output column; nil for those that are not in the file, and for nested ones.
     let leaves: [Leaf?]
+    /// By output column; nil for those that are not nested.
+    let plans: [NestedPlan?]
 
     init(_ scan: FileScan, isFiltered: [Bool]) throws(SQLError) {
         self.scan = scan
         self.isFiltered = isFiltered
         policy = scan.store.fetchPolicy(for: scan.footer.info.path)
         var leaves: [Leaf?] = []
-        for column in scan.columns { leaves.append(try ScanContents.leaf(column, scan.footer)) }
+        var plans: [NestedPlan?] = []
+        for column in scan.columns {
+            let node = try ScanContents.node(column, scan.footer)
+            if case .leaf(let leaf)? = node?.kind {
+                leaves.append(leaf)
+                plans.append(nil)
+            } else {
+                leaves.append(nil)
+                plans.append(try node.map { (node) throws(SQLError) in try ScanContents.plan(column, node, scan.footer) })
+            }
+        }
         self.leaves = leaves
+        self.plans = plans
     }
 
-    private static func leaf(_ column: FileColumn, _ footer: FileFooter) throws(SQLError) -> Leaf? {
-        guard case .file(let index) = column.origin else { return nil }
+    private static func plan(
+        _ column: FileColumn, _ node: FileNode, _ footer: FileFooter
+    ) throws(SQLError) -> NestedPlan {
+        var shape = FileShape.named
+        if case .nested(_, let given) = column.origin { shape = given }
+        do throws(Damage) { return try NestedPlan(node, shape, column.type) } catch {
+            throw error.error(in: footer.info.path, column: node.name)
+        }
+    }
+
+    /// The column of the file that an output column is made of.
+    private static func node(_ column: FileColumn, _ footer: FileFooter) throws(SQLError) -> FileNode? {
+        let index: Int
+        switch column.origin {
+        case .file(let place): index = place
+        case .nested(let place, _): index = place
+        case .constant, .rowNumber: return nil
+        }
         precondition(footer.fields.indices.contains(index))
         let field = footer.fields[index]
         if let reason = field.unsupported {
             throw Damage.unsupported(reason).error(in: footer.info.path, column: field.name)
         }
+        if case .nested = column.origin { return footer.nodes[index] }
         guard field.type.widens(to: column.type) else {
             throw SQLError(
                 .datatypeMismatch,
                 "column \"\(field.name)\" of Parquet file \"\(footer.info.path)\" is of type \(field.type.name) "
                     + "but type \(column.type.name) is expected")
         }
-        return footer.leaves[index]
+        return footer.nodes[index]
     }
 
     var path: ObjectPath { scan.footer.info.path }
@@ -61,6 +91,7 @@ final class RowGroupScan {
     private var rangeIndex = 0
     private var rangeRow = 0
     private var readers: [ChunkReader?]
+    private var nestedReaders: [NestedReader?]
     private var chunks: [ChunkMeta?]
     private var indexFetch: RangeFetch?
     /// Output columns whose column index, or Bloom filter, was asked for.
@@ -84,11 +115,9 @@ final class RowGroupScan {
         rows = Int(footer.rowGroups[group].rows)
         ranges = RowRanges(all: rows)
         readers = Array(repeating: nil, count: contents.leaves.count)
+        nestedReaders = Array(repeating: nil, count: contents.leaves.count)
         locations = Array(repeating: nil, count: contents.leaves.count)
-        chunks = contents.scan.columns.map { column in
-            guard case .file(let index) = column.origin else { return nil }
-            return footer.chunk(group, index)
-        }
+        chunks = contents.leaves.map { leaf in leaf.map { footer.chunk(group, $0) } }
         guard rows > 0 else { return nil }
         let domains = contents.domains()
         guard mayMatch(domains) else { return nil }
@@ -104,8 +133,9 @@ final class RowGroupScan {
             switch contents.scan.columns[output].origin {
             case .constant(let value): if !domain.mayMatch(value) { return false }
             case .rowNumber: continue
-            case .file(let column):
-                let statistics = contents.scan.footer.statistics(rowGroup: group, column: column)
+            case .file, .nested:
+                let column = contents.scan.columns[output]
+                let statistics = contents.scan.footer.statistics(rowGroup: group, of: column)
                 if !statistics.mayMatch(domain, rows: Int64(rows)) { return false }
             }
         }
@@ -271,8 +301,14 @@ final class RowGroupScan {
         var second: [Range<Int64>] = []
         let waits = RowGroupScan.shouldWait(contents)
         for (output, chunk) in chunks.enumerated() {
-            guard let chunk else { continue }
-            let needed = try located(output) { () throws(Damage) in try self.needed(output, chunk) }
+            let needed: [Range<Int64>]
+            if let chunk {
+                needed = try located(output) { () throws(Damage) in try self.needed(output, chunk) }
+            } else if let plan = contents.plans[output] {
+                needed = try located(output) { () throws(Damage) in try self.needed(plan) }
+            } else {
+                continue
+            }
             if waits, !contents.isFiltered[output] { second += needed } else { first += needed }
         }
         if !first.isEmpty {
@@ -295,6 +331,15 @@ final class RowGroupScan {
         guard contents.policy.isEager else { return true }
         let read = contents.scan.metrics[.rowsRead]
         return read > 100_000 && contents.scan.metrics[.rowsReturned] < read / 1000
+    }
+
+    /// The chunks of a nested column's leaves, whole.
+    private func needed(_ plan: NestedPlan) throws(Damage) -> [Range<Int64>] {
+        var ranges: [Range<Int64>] = []
+        for leaf in plan.leaves {
+            ranges.append(try contents.scan.footer.range(of: contents.scan.footer.chunk(group, leaf)))
+        }
+        return ranges
     }
 
     /// The bytes of a chunk that hold the rows left.
@@ -342,6 +387,10 @@ final class RowGroupScan {
     /// Reads the rows of a window, or those of them that a selection names, for a column of the file.
     func column(_ output: Int, _ window: Range<Int>, _ selection: Selection?) throws(SQLError) -> Column {
         try located(output) { () throws(Damage) in
+            if let plan = contents.plans[output] {
+                let column = try nestedReader(output, plan).read(from: window.lowerBound, window.count)
+                return selection.map { Moves.take(column, $0) } ?? column
+            }
             let reader = try self.reader(output)
             let column = try reader.read(from: window.lowerBound, window.count, selection)
             return try Widening.widen(column, to: contents.scan.columns[output].type)
@@ -353,29 +402,52 @@ final class RowGroupScan {
         guard let leaf = contents.leaves[output], let chunk = chunks[output] else {
             throw Damage("a column is not in the file")
         }
-        let bytes: FileBytes
-        if let whole = contents.scan.footer.contents {
-            bytes = .whole(whole)
-        } else if let late, !contents.isFiltered[output] {
-            late.start()
-            bytes = .fetched(late)
-        } else if let early {
-            bytes = .fetched(early)
-        } else {
-            throw Damage("a column was not asked for")
-        }
         let made = try ChunkReader(
-            leaf, chunk, type: contents.scan.columns[output].type, rows: rows, bytes: bytes,
+            leaf, chunk, type: contents.scan.columns[output].type, rows: rows, bytes: try bytes(output),
             range: try contents.scan.footer.range(of: chunk), locations: locations[output], pool: contents.pool,
             decompressor: contents.decompressor)
         readers[output] = made
         return made
     }
 
+    /// The bytes that were asked for for an output column.
+    private func bytes(_ output: Int) throws(Damage) -> FileBytes {
+        if let whole = contents.scan.footer.contents { return .whole(whole) }
+        if let late, !contents.isFiltered[output] {
+            late.start()
+            return .fetched(late)
+        }
+        guard let early else { throw Damage("a column was not asked for") }
+        return .fetched(early)
+    }
+
+    private func nestedReader(_ output: Int, _ plan: NestedPlan) throws(Damage) -> NestedReader {
+        if let made = nestedReaders[output] { return made }
+        let footer = contents.scan.footer
+        var leaves: [LevelReader] = []
+        for (leaf, type) in zip(plan.leaves, plan.types) {
+            let chunk = footer.chunk(group, leaf)
+            leaves.append(
+                try LevelReader(
+                    leaf, chunk, type: type, bytes: try bytes(output), range: try footer.range(of: chunk),
+                    pool: contents.pool, decompressor: contents.decompressor))
+        }
+        let made = NestedReader(plan, leaves)
+        nestedReaders[output] = made
+        return made
+    }
+
     /// Gives damage the names of the file and the column.
     private func located<T>(_ output: Int, _ body: () throws(Damage) -> T) throws(SQLError) -> T {
         do throws(Damage) { return try body() } catch {
-            throw error.error(in: contents.path, column: contents.leaves[output]?.name)
+            throw error.error(in: contents.path, column: name(of: output))
+        }
+    }
+
+    private func name(of output: Int) -> String? {
+        switch contents.scan.columns[output].origin {
+        case .file(let index), .nested(let index, _): contents.scan.footer.fields[index].name
+        case .constant, .rowNumber: nil
         }
     }
 }

@@ -78,7 +78,7 @@ struct WriteLeaf {
         case .interval:
             self.init(column, .fixed, .word128, nil, 21, order: .none)
             (length, fixed) = (12, .raw)
-        case .numeric, .array, .system: throw WriteLeaf.unsupported(column)
+        case .numeric, .array, .row, .map, .system: throw WriteLeaf.unsupported(column)
         }
     }
 
@@ -113,7 +113,9 @@ struct WriteLeaf {
     func readLeaf(index: Int) -> Leaf? {
         var root = SchemaElement()
         root.children = 1
-        guard let made = try? Leaf.columns(of: [root, element]), var leaf = made.leaves.first ?? nil else { return nil }
+        guard let made = try? Leaf.columns(of: [root, element]), 
+            case .leaf(var leaf)? = made.nodes.first??.kind
+        else { return nil }
         leaf.index = index
         return leaf
     }

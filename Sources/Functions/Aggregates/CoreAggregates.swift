@@ -65,7 +65,7 @@ enum CoreAggregates {
         case .interval: { ExtremeAggregate<IntervalOrder>(isMax: isMax, type: type) }
         case .view: { TextExtreme(isMax: isMax, type: type) }
         case .bool: { ExtremeAggregate<IntegerOrder<UInt8>>(isMax: isMax, type: type) }
-        case .list: nil
+        case .list, .row: nil
         }
     }
 

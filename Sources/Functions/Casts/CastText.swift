@@ -38,7 +38,7 @@ enum CastText {
         case .bytea:
             return TextKernels.unary(.bytea) { (raw, out) throws(SQLError) in out = try TextParse.bytea(raw) }
         case .system(let type) where type.isReference: return CastSystem.named(type)
-        case .array, .system: return scalars(to)
+        case .array, .row, .map, .system: return scalars(to)
         case .unknown, .text, .varchar, .char: return nil
         }
     }
@@ -171,7 +171,7 @@ enum CastText {
         case .system(let type) where type.isReference: return CastSystem.names(of: type)
         case .system: return fixed { (x: Int64, at) in TextForm.write(int: x, to: at) }
         case .array(.system(let type)) where type.isReference: return CastSystem.arrayText(of: type)
-        case .timestamptz, .array:
+        case .timestamptz, .array, .row, .map:
             return { (context, a, rows) throws(SQLError) in
                 let zone = context.timeZone
                 return try TextKernels.rows(a, rows) { (row, out) throws(SQLError) in

@@ -22,8 +22,19 @@ enum Casts {
         func isClock(_ type: SQLType) -> Bool { TypeRules.category(type) == .dateTime }
         if from.reference != to.reference, from.isText || to.isText { return true }
         if case .array(let element) = from, element.reference != nil { return true }
+        if from.isNested || to.isNested { return from != to && (hasClock(from) || hasClock(to)) }
         if from == .timestamptz || to == .timestamptz { return from != to }
         return isClock(to) && TypeRules.category(from) != .dateTime && from != .interval
+    }
+
+    /// Whether a part of a nested value is read or printed by the session's zone.
+    private static func hasClock(_ type: SQLType) -> Bool {
+        switch type {
+        case .row(let fields): fields.contains { hasClock($0.type) }
+        case .array(let element): hasClock(element)
+        case .map(let key, let value): hasClock(key) || hasClock(value)
+        default: type.reference != nil || TypeRules.category(type) == .dateTime
+        }
     }
 
     private static func canFail(_ from: SQLType, _ to: SQLType) -> Bool {
@@ -52,6 +63,12 @@ enum Casts {
         if case .array(let element) = to, case .array(let inner) = from {
             return arrays(inner, element, to, isExplicit: isExplicit)
         }
+        if case .row(let fields) = to, case .row(let given) = from {
+            return CastNested.rows(given, fields, to, isExplicit: isExplicit)
+        }
+        if case .map = to, case .map = from, let given = from.element, let entry = to.element {
+            return arrays(given, entry, to, isExplicit: isExplicit)
+        }
         if case .system(let type) = from, to == type.vector { return CastSystem.vector(type) }
         if case .system(let type) = to, type == .char || type == .name, from.isText { return CastText.parse(.text, to) }
         if to.isText { return CastText.toText(from, to, isExplicit: isExplicit) }
@@ -65,9 +82,10 @@ enum Casts {
         guard let inner = kernel(from, to, isExplicit: isExplicit) else { return nil }
         let framed = KernelFrame.wrap(to, isStrict: true, volatility: .stable, inner)
         return { (context, a, rows) throws(SQLError) in
-            guard let child = a[0].child else { return a[0].physical == .list ? a[0].retyped(type) : a[0] }
+            // Elements that no row uses must not fail.
+            let values = Flatten.flat(a[0]).compacted()
+            guard let child = values.child else { return values.retyped(type) }
             let made = Flatten.flat(try framed(context, [child], child.count))
-            let values = Flatten.flat(a[0])
             return Column(
                 type, count: rows, values: values.values, validity: values.validity, heaps: values.heaps, child: made)
         }

@@ -68,7 +68,7 @@ enum Comparisons {
             return by(
                 comparison, Interval.self, { $0.comparisonKey == $1.comparisonKey },
                 { $0.comparisonKey < $1.comparisonKey })
-        case .list:
+        case .list, .row:
             return { (_, a, rows) throws(SQLError) in arrays(comparison, a[0], a[1], rows) }
         }
     }
@@ -279,7 +279,7 @@ enum ArrayOrder {
         case (.null, .null): return 0
         case (.null, _): return 1
         case (_, .null): return -1
-        case (.array(let x), .array(let y)):
+        case (.array(let x), .array(let y)), (.row(let x), .row(let y)):
             for (left, right) in zip(x, y) {
                 let order = compare(left, right)
                 if order != 0 { return order }

@@ -26,7 +26,7 @@ enum ExtremeFunctions {
         case .numeric: best(NumericOrder.self, type, isGreatest)
         case .interval: best(IntervalOrder.self, type, isGreatest)
         case .view: best(ViewOrder.self, type, isGreatest)
-        case .list: lists(type, isGreatest)
+        case .list, .row: lists(type, isGreatest)
         }
     }
 

@@ -128,7 +128,7 @@ enum IcebergType: Hashable, Sendable {
         case .timestamp: self = .timestamp
         case .timestamptz: self = .timestamptz
         case .uuid: self = .uuid
-        case .unknown, .interval, .array, .system: return nil
+        case .unknown, .interval, .array, .row, .map, .system: return nil
         }
     }
 

@@ -106,8 +106,8 @@ struct OpenedFile: Sendable {
                 switch projection.columns[place].origin {
                 case .constant(let value): if !domain.mayMatch(value) { return false }
                 case .rowNumber: continue
-                case .file(let column):
-                    let statistics = footer.statistics(rowGroup: group, column: column)
+                case .file, .nested:
+                    let statistics = footer.statistics(rowGroup: group, of: projection.columns[place])
                     if !statistics.mayMatch(domain, rows: rows) { return false }
                 }
             }

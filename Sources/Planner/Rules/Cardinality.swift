@@ -191,7 +191,7 @@ struct Cardinality {
             guard case .decimal(_, let scale) = scalar.type else { return nil }
             return Double(value) / pow10(scale)
         case .numeric(let mantissa, let scale): return Double(mantissa) / pow10(scale)
-        case .null, .bool, .string, .bytes, .interval, .array: return nil
+        case .null, .bool, .string, .bytes, .interval, .array, .row: return nil
         }
     }
 
