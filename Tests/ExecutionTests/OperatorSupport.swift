@@ -63,6 +63,14 @@ struct RandomRows {
             var items: [Scalar] = []
             for index in 0..<number % 4 { items.append(Scalar(element, self.item(element, number + index))) }
             return Scalar(type, .array(items))
+        case .row(let fields):
+            return Scalar(type, .row(fields.map { Scalar($0.type, item($0.type, number)) }))
+        case .map(let key, let value):
+            let entry = type.element ?? .text
+            let entries = (0..<number % 3).map { index in
+                Scalar(entry, .row([Scalar(key, .int(Int64(index))), Scalar(value, item(value, number + index))]))
+            }
+            return Scalar(type, .array(entries))
         }
     }
 
