@@ -27,6 +27,10 @@ public indirect enum SQLType: Hashable, Sendable, Codable {
     case timestamptz
     case interval
     case uuid
+    /// JSON text as it was written, checked.
+    case json
+    /// JSON in PostgreSQL's normal form, as text: keys by length and bytes, each once.
+    case jsonb
     case array(SQLType)
     /// A struct: named fields, each of a type of its own. Fields made by `ROW(...)` are called f1, f2, ...
     case row([StructField])
@@ -52,7 +56,7 @@ public indirect enum SQLType: Hashable, Sendable, Codable {
         case .float8: .float64
         case .decimal(let precision, _): precision <= 18 ? .int64 : .int128
         case .numeric: .numeric
-        case .unknown, .text, .varchar, .char, .bytea: .view
+        case .unknown, .text, .varchar, .char, .bytea, .json, .jsonb: .view
         case .interval: .interval
         case .uuid: .int128
         case .array, .map: .list
@@ -137,6 +141,8 @@ public indirect enum SQLType: Hashable, Sendable, Codable {
         case .timestamptz: "timestamp with time zone"
         case .interval: "interval"
         case .uuid: "uuid"
+        case .json: "json"
+        case .jsonb: "jsonb"
         case .array(let element): element.name + "[]"
         case .row(let fields): SQLType.structName(fields) { $0.name }
         case .map(let key, let value): "map(\(key.name), \(value.name))"

@@ -32,6 +32,13 @@ extension TextParse {
         case .unknown, .text, .varchar, .char:
             return Scalar(type, .string(try limited(String(decoding: bytes, as: UTF8.self), type)))
         case .bytea: return Scalar(type, .bytes(try bytea(bytes)))
+        case .json:
+            try JSONText.check(bytes)
+            return Scalar(type, .string(String(decoding: bytes, as: UTF8.self)))
+        case .jsonb:
+            var normal: [UInt8] = []
+            try JSONText.appendNormal(bytes, to: &normal)
+            return Scalar(type, .string(String(decoding: normal, as: UTF8.self)))
         case .date: return Scalar(type, .int(Int64(try date(bytes, context))))
         case .time: return Scalar(type, .int(try time(bytes, context)))
         case .timestamp: return Scalar(type, .int(try timestamp(bytes, context)))

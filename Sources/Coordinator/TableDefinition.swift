@@ -179,7 +179,7 @@ extension Session {
     /// The type's text, for types of which a table format keeps less.
     static func declaredType(_ type: SQLType) -> String? {
         switch type {
-        case .varchar(.some(_)), .char, .int2: type.name
+        case .varchar(.some(_)), .char, .int2, .json, .jsonb: type.name
         default: nil
         }
     }

@@ -65,6 +65,7 @@ public struct SQLState: Hashable, Sendable {
     public static let invalidEscapeSequence = SQLState("22025")
     public static let invalidTextRepresentation = SQLState("22P02")
     public static let invalidBinaryRepresentation = SQLState("22P03")
+    public static let untranslatableCharacter = SQLState("22P05")
     public static let invalidRegularExpression = SQLState("2201B")
     public static let invalidArgumentForLogarithm = SQLState("2201E")
     public static let invalidArgumentForPower = SQLState("2201F")

@@ -6,14 +6,18 @@ public import Diagnostics
 public enum FunctionRegistry {
     private static let operators = table(
         Arithmetic.all + Comparisons.all + DateOperators.all + LikeOperators.all + RegexOperators.all
-            + MathFunctions.operators + StringSearch.operators + ByteFunctions.operators + ArrayFunctions.operators)
+            + MathFunctions.operators + StringSearch.operators + ByteFunctions.operators + ArrayFunctions.operators
+            + JSONAccess.operators + JSONAccess.textOperators + JSONCompare.operators
+            + JSONChange.operators + JSONPathFunctions.operators)
     private static let functions = table(
         Comparisons.distinct + LikeOperators.functions + ZoneFunctions.all + MathFunctions.all + ExtremeFunctions.all
             + StringFunctions.all + StringSearch.all + IntrospectionFunctions.all + ByteFunctions.all
             + EncodingFunctions.all + RegexFunctions.all
             + DatePartFunctions.all + DateTrunc.all + DateFunctions.all + SystemFunctions.all + CatalogFunctions.all
             + ArrayFunctions.all
-            + ToChar.all + ToCharNumbers.all + ToDate.all)
+            + ToChar.all + ToCharNumbers.all + ToDate.all + JSONAccess.functions + JSONBuilding.functions
+            + JSONSets.functions + JSONCompare.functions + JSONChange.functions
+            + JSONPathFunctions.functions + JSONDuckDB.functions)
 
     private static func table(_ overloads: [Overload]) -> [String: [Overload]] {
         Dictionary(grouping: overloads, by: \.name)
@@ -51,6 +55,7 @@ public enum FunctionRegistry {
         "bool": .boolean, "bytea": .bytea, "date": .date, "float4": .float4, "float8": .float8, "int2": .int2,
         "int4": .int4, "int8": .int8, "interval": .interval, "numeric": .numeric, "text": .text, "time": .time,
         "timestamp": .timestamp, "timestamptz": .timestamptz, "uuid": .uuid, "varchar": .varchar(nil),
+        "json": .json, "jsonb": .jsonb,
     ]
 
     /// Whether any scalar function has this name.

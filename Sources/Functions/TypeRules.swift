@@ -28,7 +28,7 @@ enum TypeRules {
         case .date, .time, .timestamp, .timestamptz: .dateTime
         case .interval: .span
         case .array: .array
-        case .bytea, .uuid, .row, .map: .other
+        case .bytea, .uuid, .json, .jsonb, .row, .map: .other
         case .system(.aclitem): .other
         case .system(let type): type.isNumber ? .number : .string
         }
@@ -113,6 +113,9 @@ enum TypeRules {
             (.timestamp, .date, .assignment), (.timestamptz, .date, .assignment),
             (.timestamptz, .timestamp, .assignment), (.timestamp, .time, .assignment),
             (.timestamptz, .time, .assignment), (.time, .interval, .implicit), (.interval, .time, .assignment),
+            (.json, .jsonb, .assignment), (.jsonb, .json, .assignment), (.jsonb, .boolean, .explicit),
+            (.jsonb, .numeric, .explicit), (.jsonb, .int2, .explicit), (.jsonb, .int4, .explicit),
+            (.jsonb, .int8, .explicit), (.jsonb, .float4, .explicit), (.jsonb, .float8, .explicit),
         ]
         for (from, to, context) in rest { table[Pair(from, to)] = context }
         return table

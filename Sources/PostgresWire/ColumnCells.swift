@@ -63,7 +63,8 @@ final class ColumnCells {
     func fill(
         _ column: Column, rows: Int, _ format: ValueFormat, fourBytes: Bool, zone: SessionTimeZone
     ) throws(SQLError) {
-        if column.physical == .view, column.type != .bytea || format == .binary {
+        let isWrapped = format == .binary ? column.type == .jsonb : column.type == .bytea
+        if column.physical == .view, !isWrapped {
             return direct(column, rows: rows)
         }
         // A constant has one value; a dictionary that is not larger than the batch is written once, too.
@@ -268,7 +269,27 @@ final class ColumnCells {
         case .interval:
             let values = column.pointer(Interval.self)
             each(column, rows, bytesEach: 16) { BinaryForm.write(interval: values[$0], to: $1) }
-        case .view, .list, .row: break
+        case .view: jsonb(column, rows)
+        case .list, .row: break
+        }
+    }
+
+    /// A version byte stands in front of the text.
+    private func jsonb(_ column: Column, _ rows: Int) {
+        begin(rows: rows, bytesEach: 0)
+        let values = column.pointer(StringView.self)
+        for row in 0..<rows {
+            guard column.isValid(row) else {
+                offsets[row] = 0
+                continue
+            }
+            let length = values[row].count + 1
+            room(length + ColumnCells.headBytes)
+            offsets[row] = count
+            (bytes + count).storeBig(Int32(truncatingIfNeeded: length))
+            bytes[count + ColumnCells.headBytes] = BinaryForm.jsonbVersion
+            values[row].copy(to: bytes + (count + ColumnCells.headBytes + 1))
+            count += length + ColumnCells.headBytes
         }
     }
 

@@ -70,7 +70,13 @@ public enum ParameterDecoder {
                 mantissa.magnitude < DecimalMath.pow10(precision).magnitude
             else { throw DecimalMath.overflow(precision: precision, scale: scale) }
             return Scalar(type, .int128(mantissa))
-        case .unknown, .text, .varchar, .char: return try text(reader.rest(), type, context)
+        case .unknown, .text, .varchar, .char, .json: return try text(reader.rest(), type, context)
+        case .jsonb:
+            let version = try reader.byte()
+            guard version == 1 else {
+                throw SQLError(.internalError, "unsupported jsonb version number \(version)")
+            }
+            return try text(reader.rest(), type, context)
         case .bytea: return Scalar(type, .bytes(Array(reader.rest())))
         case .date: return Scalar(type, .int(try date(&reader)))
         case .time:

@@ -4,6 +4,9 @@ import Diagnostics
 
 /// Values in binary format. `write` puts a value at a pointer with room for ``TextForm/fixedMax`` bytes.
 enum BinaryForm {
+    /// What stands in front of jsonb in binary.
+    static let jsonbVersion: UInt8 = 1
+
     /// Dimensions of an array, as PostgreSQL's MAXDIM.
     private static let dimensionsMax = 6
 
@@ -250,7 +253,9 @@ enum BinaryForm {
         case .interval:
             let value = from.pointer(Interval.self)[at]
             TextForm.append(to: &out) { write(interval: value, to: $0) }
-        case .view: from.pointer(StringView.self)[at].withBytes { out.append(contentsOf: $0) }
+        case .view:
+            if column.type == .jsonb { out.append(jsonbVersion) }
+            from.pointer(StringView.self)[at].withBytes { out.append(contentsOf: $0) }
         case .list, .row: break
         }
     }

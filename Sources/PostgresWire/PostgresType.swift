@@ -27,6 +27,8 @@ public enum PostgresType {
         (.interval, 1186, 1187, 16),
         (.numeric, 1700, 1231, -1),
         (.uuid, 2950, 2951, 16),
+        (.json, 114, 199, -1),
+        (.jsonb, 3802, 3807, -1),
         (.row([]), 2249, 2287, -1),
         (.system(.char), 18, 1002, 1),
         (.system(.name), 19, 1003, 64),
@@ -50,10 +52,8 @@ public enum PostgresType {
 
     /// Types that have no type of their own here and travel as another: OID to that type and its byte length.
     private static let aliases: [UInt32: (type: SQLType, length: Int16)] = [
-        114: (.text, -1),  // json
         142: (.text, -1),  // xml
         2278: (.text, 4),  // void
-        3802: (.text, -1),  // jsonb
     ]
 
     private static func base(_ type: SQLType) -> SQLType {
@@ -67,7 +67,7 @@ public enum PostgresType {
         case .row: .row([])
         case .map: .text
         case .boolean, .int2, .int4, .int8, .float4, .float8, .numeric, .text, .bytea, .date, .time, .timestamp,
-            .timestamptz, .interval, .uuid, .system:
+            .timestamptz, .interval, .uuid, .json, .jsonb, .system:
             type
         }
     }
@@ -95,7 +95,7 @@ public enum PostgresType {
         case .varchar(.some(let length)), .char(let length): Int32(clamping: length + 4)
         case .array(let element): modifier(element)
         case .unknown, .boolean, .int2, .int4, .int8, .float4, .float8, .numeric, .text, .varchar(nil), .bytea, .date,
-            .time, .timestamp, .timestamptz, .interval, .uuid, .system, .row, .map:
+            .time, .timestamp, .timestamptz, .interval, .uuid, .json, .jsonb, .system, .row, .map:
             -1
         }
     }

@@ -65,7 +65,8 @@ enum CatalogData {
             "bool": .boolean, "bytea": .bytea, "int8": .int8, "int2": .int2, "int4": .int4, "text": .text,
             "float4": .float4, "float8": .float8, "bpchar": .char(1), "varchar": .varchar(nil), "date": .date,
             "time": .time, "timestamp": .timestamp, "timestamptz": .timestamptz, "interval": .interval,
-            "numeric": .numeric, "uuid": .uuid, "char": .system(.char),
+            "numeric": .numeric, "uuid": .uuid, "json": .json, "jsonb": .jsonb,
+            "char": .system(.char),
         ]
         for type in SystemType.allCases where type != .char { table[type.rawValue] = .system(type) }
         return table

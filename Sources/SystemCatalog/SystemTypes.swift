@@ -60,6 +60,8 @@ enum SystemTypes {
         case .timestamptz: "timestamptz"
         case .interval: "interval"
         case .uuid: "uuid"
+        case .json: "json"
+        case .jsonb: "jsonb"
         // Only tables of one dimension have names of their own; maps travel as their text.
         case .array(.array(let element)): name(of: .array(element))
         case .array(let element): "_" + name(of: element)

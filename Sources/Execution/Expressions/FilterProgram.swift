@@ -246,7 +246,7 @@ struct Comparison {
         case (.text, .text), (.text, .varchar), (.varchar, .text), (.varchar, .varchar): return true
         case (.decimal(_, let a), .decimal(_, let b)): return a == b && types[0].physical == types[1].physical
         case (.char, _), (.numeric, _), (.interval, _), (.array, _), (.row, _), (.map, _),
-            (.unknown, _):
+            (.unknown, _), (.jsonb, _):
             return false
         case (let a, let b): return a == b
         }

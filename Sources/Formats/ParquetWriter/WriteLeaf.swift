@@ -71,6 +71,7 @@ struct WriteLeaf {
             self.init(column, form.physical, form.stage, .decimal(scale: scale, precision: precision), 5)
             length = form.length
         case .text, .varchar, .char, .unknown: self.init(column, .byteArray, .view, .string, 0, order: .bytes)
+        case .json, .jsonb: self.init(column, .byteArray, .view, .json, 19, order: .bytes)
         case .bytea: self.init(column, .byteArray, .view, order: .bytes)
         case .uuid:
             self.init(column, .fixed, .word128, .uuid)

@@ -54,7 +54,8 @@ struct AggregateOverload: Sendable {
 
 enum AggregateRegistry {
     private static let table: [String: [AggregateOverload]] = Dictionary(
-        grouping: CoreAggregates.all + StatisticalAggregates.all + CollectingAggregates.all, by: \.name)
+        grouping: CoreAggregates.all + StatisticalAggregates.all + CollectingAggregates.all
+            + JSONAggregates.all, by: \.name)
 
     static func isAggregate(_ name: String) -> Bool { table[name] != nil }
 

@@ -39,6 +39,18 @@ enum CastText {
             return TextKernels.unary(.bytea) { (raw, out) throws(SQLError) in out = try TextParse.bytea(raw) }
         case .system(let type) where type.isReference: return CastSystem.named(type)
         case .array, .row, .map, .system: return scalars(to)
+        case .json:
+            return { (_, a, rows) throws(SQLError) in
+                let lane = Lane(a[0], StringView.self)
+                try Loops.eachRow(Flatten.validity(a[0]), rows) { (row) throws(SQLError) in
+                    try lane[row].read { (raw) throws(SQLError) in try JSONText.check(raw) }
+                }
+                return a[0].retyped(.json)
+            }
+        case .jsonb:
+            return TextKernels.unary(.jsonb) { (raw, out) throws(SQLError) in
+                try JSONText.appendNormal(raw, to: &out)
+            }
         case .unknown, .text, .varchar, .char: return nil
         }
     }
@@ -179,6 +191,7 @@ enum CastText {
                     return true
                 }
             }
+        case .json, .jsonb: return { (_, a, _) throws(SQLError) in a[0].retyped(.text) }
         case .unknown, .text, .varchar, .char: return nil
         }
     }

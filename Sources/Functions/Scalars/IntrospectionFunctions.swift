@@ -16,7 +16,6 @@ enum IntrospectionFunctions {
         Overload("parse_ident", [.text, .boolean], .array(.text)) { (_, a, rows) throws(SQLError) in
             try identifiers(a[0], rows)
         },
-        object("json_build_object"), object("jsonb_build_object"),
     ]
 
     /// As PostgreSQL: the unit grows while ten thousand or more are left, halves are rounded up.
@@ -71,61 +70,5 @@ enum IntrospectionFunctions {
             guard let dot = rest.popFirst() else { return parts }
             guard dot == "." else { throw invalid }
         }
-    }
-
-    private static func object(_ name: String) -> Overload {
-        Overload(name, [.any], optional: 1, isVariadic: true, volatility: .stable, isStrict: false) {
-            (call) throws(SQLError) in
-            guard call.types.count % 2 == 0 else {
-                throw SQLError(
-                    .invalidParameterValue, "argument list must have even number of elements",
-                    hint: "The arguments of \(name)() must consist of alternating keys and values.")
-            }
-            return Binding(arguments: call.types, result: .text) { (context, a, rows) throws(SQLError) in
-                let builder = ColumnBuilder(.text, capacity: rows)
-                for row in 0..<rows {
-                    var fields: [String] = []
-                    for index in stride(from: 0, to: a.count, by: 2) {
-                        let key = a[index].scalar(row)
-                        guard !key.isNull else {
-                            throw SQLError(.invalidParameterValue, "argument \(index + 1): key must not be null")
-                        }
-                        let text = key.outputText(zone: context.timeZone) ?? ""
-                        fields.append("\(quoted(text)) : \(json(a[index + 1].scalar(row), context))")
-                    }
-                    builder.append("{\(fields.joined(separator: ", "))}")
-                }
-                return builder.finish()
-            }
-        }
-    }
-
-    private static func json(_ value: Scalar, _ context: FunctionContext) -> String {
-        switch value.value {
-        case .null: return "null"
-        case .bool(let flag): return flag ? "true" : "false"
-        case .array(let items): return "[\(items.map { json($0, context) }.joined(separator: ","))]"
-        default:
-            let text = value.outputText(zone: context.timeZone) ?? "null"
-            return value.type.isNumber ? text : quoted(text)
-        }
-    }
-
-    private static func quoted(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case "\n": result += "\\n"
-            case "\r": result += "\\r"
-            case "\t": result += "\\t"
-            case _ where scalar.value < 0x20:
-                let digits = String(scalar.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result + "\""
     }
 }

@@ -121,7 +121,7 @@ enum IcebergType: Hashable, Sendable {
         case .decimal(let precision, let scale): self = .decimal(precision: precision, scale: scale)
         // Every value of a column has one scale here: enough digits for averages.
         case .numeric: self = .decimal(precision: SQLType.precisionMax, scale: IcebergType.numericScale)
-        case .text, .varchar, .char: self = .string
+        case .text, .varchar, .char, .json, .jsonb: self = .string
         case .bytea: self = .binary
         case .date: self = .date
         case .time: self = .time

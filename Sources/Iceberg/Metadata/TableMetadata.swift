@@ -229,13 +229,15 @@ enum DeclaredType {
     /// Whether a type says more than Iceberg's string.
     static func isNeeded(_ type: SQLType) -> Bool {
         switch type {
-        case .varchar(.some): true
+        case .varchar(.some), .json, .jsonb: true
         default: false
         }
     }
 
     /// Reads what format_type prints for a string with a length.
     static func parse(_ name: String) -> SQLType? {
+        if name == "json" { return .json }
+        if name == "jsonb" { return .jsonb }
         guard name.hasSuffix(")"), let open = name.firstIndex(of: "("),
             let length = Int(name[name.index(after: open)...].dropLast()), length > 0
         else { return nil }

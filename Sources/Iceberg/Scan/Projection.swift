@@ -105,7 +105,7 @@ struct Projection: Sendable {
         // Whether a timestamp is in UTC was not said in old files.
         case (.timestamp, .timestamptz), (.timestamptz, .timestamp):
             result.add(FileColumn(.file(place), type: found.type), .retype(wanted))
-        case (_, .varchar), (_, .char):
+        case (_, .varchar), (_, .char), (_, .json), (_, .jsonb):
             guard found.type.widens(to: .text) else { throw mismatch(field, found, file) }
             result.add(FileColumn(.file(place), type: .text), .retype(wanted))
         default:

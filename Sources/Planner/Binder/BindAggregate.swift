@@ -65,7 +65,7 @@ extension QueryBinder {
         {
             arguments = [Typed(try rowKey(items, at, scope), at)]
         } else {
-            arguments = try self.arguments(of: call, scope)
+            arguments = try asJSONArguments(try self.arguments(of: call, scope), name)
         }
         var order: [SortKey] = []
         if isOrderedSet {
@@ -119,7 +119,13 @@ extension QueryBinder {
 
     /// A bound sort key with PostgreSQL's place for NULLs. Throws when the type has no order.
     func sortKey(_ item: OrderItem, _ expr: Expr) throws(SQLError) -> SortKey {
-        SortKey(expr, isDescending: item.isDescending, nullsFirst: item.nullsFirst ?? item.isDescending)
+        if expr.type == .json {
+            throw SQLError(
+                .undefinedFunction, "could not identify an ordering operator for type json",
+                hint: "Use an explicit ordering operator or modify the query.",
+                position: position(item.value.position))
+        }
+        return SortKey(expr, isDescending: item.isDescending, nullsFirst: item.nullsFirst ?? item.isDescending)
     }
 
     /// GROUPING(a, b): a column whose value is known once the grouping sets are.

@@ -6,8 +6,9 @@ import Syntax
 
 extension QueryBinder {
     func bindCall(_ call: FunctionCall, _ at: Int?, _ scope: Scope) throws(SQLError) -> Expr {
-        let name = call.name.last
         try checkSchema(call.name)
+        let call = try withRowsAsJSON(call, scope)
+        let name = call.name.last
         if let over = call.over { return try windowCall(call, name, over, at, scope) }
         if FunctionRegistry.isAggregate(name) { return try aggregateCall(call, name, at, scope) }
         if WindowFunctionKind(rawValue: name) != nil {
@@ -147,7 +148,7 @@ extension QueryBinder {
         "generate_series": .generateSeries, "unnest": .unnest, "regexp_matches": .regexpMatches,
         "regexp_split_to_table": .regexpSplitToTable, "string_to_table": .stringToTable,
         "generate_subscripts": .unnest, "_pg_expandarray": .unnest,
-    ]
+    ].merging(jsonSets.keys.map { ($0, .unnest) }) { first, _ in first }
 
     /// A set-returning call in a select list: rows multiply.
     private func setReturning(
@@ -195,6 +196,8 @@ extension QueryBinder {
             var arrays: [Typed] = []
             if QueryBinder.subscriptSets.contains(name) {
                 arrays = try subscriptArrays(name, bound, at)
+            } else if let set = QueryBinder.jsonSets[name] {
+                arrays = try jsonArrays(set, bound, at)
             } else {
                 for argument in bound { arrays.append(try arrayed(argument)) }
             }

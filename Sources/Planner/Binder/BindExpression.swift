@@ -106,6 +106,9 @@ extension QueryBinder {
             if column == "tableoid", scope.items.count == 1, let expr = try tableNumber(scope.items[0], at) {
                 return expr
             }
+            if let (item, found, _) = scope.item(column, schema: nil), item.isScalar, let value = item.columns.first {
+                return use(value.expr, at, found)
+            }
             if scope.item(column, schema: nil) != nil {
                 throw SQLError(.featureNotSupported, "whole-row references are not supported", position: at)
             }

@@ -110,6 +110,7 @@ extension QueryBinder {
                 throw SQLError(
                     .windowingError, "window functions are not allowed in GROUP BY", position: found.position)
             }
+            try checkEquality(found.expr.type, found.position)
             let index: Int
             if let known = found.target.flatMap({ parts.targets[$0].group }) {
                 index = known

@@ -114,6 +114,7 @@ extension QueryBinder {
             inputs = inner.inputs
         }
         let columns = zip(a, types).map { column($0.0.name, $0.1) }
+        if !isAll { for (index, type) in types.enumerated() { try checkEquality(type, left.positions[index]) } }
         let node = LogicalPlan.SetOperation(kind: kind, isAll: isAll, inputs: inputs + [right.plan], columns: columns)
         return BoundRows(plan: .setOperation(node), positions: left.positions)
     }
@@ -245,7 +246,7 @@ extension QueryBinder {
             return .limit(
                 LogicalPlan.LimitNode(input: plan, limit: limit, offset: offset, order: keys, withTies: true))
         }
-        let sorted = keys.isEmpty ? plan : LogicalPlan.sort(plan, keys)
+        let sorted = keys.isEmpty ? plan : LogicalPlan.sort(plan, try comparable(keys))
         guard limit != nil || offset != nil else { return sorted }
         return .limit(LogicalPlan.LimitNode(input: sorted, limit: limit, offset: offset))
     }

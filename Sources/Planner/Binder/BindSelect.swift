@@ -221,6 +221,7 @@ extension QueryBinder {
         switch select.distinct {
         case .all: return
         case .distinct:
+            for target in parts.targets { try checkEquality(target.typed.expr.type, target.typed.position) }
             for (index, item) in parts.order.enumerated() where item.target == nil {
                 let text = index < query.order.count ? query.order[index].value.position : select.position
                 throw SQLError(

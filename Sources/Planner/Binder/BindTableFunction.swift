@@ -12,6 +12,7 @@ extension QueryBinder {
         guard calls.count == 1, let call = calls.first else {
             throw SQLError(.featureNotSupported, "ROWS FROM with several functions is not supported", position: at)
         }
+        if let record = try recordTable(call, withOrdinality, alias, at, lateral, leftPlan) { return record }
         if let alias, !alias.types.isEmpty {
             throw SQLError(
                 .syntaxError, "a column definition list is only allowed for functions returning \"record\"",
@@ -86,15 +87,17 @@ extension QueryBinder {
         let usesLeft = used.contains { $0 === lateral }
         // A function of one column is named by its alias: generate_series(1, 3) AS n.
         let single = bound.types.count == 1 ? alias?.name.value ?? name : name
-        let columns = bound.types.map { column(single, $0) }
+        let names = QueryBinder.jsonSets[name]?.columns ?? bound.types.map { _ in single }
+        let columns = zip(names, bound.types).map { column($0, $1) }
         let ordinality = withOrdinality ? column("ordinality", .int8, isNullable: false) : nil
         let input = usesLeft ? leftPlan : nil
         let plan = LogicalPlan.unnest(
             LogicalPlan.Unnest(
                 input: input ?? QueryBinder.oneRow, function: function, arguments: bound.arguments, columns: columns,
                 ordinality: ordinality))
-        let item = Scope.Item(
+        var item = Scope.Item(
             name: name, columns: itemColumns(columns + (ordinality.map { [$0] } ?? [])))
+        item.isScalar = columns.count == 1
         return FromItem(
             plan: plan, items: [try renamed(item, alias, at)], isLateral: usesLeft && input == nil,
             containsLeft: input != nil)

@@ -51,7 +51,9 @@ public enum TypeNames {
         "bigint": .int8, "bool": .boolean, "boolean": .boolean, "bytea": .bytea, "date": .date, "double": .float8,
         "double precision": .float8, "float4": .float4, "float8": .float8, "int": .int4, "int2": .int2, "int4": .int4,
         "int8": .int8, "integer": .int4, "real": .float4, "smallint": .int2, "string": .text, "text": .text,
-        "uuid": .uuid,
+        "uuid": .uuid, "json": .json, "jsonb": .jsonb,
+        // Paths are checked where they are used.
+        "jsonpath": .text,
     ].merging(SystemType.allCases.map { ($0.rawValue, .system($0)) }) { first, _ in first }
 
     private static func unknown(_ name: TypeName) -> SQLError {

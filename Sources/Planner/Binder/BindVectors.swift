@@ -12,6 +12,10 @@ extension QueryBinder {
 
     /// `array[index]`; vectors count from 0.
     func subscripted(_ array: Typed, _ index: Typed, _ at: Int?) throws(SQLError) -> Expr {
+        if array.type == .jsonb {
+            let step = index.isOpen ? index : Typed(try coerce(index, to: .text, .explicit), at)
+            return try call("jsonb_subscript", [array, step], at)
+        }
         guard case .system(let type) = array.type, type.vector != nil else {
             return try call(QueryBinder.subscriptFunction, [array, index], at)
         }

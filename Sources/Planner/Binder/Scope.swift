@@ -15,6 +15,8 @@ final class Scope {
         var columns: [ItemColumn]
         /// Whether `name.column` finds it.
         var isNameVisible = true
+        /// Whether its name alone means its first column: a function that returns no rows of several columns.
+        var isScalar = false
         /// Whether bare column names find it: false below a join that merges columns.
         var areColumnsVisible = true
     }
