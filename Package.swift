@@ -66,6 +66,9 @@ let package = Package(
             ]),
         floor("Hive", ["Catalogs", "Formats", "Storage", "Columns", "Diagnostics"]),
         floor("Iceberg", ["Catalogs", "Formats", "Storage", "Columns", "Diagnostics"]),
+        floor(
+            "PostgresDatabase",
+            ["Catalogs", "PostgresClient", "PostgresWire", "Columns", "Diagnostics"]),
         floor("SystemCatalog", ["Functions", "Catalogs", "Columns", "Diagnostics"], hot: true),
         // 5
         floor("Execution", ["Planner", "Functions", "Catalogs", "Columns", "Diagnostics"], hot: true),
@@ -89,7 +92,7 @@ let package = Package(
             name: "apus",
             dependencies: [
                 "Server", "CatalogREST", "PostgresWire", "Coordinator", "Execution", "Planner", "Hive", "Iceberg",
-                "Versions",
+                "PostgresDatabase", "Versions",
                 "Formats", "Storage", "Catalogs", "Functions", "Columns", "Syntax", "Diagnostics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -127,6 +130,12 @@ let package = Package(
         suite(
             "VersionsTests",
             ["PostgresSupport", "PostgresClient", "Versions", "Catalogs", "Columns", "Diagnostics", grdb]),
+        suite(
+            "PostgresDatabaseTests",
+            [
+                "Support", "PostgresSupport", "PostgresDatabase", "PostgresClient", "Coordinator", "Columns",
+                "Catalogs", "Diagnostics",
+            ]),
         suite("WireTests", ["PostgresWire", "Columns", "Diagnostics"]),
         suite("LakeTests", ["Support", "S3Support", "Coordinator", "Iceberg", "Storage", "Columns", "Diagnostics"]),
         suite(

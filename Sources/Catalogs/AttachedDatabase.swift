@@ -5,19 +5,18 @@ public import Diagnostics
 /// A database that is attached. It has no branches: each `commit(of:)` begins a look at its state of that moment, and
 /// `commit` makes changes that are refused with 40001 when the state has moved on in what they touch.
 ///
-/// A kind whose tables are files of a table format returns their definitions as entries, and the format opens and
-/// writes them. Another kind returns `.external` entries of a format of its own, and opens them itself.
+/// Its tables are managed tables: files of the lake's own format, or of a format that the database brings along.
 public protocol AttachedDatabase: Catalog {
-    /// The kind: "iceberg_rest".
+    /// The kind: "iceberg_rest", "postgres".
     var kind: String { get }
-    /// Opens an entry that none of the lake's formats opens; nil: they do.
-    func open(_ entry: Entry, named name: TableName) async throws(SQLError) -> (any Table)?
+    /// What makes, opens and writes its tables in one transaction, which the commit stands for; nil: the lake's format.
+    func tables(at commit: CommitID) -> (any ManagedFormat)?
     /// The folder in which the database wants a new table; nil: any will do.
     func folder(forNew table: TableName) async throws(SQLError) -> String?
 }
 
 extension AttachedDatabase {
-    public func open(_ entry: Entry, named name: TableName) async throws(SQLError) -> (any Table)? { nil }
+    public func tables(at commit: CommitID) -> (any ManagedFormat)? { nil }
     public func folder(forNew table: TableName) async throws(SQLError) -> String? { nil }
 }
 

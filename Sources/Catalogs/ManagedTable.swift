@@ -94,6 +94,8 @@ public enum TableAlteration: Hashable, Sendable {
 
 /// Makes, opens and changes managed tables.
 public protocol ManagedFormat: Sendable {
+    /// Whether declared keys hold for every row that is written.
+    var enforcesKeys: Bool { get }
     /// Writes the metadata of a table without rows. Nothing sees it until a commit of the catalog holds the definition.
     func create(_ table: NewTable) async throws(SQLError) -> ManagedDefinition
     /// Opens a table in the state of the definition. Throws 58030 or XX001 when its metadata cannot be read.
@@ -110,6 +112,9 @@ public protocol ManagedFormat: Sendable {
         base: ManagedDefinition, source: ManagedDefinition, target: ManagedDefinition, named name: TableName
     ) async throws(SQLError) -> ManagedDefinition
 
+    /// Removes what `create` or `alter` wrote for a definition that no commit holds, nor may ever hold.
+    func forget(_ definition: ManagedDefinition) async
+
     /// Plans the compaction of a table, in pieces of bounded size; nothing is written yet. Empty: nothing to do.
     func compactions(
         of definition: ManagedDefinition, named name: TableName, options: CompactionOptions
@@ -123,6 +128,10 @@ public protocol ManagedFormat: Sendable {
 }
 
 extension ManagedFormat {
+    public var enforcesKeys: Bool { false }
+
+    public func forget(_ definition: ManagedDefinition) async {}
+
     public func open(path: String, options: [String: Scalar]) async throws(SQLError) -> any Table {
         throw SQLError(.featureNotSupported, "tables cannot be opened by a path")
     }

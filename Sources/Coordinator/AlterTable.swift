@@ -76,12 +76,13 @@ extension Session {
                 .wrongObjectType, "ALTER action cannot be performed on relation \"\(place.name.name)\"",
                 detail: "It is not a table that Apus writes.", position: alter.name.position)
         }
-        let table = try await engine.managed.open(definition, named: place.name)
+        let format = try format(on: place.branch)
+        let table = try await format.open(definition, named: place.name)
         let planner = AlterationPlanner(table: table, name: place.name, context: planContext())
         let alterations: [TableAlteration]
         switch action {
         case .addKey(let key):
-            try check(key, table.schema.fields)
+            try check(key, table.schema.fields, format)
             alterations = planner.key(key)
         case .setPartitioning(let items):
             alterations = [.setPartitioning(try partitioning(items, table.schema.fields))]
@@ -89,7 +90,8 @@ extension Session {
         }
         for notice in planner.notices { notices.append(notice) }
         guard !alterations.isEmpty else { return }
-        let altered = try await engine.managed.alter(definition, named: place.name, alterations)
+        let altered = try await format.alter(definition, named: place.name, alterations)
+        transaction?.keep(altered, from: definition, of: format)
         try record(place.name, place.branch) { $0.alter(place.name, altered, .alter(alterations)) }
         if case .addColumn(let column, _) = action, column.defaultValue != nil, planner.hasRows {
             try await fill(column.name, place, altered)
@@ -104,7 +106,7 @@ extension Session {
             change: .update([WriteStatement.Assignment(columns: [column], value: word)], from: [], filter: nil),
             position: column.position)
         let life = life()
-        let table = try await engine.managed.open(definition, named: place.name)
+        let table = try await format(on: place.branch).open(definition, named: place.name)
         let bound = try Binder.bind(
             statement, into: table, named: place.name, snapshot: CatalogSnapshot(), context: life.context)
         _ = try await run(bound, WriteTarget(name: place.name, branch: place.branch, table: table), [], life)
@@ -132,11 +134,13 @@ extension Session {
         let key = column.map { TableProperty.comment(on: $0.value) } ?? TableProperty.comment
         switch found.entry {
         case .managed(let definition):
-            let table = try await engine.managed.open(definition, named: found.name)
+            let format = try format(on: branch)
+            let table = try await format.open(definition, named: found.name)
             if let column, table.schema.index(of: column.value) == nil { throw undefined(column, found.name) }
             let change = comment.text.map { TableAlteration.setProperty(key, $0) } ?? .removeProperty(key)
             guard comment.text != nil || table.properties[key] != nil else { return done("COMMENT") }
-            let altered = try await engine.managed.alter(definition, named: found.name, [change])
+            let altered = try await format.alter(definition, named: found.name, [change])
+            transaction?.keep(altered, from: definition, of: format)
             try record(found.name, branch) { $0.alter(found.name, altered, .alter([change])) }
         case .view(var view):
             try await requireStored(found, branch, name)

@@ -26,11 +26,17 @@ extension Session {
     /// Forgets the transaction's changes; settings go back to what they were.
     func rollback(keepsFiles: Bool = false) async {
         if let open = transaction, open.isExplicit || open.isFailed { settings = open.settingsBefore }
-        let writes = transaction?.writes ?? []
+        let (writes, states) = (transaction?.writes ?? [], transaction?.states ?? [])
         closeTransactionCursors()
         settings.endTransaction()
         transaction = nil
-        if !keepsFiles { for write in writes { await write.abandon() } }
+        if !keepsFiles { await Session.undo(writes, states) }
+    }
+
+    /// Removes the files of what was not committed.
+    static func undo(_ writes: [any TableWrite], _ states: [MadeState]) async {
+        for write in writes { await write.abandon() }
+        for state in states { await state.format.forget(state.definition) }
     }
 
     /// Runs a change inside the open transaction; outside of one, as a transaction of its own that is tried again when

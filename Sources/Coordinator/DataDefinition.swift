@@ -260,7 +260,7 @@ extension Session {
         case .view: return "view"
         case .external: return "table"
         case .managed(let definition):
-            let table = try? await engine.managed.open(definition, named: found.name)
+            let table = try? await format(on: found.branch).open(definition, named: found.name)
             return table?.properties[TableProperty.viewQuery] == nil ? "table" : "materialized view"
         }
     }

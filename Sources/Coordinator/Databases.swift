@@ -7,6 +7,8 @@ import Syntax
 /// Sends each question to the catalog that it is about.
 struct Databases: Sendable {
     let lake: any Versioned
+    /// The lake's format.
+    let managed: any ManagedFormat
     let attached: [String: any AttachedDatabase]
 
     /// What stands for an attached database where a branch is expected.
@@ -74,17 +76,27 @@ struct Databases: Sendable {
         return try await database(name).folder(forNew: table)
     }
 
-    /// Opens an entry that its database opens itself; nil: the lake's formats do.
-    func open(_ entry: Entry, named name: TableName, at ref: Ref) async throws(SQLError) -> (any Table)? {
-        guard let database = Databases.name(of: ref) else { return nil }
-        return try await self.database(database).open(entry, named: name)
+    /// What makes, opens and writes the managed tables of a branch, or of an attached database that stands for one, in
+    /// a transaction that has pinned its commit; nil: temporary tables.
+    func format(on branch: String?, _ pinned: [Ref: CommitID]) throws(SQLError) -> any ManagedFormat {
+        guard let branch, let name = Databases.name(ofBranch: branch) else { return managed }
+        guard let commit = pinned[.named(branch)] ?? pinned[.branch(branch)] else {
+            throw SQLError(.internalError, "database \"\(name)\" was not looked into")
+        }
+        return try database(name).tables(at: try place(commit).commit) ?? managed
     }
 }
 
 extension Session {
     /// What three-part names reach: the server's attached databases, and those of this session.
     var databases: Databases {
-        Databases(lake: engine.catalog, attached: engine.attached.merging(attached) { $1 })
+        Databases(
+            lake: engine.catalog, managed: engine.managed, attached: engine.attached.merging(attached) { $1 })
+    }
+
+    /// What makes, opens and writes the tables of a branch that this transaction has looked into.
+    func format(on branch: String?) throws(SQLError) -> any ManagedFormat {
+        try databases.format(on: branch, transaction?.pinned ?? [:])
     }
 
     func attach(_ statement: Statement.Attach) async throws(SQLError) -> any ResultStream {

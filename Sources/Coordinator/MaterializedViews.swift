@@ -22,11 +22,12 @@ extension Session {
             throw SQLError(.undefinedTable, "relation \"\(name.text)\" does not exist", position: name.position)
         }
         guard case .managed(let definition) = found.entry else { throw notMaterialized(name) }
-        let table = try await engine.managed.open(definition, named: found.name)
+        let format = try format(on: branch)
+        let table = try await format.open(definition, named: found.name)
         guard let text = table.properties[TableProperty.viewQuery] else { throw notMaterialized(name) }
         var target = WriteTarget(name: found.name, branch: branch, table: table)
         if let altered = try await mark(target, isPopulated: withData) {
-            target.table = try await engine.managed.open(altered, named: found.name)
+            target.table = try await format.open(altered, named: found.name)
         }
         let write = withData ? try await rows(of: text, target) : target.table.write(.replaceAll)
         try await put(write, target)
@@ -64,7 +65,9 @@ extension Session {
         let key = TableProperty.isPopulated
         guard (target.table.properties[key] == nil) != isPopulated else { return nil }
         let change = isPopulated ? TableAlteration.removeProperty(key) : .setProperty(key, "false")
-        let altered = try await engine.managed.alter(target.table.definition, named: target.name, [change])
+        let format = try format(on: target.branch)
+        let altered = try await format.alter(target.table.definition, named: target.name, [change])
+        transaction?.keep(altered, from: target.table.definition, of: format)
         try record(target.name, target.branch) { $0.alter(target.name, altered, .alter([change])) }
         return altered
     }

@@ -23,7 +23,8 @@ struct Resolver: Sendable {
     var attached: [String: any AttachedDatabase] = [:]
 
     var databases: Databases {
-        Databases(lake: engine.catalog, attached: engine.attached.merging(attached) { $1 })
+        Databases(
+            lake: engine.catalog, managed: engine.managed, attached: engine.attached.merging(attached) { $1 })
     }
 
     /// Views inside views.
@@ -108,13 +109,12 @@ struct Resolver: Sendable {
         guard let found = try await find(reference, transaction, &result.pinned) else { return nil }
         let isHere = found.ref == .named(branch) || found.ref == .branch(branch)
         result.reads.insert(found.name.description + (isHere ? "" : "@\(found.ref)"))
-        if let table = try await databases.open(found.entry, named: found.name, at: found.ref) { return .table(table) }
         switch found.entry {
         case .view(let view): return .view(view)
         case .external(let definition):
             return .table(try await engine.format.open(definition, named: found.name))
         case .managed(let definition):
-            let table = try await engine.managed.open(definition, named: found.name)
+            let table = try await databases.format(on: found.branch, result.pinned).open(definition, named: found.name)
             guard table.properties[TableProperty.isPopulated] != "false" else {
                 throw SQLError(
                     SQLState("55000"),
@@ -131,6 +131,13 @@ struct Resolver: Sendable {
         var entry: Entry
         /// Where it was looked up.
         var ref: Ref
+        /// The branch, or what stands for a database; nil: a temporary table, or no branch.
+        var branch: String? {
+            switch ref {
+            case .branch(let text), .named(let text): name.isTemporary ? nil : text
+            case .tag, .commit, .time: nil
+            }
+        }
     }
 
     /// Looks a name up: temporary tables first, then the schemas of the search path.

@@ -219,7 +219,9 @@ extension Session {
             return done("RELEASE")
         case .rollbackTo(let name):
             try requireBlock("ROLLBACK TO SAVEPOINT")
-            for write in try transaction?.rollback(to: name.value) ?? [] { await write.abandon() }
+            if let undone = try transaction?.rollback(to: name.value) {
+                await Session.undo(undone.writes, undone.states)
+            }
             return done("ROLLBACK")
         }
     }

@@ -37,9 +37,11 @@ extension Session {
             }
         }
         if let query = create.query { return try await createTable(create, as: query, place) }
-        let new = try newTable(create, place.name, try fields(create.columns))
-        let definition = try await engine.managed.create(try await placed(new, place))
-        try await tellOfNarrowed(new, definition)
+        let format = try format(on: place.branch)
+        let new = try newTable(create, place.name, try fields(create.columns), format)
+        let definition = try await format.create(try await placed(new, place))
+        transaction?.keep(definition, from: nil, of: format)
+        try await tellOfNarrowed(new, definition, format)
         try record(place.name, place.branch) { $0.put(place.name, .managed(definition)) }
         if create.dropsOnCommit { droppedOnCommit.insert(place.name.name) }
         return done(tag)
@@ -56,16 +58,18 @@ extension Session {
         guard bound.query.parameterTypes.isEmpty else {
             throw SQLError(.undefinedParameter, "there is no parameter $1")
         }
-        var new = try newTable(create, place.name, try fields(of: bound, create))
+        let format = try format(on: place.branch)
+        var new = try newTable(create, place.name, try fields(of: bound, create), format)
         if let text = create.viewText { new.properties.merge(viewProperties(text, create)) { _, new in new } }
-        let definition = try await engine.managed.create(try await placed(new, place))
-        try await tellOfNarrowed(new, definition)
+        let definition = try await format.create(try await placed(new, place))
+        transaction?.keep(definition, from: nil, of: format)
+        try await tellOfNarrowed(new, definition, format)
         if create.dropsOnCommit { droppedOnCommit.insert(place.name.name) }
         guard create.withData else {
             try record(place.name, place.branch) { $0.put(place.name, .managed(definition)) }
             return done("CREATE TABLE AS")
         }
-        let table = try await engine.managed.open(definition, named: place.name)
+        let table = try await format.open(definition, named: place.name)
         let write = try Binder.insert(bound.query, into: table, named: place.name, context: life.context)
         guard let filled = try await finished(write, onto: definition, life) else {
             try record(place.name, place.branch) { $0.put(place.name, .managed(definition)) }
@@ -116,9 +120,11 @@ extension Session {
 
     /// numeric without a precision has as many digits as it likes; where the format keeps fewer, values are rounded to
     /// them from now on, and whoever makes the table shall know.
-    private func tellOfNarrowed(_ new: NewTable, _ definition: ManagedDefinition) async throws(SQLError) {
+    private func tellOfNarrowed(
+        _ new: NewTable, _ definition: ManagedDefinition, _ format: any ManagedFormat
+    ) async throws(SQLError) {
         guard new.columns.contains(where: { $0.type == .numeric }) else { return }
-        let kept = try await engine.managed.open(definition, named: new.name).schema.fields
+        let kept = try await format.open(definition, named: new.name).schema.fields
         for (column, field) in zip(new.columns, kept) where column.type == .numeric && field.type != .numeric {
             let message = "column \"\(column.name)\" of type numeric is kept as \(field.type.name)"
             notices.append(
@@ -141,7 +147,7 @@ extension Session {
     }
 
     private func newTable(
-        _ create: Statement.CreateTable, _ name: TableName, _ columns: [Field]
+        _ create: Statement.CreateTable, _ name: TableName, _ columns: [Field], _ format: any ManagedFormat
     ) throws(SQLError) -> NewTable {
         var new = NewTable(name: name, columns: columns, properties: create.properties, location: create.location)
         let context = planContext()
@@ -157,8 +163,8 @@ extension Session {
             }
         }
         for (index, key) in create.keys.enumerated() {
-            try check(key, columns)
-            new.properties[TableProperty.key(index + 1)] = key.text
+            try check(key, columns, format)
+            if key.isEnforced || !format.enforcesKeys { new.properties[TableProperty.key(index + 1)] = key.text }
             guard key.kind == .primary else { continue }
             for column in key.columns {
                 guard let place = columns.firstIndex(where: { $0.name == column.value }) else { continue }
@@ -192,8 +198,10 @@ extension Session {
     }
 
     /// Declared keys are recorded, and not enforced: that has to be said.
-    func check(_ key: Statement.KeyDefinition, _ columns: [Field]) throws(SQLError) {
-        guard !key.isEnforced || settings["unenforced_constraints"] == "on" else {
+    func check(
+        _ key: Statement.KeyDefinition, _ columns: [Field], _ format: any ManagedFormat
+    ) throws(SQLError) {
+        guard !key.isEnforced || format.enforcesKeys || settings["unenforced_constraints"] == "on" else {
             throw SQLError(
                 .featureNotSupported, "\(key.kind.rawValue) constraints are not enforced",
                 hint: "Write NOT ENFORCED behind it to have it recorded, or SET unenforced_constraints = on.",

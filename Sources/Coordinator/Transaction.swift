@@ -20,8 +20,10 @@ struct Transaction: Sendable {
     private(set) var message = ""
     /// Every write of rows, in order: what ROLLBACK abandons.
     private(set) var writes: [any TableWrite] = []
+    /// Every state of a table's metadata that CREATE and ALTER made, in order: what ROLLBACK forgets.
+    private(set) var states: [MadeState] = []
     /// The state at each savepoint.
-    private var savepoints: [(name: String, changes: TransactionChanges, branch: String?, writes: Int)] = []
+    private var savepoints: [(name: String, changes: TransactionChanges, branch: String?, made: (Int, Int))] = []
     /// Settings to go back to on ROLLBACK.
     let settingsBefore: SessionSettings
 
@@ -64,6 +66,13 @@ struct Transaction: Sendable {
     /// Notes a write, to be abandoned when the transaction does not end well.
     mutating func keep(_ write: any TableWrite) { writes.append(write) }
 
+    /// Notes a state of a table's metadata that was written, to be forgotten in the same way. `old`: the state it was made
+    /// from; when nothing had to be written they are the same, and it stays.
+    mutating func keep(_ definition: ManagedDefinition, from old: ManagedDefinition?, of format: any ManagedFormat) {
+        guard definition.metadataLocation != old?.metadataLocation else { return }
+        states.append(MadeState(format: format, definition: definition))
+    }
+
     /// The commit of a branch that this transaction stands on.
     func base(of branch: String) -> CommitID? { pinned[.named(branch)] ?? pinned[.branch(branch)] }
 
@@ -73,21 +82,22 @@ struct Transaction: Sendable {
         guard savepoints.count < Transaction.savepointsMax else {
             throw SQLError(.programLimitExceeded, "too many savepoints")
         }
-        savepoints.append((name, changes, branch, writes.count))
+        savepoints.append((name, changes, branch, (writes.count, states.count)))
     }
 
     mutating func release(_ name: String) throws(SQLError) {
         savepoints.removeSubrange(try index(of: name)...)
     }
 
-    /// Goes back; returns the writes that are undone.
-    mutating func rollback(to name: String) throws(SQLError) -> [any TableWrite] {
+    /// Goes back; returns what is undone.
+    mutating func rollback(to name: String) throws(SQLError) -> (writes: [any TableWrite], states: [MadeState]) {
         let index = try index(of: name)
         let point = savepoints[index]
         changes = point.changes
         branch = point.branch
-        let undone = Array(writes[point.writes...])
-        writes.removeSubrange(point.writes...)
+        let undone = (Array(writes[point.made.0...]), Array(states[point.made.1...]))
+        writes.removeSubrange(point.made.0...)
+        states.removeSubrange(point.made.1...)
         savepoints.removeSubrange((index + 1)...)
         isFailed = false
         return undone
@@ -99,6 +109,12 @@ struct Transaction: Sendable {
         }
         return index
     }
+}
+
+/// A state of a table's metadata that was written for a transaction.
+struct MadeState: Sendable {
+    var format: any ManagedFormat
+    var definition: ManagedDefinition
 }
 
 /// What a transaction has changed: the state of each name it touched, and how to get there again from another commit.

@@ -155,7 +155,7 @@ extension Session {
                 .wrongObjectType, "cannot execute \(verb) on \(found.entry.kind) \"\(name.last)\"",
                 position: name.position)
         }
-        let table = try await engine.managed.open(definition, named: found.name)
+        let table = try await databases.format(on: found.branch, pinned).open(definition, named: found.name)
         guard !found.name.isTemporary else { return WriteTarget(name: found.name, branch: nil, table: table) }
         switch found.ref {
         case .branch(let text), .named(let text):
@@ -216,6 +216,7 @@ extension Session {
                 let changes = [TableAlteration.expireSnapshots(expiry)]
                 let definition = try await engine.managed.alter(
                     target.table.definition, named: target.name, changes)
+                transaction?.keep(definition, from: target.table.definition, of: engine.managed)
                 try record(target.name, target.branch) { $0.alter(target.name, definition, .alter(changes)) }
             }
             let rows: [[Scalar]] = gone.map { [.int8($0.id), Scalar(.timestamptz, .int($0.committedAt * 1000))] }

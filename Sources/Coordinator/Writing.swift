@@ -77,7 +77,7 @@ extension Session {
         transaction?.pinned = pinned
         switch found.entry {
         case .managed(let definition):
-            let table = try await engine.managed.open(definition, named: found.name)
+            let table = try await databases.format(on: found.branch, pinned).open(definition, named: found.name)
             guard table.properties[TableProperty.viewQuery] == nil else {
                 throw SQLError(
                     .wrongObjectType, "cannot change materialized view \"\(name.last)\"", position: name.position)

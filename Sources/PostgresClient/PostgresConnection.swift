@@ -4,7 +4,7 @@ public import Diagnostics
 
 /// A connection with statements that are prepared on first use.
 public final class PostgresConnection {
-    private let connection: OpaquePointer
+    let connection: OpaquePointer
     /// Names of prepared statements, by text.
     private var prepared: [String: String] = [:]
     /// Grows with every name.
@@ -15,13 +15,17 @@ public final class PostgresConnection {
     private static let versionMin: Int32 = 120_000
 
     /// Connects. Throws class 08 when that fails: nothing was sent.
-    public init(url: String, limits: PostgresLimits = PostgresLimits()) throws(SQLError) {
+    public init(
+        url: String, password: String? = nil, limits: PostgresLimits = PostgresLimits()
+    ) throws(SQLError) {
         // Before the URL, which may say otherwise.
-        let parameters = [
+        var parameters = [
             ("connect_timeout", String(limits.connectSeconds)), ("keepalives_idle", "10"), ("keepalives_interval", "5"),
-            ("keepalives_count", "3"), ("tcp_user_timeout", "20000"), ("target_session_attrs", "read-write"),
+            ("keepalives_count", "3"), ("tcp_user_timeout", "20000"),
+            ("target_session_attrs", limits.mayReadOnly ? "any" : "read-write"),
             ("fallback_application_name", "apus"), ("dbname", url), ("client_encoding", "UTF8"),
         ]
+        if let password { parameters.append(("password", password)) }
         let names = PostgresConnection.cStrings(parameters.map(\.0))
         let values = PostgresConnection.cStrings(parameters.map(\.1))
         defer { for string in names + values { string?.deallocate() } }
@@ -57,8 +61,8 @@ public final class PostgresConnection {
     public static let answerLost = SQLState("08007")
 
     /// Whether the connection stands and is outside of any transaction.
-    var isIdle: Bool { PQstatus(connection) == CONNECTION_OK && PQtransactionStatus(connection) == PQTRANS_IDLE }
-    var isLost: Bool { PQstatus(connection) != CONNECTION_OK }
+    public var isIdle: Bool { PQstatus(connection) == CONNECTION_OK && PQtransactionStatus(connection) == PQTRANS_IDLE }
+    public var isLost: Bool { PQstatus(connection) != CONNECTION_OK }
 
     // MARK: - Statements
 
@@ -152,11 +156,14 @@ public final class PostgresConnection {
 
     // MARK: - Errors
 
-    private func checked(_ pointer: OpaquePointer?) throws(SQLError) -> PostgresResult {
+    /// `begun`: the status of a COPY that has begun.
+    func checked(
+        _ pointer: OpaquePointer?, begun: ExecStatusType = PGRES_COMMAND_OK
+    ) throws(SQLError) -> PostgresResult {
         guard let pointer else { throw lost() }
         let result = PostgresResult(pointer)
         let status = PQresultStatus(pointer)
-        if status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK { return result }
+        if status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == begun { return result }
         guard !isLost, let code = PQresultErrorField(pointer, 67) else { throw lost() }
         func field(_ name: Character) -> String? {
             PQresultErrorField(pointer, Int32(name.asciiValue ?? 0)).map { String(cString: $0) }
@@ -166,7 +173,7 @@ public final class PostgresConnection {
             hint: field("H"))
     }
 
-    private func lost() -> SQLError {
+    func lost() -> SQLError {
         SQLError(
             PostgresConnection.answerLost, "the connection to the database was lost",
             detail: PostgresConnection.line(PQerrorMessage(connection)))
@@ -192,9 +199,12 @@ public final class PostgresConnection {
 /// How long, and how much at a time.
 public struct PostgresLimits: Sendable, Hashable {
     public var connectionsMax = 8
+    /// Whether a server that takes no changes will do.
+    public var mayReadOnly = false
     /// Calls that wait for a connection; more are refused (53300).
     public var waitingMax = 10_000
     public var connectSeconds = 5
+    /// 0: no limit.
     public var statementMilliseconds = 30_000
     public var lockMilliseconds = 15_000
     /// A connection that is not used for so long is closed.

@@ -9,10 +9,10 @@ public final class PostgresPool: Sendable {
     /// Makes no connection yet. Every new connection is given to `greeting` first; when that throws, the call that needed
     /// the connection fails.
     public init(
-        url: String, limits: PostgresLimits = PostgresLimits(),
+        url: String, password: String? = nil, limits: PostgresLimits = PostgresLimits(),
         greeting: @escaping @Sendable (PostgresConnection) throws(SQLError) -> Void = { _ in }
     ) {
-        workers = Workers(url: url, limits: limits, greeting: greeting)
+        workers = Workers(url: url, password: password, limits: limits, greeting: greeting)
     }
 
     deinit { workers.close() }
@@ -60,6 +60,7 @@ private final class Workers: @unchecked Sendable {
     typealias Job = @Sendable (Result<PostgresConnection, SQLError>) -> Void
     private let condition = NSCondition()
     private let url: String
+    private let password: String?
     private let limits: PostgresLimits
     private var jobs: [Job] = []
     /// The first of `jobs` that was not taken: taking is O(1).
@@ -74,10 +75,11 @@ private final class Workers: @unchecked Sendable {
     private let greeting: @Sendable (PostgresConnection) throws(SQLError) -> Void
 
     init(
-        url: String, limits: PostgresLimits,
+        url: String, password: String?, limits: PostgresLimits,
         greeting: @escaping @Sendable (PostgresConnection) throws(SQLError) -> Void
     ) {
         self.url = url
+        self.password = password
         self.limits = limits
         self.greeting = greeting
     }
@@ -125,7 +127,7 @@ private final class Workers: @unchecked Sendable {
     }
 
     private func connected() throws(SQLError) -> PostgresConnection {
-        let connection = try PostgresConnection(url: url, limits: limits)
+        let connection = try PostgresConnection(url: url, password: password, limits: limits)
         try greeting(connection)
         return connection
     }

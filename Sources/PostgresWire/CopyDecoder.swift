@@ -21,6 +21,8 @@ public final class CopyDecoder {
     private var scratch: [UInt8] = []
     private var ends: [Int] = []
     private var nulls: [Bool] = []
+    /// Where each cell of a binary row begins.
+    private var cellStarts: [Int]
 
     /// A row longer than this is refused.
     private static let rowBytesMax = 1 << 30
@@ -31,6 +33,7 @@ public final class CopyDecoder {
         self.table = table
         self.context = context
         isHeaderNext = format.hasHeader || format.kind == .binary
+        cellStarts = Array(repeating: 0, count: fields.count)
         renew()
     }
 
@@ -44,6 +47,16 @@ public final class CopyDecoder {
         guard !isEnded else { return }
         if start > 0 {
             bytes.removeSubrange(..<start)
+            start = 0
+        }
+        bytes.append(contentsOf: piece)
+    }
+
+    /// Adds bytes that lie elsewhere, copied.
+    public func append(raw piece: UnsafeRawBufferPointer) {
+        guard !isEnded else { return }
+        if start == bytes.count {
+            bytes.removeAll(keepingCapacity: true)
             start = 0
         }
         bytes.append(contentsOf: piece)
@@ -378,34 +391,78 @@ public final class CopyDecoder {
             throw SQLError(
                 SQLState("22P04"), "row field count is \(count), expected \(fields.count)")
         }
-        // Whole rows only: first see whether it is there.
-        var probe = reader
-        for _ in fields {
-            guard probe.remaining >= 4 else { return try again(isLast) }
-            let length = try probe.int32()
-            guard length >= -1 else { throw SQLError(SQLState("22P04"), "invalid field size") }
-            guard length <= 0 || probe.remaining >= Int(length) else { return try again(isLast) }
-            if length > 0 { _ = try probe.slice(Int(length)) }
-        }
+        guard let end = try cells(from: bytes.count - reader.remaining) else { return try again(isLast) }
         for (index, field) in fields.enumerated() {
-            let length = try reader.int32()
-            guard length >= 0 else {
-                builders[index].appendNull()
-                continue
-            }
             do throws(SQLError) {
-                builders[index].append(
-                    try ParameterDecoder.decode(
-                        try reader.slice(Int(length)), .binary, as: field.type, number: index + 1, context: context))
+                try appendCell(index, field.type)
             } catch {
                 var named = error
                 named.detail = "COPY \(table), line \(line), column \(field.name)."
                 throw named
             }
         }
-        start = bytes.count - reader.remaining
+        start = end
         rows += 1
         return true
+    }
+
+    /// Finds the cells of a row; returns where the next row begins, nil when this one is not there completely.
+    private func cells(from first: Int) throws(SQLError) -> Int? {
+        ends.removeAll(keepingCapacity: true)
+        nulls.removeAll(keepingCapacity: true)
+        var at = first
+        for _ in fields {
+            guard bytes.count - at >= 4 else { return nil }
+            let length = bytes.withUnsafeBytes { Int($0.big(Int32.self, at)) }
+            at += 4
+            guard length >= -1 else { throw SQLError(SQLState("22P04"), "invalid field size") }
+            guard length <= bytes.count - at else { return nil }
+            cellStarts[ends.count] = at
+            at += max(length, 0)
+            ends.append(at)
+            nulls.append(length < 0)
+        }
+        return at
+    }
+
+    /// Appends a cell of a binary row. Plain values go straight to the column.
+    private func appendCell(_ index: Int, _ type: SQLType) throws(SQLError) {
+        let builder = builders[index]
+        if nulls[index] { return builder.appendNull() }
+        let (from, to) = (cellStarts[index], ends[index])
+        switch (type, to - from) {
+        case (.int2, 2): builder.append(bytes.withUnsafeBytes { $0.big(Int16.self, from) })
+        case (.int4, 4): builder.append(bytes.withUnsafeBytes { $0.big(Int32.self, from) })
+        case (.int8, 8): builder.append(bytes.withUnsafeBytes { $0.big(Int64.self, from) })
+        case (.float4, 4): builder.append(Float(bitPattern: bytes.withUnsafeBytes { $0.big(UInt32.self, from) }))
+        case (.float8, 8): builder.append(Double(bitPattern: bytes.withUnsafeBytes { $0.big(UInt64.self, from) }))
+        case (.text, _), (.varchar(nil), _): try appendText(builder, from, to)
+        // So many bytes are no more characters.
+        case (.varchar(.some(let length)), let count) where count <= length: try appendText(builder, from, to)
+        default:
+            let value = try ParameterDecoder.decode(
+                bytes[from..<to], .binary, as: type, number: index + 1, context: context)
+            if case .array(let elements) = value.value,
+                elements.contains(where: { if case .array = $0.value { true } else { false } })
+            {
+                throw SQLError(.featureNotSupported, "arrays of several dimensions are not supported")
+            }
+            builder.append(value)
+        }
+    }
+
+    private func appendText(_ builder: ColumnBuilder, _ from: Int, _ to: Int) throws(SQLError) {
+        let result: Result<Void, SQLError> = bytes.withUnsafeBytes { all in
+            let raw = UnsafeRawBufferPointer(rebasing: all[from..<to])
+            do throws(SQLError) {
+                try CopyDecoder.checkUTF8(raw)
+                builder.append(bytes: raw)
+                return .success(())
+            } catch {
+                return .failure(error)
+            }
+        }
+        try result.get()
     }
 
     private func again(_ isLast: Bool) throws(SQLError) -> Bool {
@@ -416,5 +473,12 @@ public final class CopyDecoder {
     private func incomplete(_ isLast: Bool) throws(SQLError) -> Bool {
         guard !isLast else { throw SQLError(SQLState("22P04"), "unexpected EOF in COPY data") }
         return false
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// A number in network order.
+    fileprivate func big<T: FixedWidthInteger>(_ type: T.Type, _ at: Int) -> T {
+        T(bigEndian: loadUnaligned(fromByteOffset: at, as: type))
     }
 }

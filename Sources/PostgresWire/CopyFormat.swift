@@ -37,6 +37,10 @@ public struct CopyFormat: Sendable, Hashable {
 
     /// The first bytes of COPY BINARY.
     static let signature: [UInt8] = [80, 71, 67, 79, 80, 89, 10, 255, 13, 10, 0]
+    /// What goes before binary rows: the signature, flags and the length of nothing more.
+    public static let head = signature + [UInt8](repeating: 0, count: 8)
+    /// What goes behind binary rows.
+    public static let end: [UInt8] = [255, 255]
 }
 
 extension WireBuffer {
@@ -114,11 +118,8 @@ public final class CopyEncoder {
 
     /// What goes behind them.
     public func end(into buffer: WireBuffer) {
-        if format.kind == .binary { buffer.copyData((owesHead ? CopyEncoder.head : []) + [255, 255]) }
+        if format.kind == .binary { buffer.copyData((owesHead ? CopyFormat.head : []) + CopyFormat.end) }
     }
-
-    /// The signature, flags and the length of nothing more.
-    private static let head = CopyFormat.signature + [UInt8](repeating: 0, count: 8)
 
     /// The head and the first row as one message.
     private func putFirst(_ rows: RowEncoder, into buffer: WireBuffer) throws(SQLError) {
@@ -126,7 +127,7 @@ public final class CopyEncoder {
         guard try rows.encode(into: row, rowsMax: 1, bytesMax: Int.max) == 1 else { return }
         let payload = UnsafeBufferPointer(
             start: row.base + CopyEncoder.messageHeadBytes, count: row.count - CopyEncoder.messageHeadBytes)
-        buffer.copyData(CopyEncoder.head + Array(payload))
+        buffer.copyData(CopyFormat.head + Array(payload))
         owesHead = false
     }
 

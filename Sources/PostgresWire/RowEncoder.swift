@@ -10,8 +10,8 @@ public final class RowEncoder {
     private let fourBytes: [Bool]
     private let zone: SessionTimeZone
     private let cells: [ColumnCells]
-    /// The messages' type: DataRow, or CopyData, whose binary rows look the same.
-    private let kind: UInt8
+    /// The messages' type: DataRow, or CopyData, whose binary rows look the same; nil: rows without a message's head.
+    private let kind: UInt8?
     private var sources: [Source] = []
     private var batch: Batch?
     private var next = 0
@@ -29,7 +29,7 @@ public final class RowEncoder {
 
     /// Makes an encoder. No formats stand for text, one for all columns.
     public init(
-        _ fields: [RowField], formats: [ValueFormat], zone: SessionTimeZone, kind: UInt8 = 68,
+        _ fields: [RowField], formats: [ValueFormat], zone: SessionTimeZone, kind: UInt8? = 68,
         names: (any SystemNames)? = nil
     ) throws(SQLError) {
         self.kind = kind
@@ -87,14 +87,15 @@ public final class RowEncoder {
         let columns = sources.count
         var row = next
         var isTooLong = false
+        // Type and length, the length comes when it is known.
+        let headBytes = kind == nil ? 0 : 5
         sources.withUnsafeBufferPointer { sources in
             while row < end, buffer.count < bytesMax {
                 let begin = buffer.count
-                // Type, length and column count; the length comes when it is known.
-                var at = buffer.reserve(7)
-                at[0] = kind
-                (at + 5).storeBig(UInt16(truncatingIfNeeded: columns))
-                buffer.advance(7)
+                var at = buffer.reserve(headBytes &+ 2)
+                if let kind { at[0] = kind }
+                (at + headBytes).storeBig(UInt16(truncatingIfNeeded: columns))
+                buffer.advance(headBytes &+ 2)
                 var column = 0
                 while column < columns {
                     let source = sources[column]
@@ -127,7 +128,7 @@ public final class RowEncoder {
                     isTooLong = true
                     return
                 }
-                (buffer.base + (begin &+ 1)).storeBig(UInt32(truncatingIfNeeded: length))
+                if kind != nil { (buffer.base + (begin &+ 1)).storeBig(UInt32(truncatingIfNeeded: length)) }
                 row &+= 1
             }
         }

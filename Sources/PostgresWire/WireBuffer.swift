@@ -22,8 +22,8 @@ public final class WireBuffer {
     deinit { base.deallocate() }
 
     /// The written bytes, for the length of the call.
-    public func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
-        body(UnsafeRawBufferPointer(start: base, count: count))
+    public func withBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
+        try body(UnsafeRawBufferPointer(start: base, count: count))
     }
 
     /// Forgets the written bytes, and memory that a large message needed.

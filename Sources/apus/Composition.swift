@@ -8,6 +8,7 @@ import Formats
 import Foundation
 import Hive
 import Iceberg
+import PostgresDatabase
 import Storage
 import Versions
 
@@ -40,7 +41,7 @@ enum Composition {
         let threads = configuration["threads"].isEmpty ? nil : try configuration.number("threads", in: 1...1_024)
         let scheduler = Scheduler(threads: threads)
         let runner = LocalRunner(scheduler: scheduler, memoryMaxBytes: try configuration.queryMemoryBytes())
-        let kinds: [any DatabaseKind] = [RemoteCatalogKind(format: managed)]
+        let kinds: [any DatabaseKind] = [RemoteCatalogKind(format: managed), PostgresDatabaseKind()]
         let engine = Engine(
             catalog: catalog, format: format, managed: managed, runners: [runner], users: users, kinds: kinds,
             attached: try await Engine.attaching(configuration["attach"], kinds: kinds),

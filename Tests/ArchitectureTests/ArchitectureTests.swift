@@ -21,6 +21,7 @@ import Testing
         "Versions": ["Catalogs", "PostgresClient", "Columns", "Diagnostics"],
         "Hive": ["Catalogs", "Formats", "Storage", "Columns", "Diagnostics"],
         "Iceberg": ["Catalogs", "Formats", "Storage", "Columns", "Diagnostics"],
+        "PostgresDatabase": ["Catalogs", "PostgresClient", "PostgresWire", "Columns", "Diagnostics"],
         "Execution": ["Planner", "Functions", "Catalogs", "Columns", "Diagnostics"],
         "SystemCatalog": ["Functions", "Catalogs", "Columns", "Diagnostics"],
         "Coordinator": ["SystemCatalog", "Planner", "Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"],
@@ -28,7 +29,8 @@ import Testing
         "Server": ["CatalogREST", "Coordinator", "PostgresWire", "Columns", "Diagnostics"],
         "apus": [
             "Server", "CatalogREST", "PostgresWire", "Coordinator", "Execution", "Planner", "Hive", "Iceberg",
-            "Versions", "Formats", "Storage", "Catalogs", "Functions", "Columns", "Syntax", "Diagnostics",
+            "PostgresDatabase", "Versions", "Formats", "Storage", "Catalogs", "Functions", "Columns", "Syntax",
+            "Diagnostics",
         ],
     ]
 

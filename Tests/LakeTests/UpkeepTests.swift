@@ -35,6 +35,36 @@ import Testing
         } catch { return error.state.code }
     }
 
+    @Test("ROLLBACK leaves no file: of rows, of tables that were made, of tables that were altered")
+    func rollback() async throws {
+        let house = try await FileLake()
+        let session = try await house.lake.session()
+        _ = try await session.rows("CREATE TABLE t (id int); INSERT INTO t VALUES (1)")
+        let before = house.files
+        _ = try await session.rows(
+            """
+            BEGIN; CREATE TABLE u (id int); INSERT INTO u VALUES (1); ALTER TABLE t ADD COLUMN s text;
+            COMMENT ON TABLE t IS 'one'; INSERT INTO t VALUES (2, 'b'); CREATE TABLE v AS SELECT * FROM t;
+            CREATE MATERIALIZED VIEW m AS SELECT * FROM t; REFRESH MATERIALIZED VIEW m WITH NO DATA
+            """)
+        #expect(house.files.count > before.count + 10)
+        _ = try await session.rows("ROLLBACK")
+        #expect(house.files == before)
+        // A state that stays as it was is the branch's, whatever was asked for.
+        _ = try await session.rows("BEGIN; COMMENT ON TABLE t IS NULL; ROLLBACK")
+        #expect(house.files == before)
+        _ = try await session.rows("BEGIN; SAVEPOINT s; ALTER TABLE t ADD COLUMN a int; ROLLBACK TO s")
+        #expect(house.files == before)
+        _ = try await session.rows("ALTER TABLE t ADD COLUMN b int; COMMIT")
+        #expect(try await session.rows("SELECT * FROM t") == [["1", nil]])
+        let committed = house.files
+        let failed = await state { () async throws(SQLError) in
+            _ = try await session.rows("CREATE TABLE w AS SELECT 1 / (id - 1) FROM t")
+        }
+        #expect(failed == "22012")
+        #expect(house.files == committed)
+    }
+
     @Test("OPTIMIZE TABLE puts files together, VACUUM does for all tables, both leave the rows alone")
     func optimize() async throws {
         let house = try await FileLake()

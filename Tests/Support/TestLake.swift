@@ -17,12 +17,13 @@ public struct TestLake: Sendable {
 
     /// `format` makes and opens managed tables; by default they are in memory.
     public init(
-        store: any ObjectStore = Stores(), threads: Int = 2, format: (any ManagedFormat)? = nil
+        store: any ObjectStore = Stores(), threads: Int = 2, format: (any ManagedFormat)? = nil,
+        kinds: [any DatabaseKind] = []
     ) async throws(SQLError) {
         let catalog = try await VersionedCatalog(path: nil)
         engine = Engine(
             catalog: catalog, format: HiveFormat(stores: store), managed: format ?? managed,
-            runners: [LocalRunner(scheduler: Scheduler(threads: threads), memoryMaxBytes: 1 << 30)])
+            runners: [LocalRunner(scheduler: Scheduler(threads: threads), memoryMaxBytes: 1 << 30)], kinds: kinds)
     }
 
     /// Opens a session on a database such as `lake` or `lake@dev`.
