@@ -440,14 +440,9 @@ public final class CopyDecoder {
         // So many bytes are no more characters.
         case (.varchar(.some(let length)), let count) where count <= length: try appendText(builder, from, to)
         default:
-            let value = try ParameterDecoder.decode(
-                bytes[from..<to], .binary, as: type, number: index + 1, context: context)
-            if case .array(let elements) = value.value,
-                elements.contains(where: { if case .array = $0.value { true } else { false } })
-            {
-                throw SQLError(.featureNotSupported, "arrays of several dimensions are not supported")
-            }
-            builder.append(value)
+            builder.append(
+                try ParameterDecoder.decode(
+                    bytes[from..<to], .binary, as: type, number: index + 1, context: context))
         }
     }
 

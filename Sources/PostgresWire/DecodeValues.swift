@@ -189,6 +189,14 @@ public enum ParameterDecoder {
             sizes.append(size)
         }
         guard !sizes.isEmpty, !sizes.contains(0) else { return [] }
+        // The type says how deep its values are: the columns that will hold this one have no room for more.
+        var depth = 1
+        var inner = element
+        while case .array(let nested) = inner { (depth, inner) = (depth + 1, nested) }
+        guard depth == sizes.count else {
+            throw SQLError(
+                .featureNotSupported, "an array of \(sizes.count) dimensions is no value of type \(element.name)[]")
+        }
         return try elements(&reader, sizes[...], of: element, context)
     }
 

@@ -164,6 +164,12 @@ struct ValueTests {
                 .array(.int4), .binary, [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 23, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 1],
                 "08P01"
             ),
+            // Two dimensions of one element are no integer[].
+            (
+                .array(.int4), .binary,
+                [0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 23, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1]
+                    + [0, 0, 0, 4, 0, 0, 0, 7], "0A000"
+            ),
         ])
     func badParameters(_ type: SQLType, _ format: ValueFormat, _ bytes: [UInt8], _ code: String) {
         do {
