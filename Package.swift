@@ -52,10 +52,8 @@ let package = Package(
         floor("Catalogs", ["Columns", "Diagnostics"]),
         floor("Formats", ["Columns", "Storage", "Diagnostics", "CCodecs"], hot: true),
         floor("PostgresClient", ["Diagnostics", "CPq"]),
-        floor(
-            "PostgresWire",
-            ["Columns", "Diagnostics", .product(name: "Crypto", package: "swift-crypto")],
-            hot: true),
+        floor("PostgresWire", ["Columns", "Diagnostics"], hot: true),
+        floor("Access", ["Diagnostics", .product(name: "Crypto", package: "swift-crypto")]),
         // 4
         floor("Planner", ["Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"]),
         floor(
@@ -69,22 +67,24 @@ let package = Package(
         floor(
             "PostgresDatabase",
             ["Catalogs", "PostgresClient", "PostgresWire", "Columns", "Diagnostics"]),
-        floor("SystemCatalog", ["Functions", "Catalogs", "Columns", "Diagnostics"], hot: true),
+        floor("SystemCatalog", ["Functions", "Catalogs", "Access", "Columns", "Diagnostics"], hot: true),
         // 5
         floor("Execution", ["Planner", "Functions", "Catalogs", "Columns", "Diagnostics"], hot: true),
         floor(
-            "Coordinator", ["SystemCatalog", "Planner", "Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"]),
+            "Coordinator",
+            ["SystemCatalog", "Planner", "Syntax", "Functions", "Catalogs", "Access", "Columns", "Diagnostics"]),
         floor(
             "CatalogREST", ["Coordinator", "Iceberg", "Catalogs", "Columns", "Diagnostics"]),
         // 6
         floor(
             "Server",
             [
-                "CatalogREST", "Coordinator", "PostgresWire", "Columns", "Diagnostics",
+                "CatalogREST", "Coordinator", "PostgresWire", "Access", "Columns", "Diagnostics",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
         // 7
@@ -93,7 +93,7 @@ let package = Package(
             dependencies: [
                 "Server", "CatalogREST", "PostgresWire", "Coordinator", "Execution", "Planner", "Hive", "Iceberg",
                 "PostgresDatabase", "Versions",
-                "Formats", "Storage", "Catalogs", "Functions", "Columns", "Syntax", "Diagnostics",
+                "Formats", "Storage", "Catalogs", "Functions", "Access", "Columns", "Syntax", "Diagnostics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -119,7 +119,7 @@ let package = Package(
             "ServerTests",
             [
                 "Server", "Support", "CatalogREST", "Coordinator", "Execution", "Hive", "Iceberg", "Versions",
-                "PostgresWire",
+                "PostgresWire", "Access",
                 "Storage", "Columns", "Diagnostics",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -137,6 +137,7 @@ let package = Package(
                 "Catalogs", "Diagnostics",
             ]),
         suite("WireTests", ["PostgresWire", "Columns", "Diagnostics"]),
+        suite("AccessTests", ["Access", "Diagnostics"]),
         suite("LakeTests", ["Support", "S3Support", "Coordinator", "Iceberg", "Storage", "Columns", "Diagnostics"]),
         suite(
             "CatalogRESTTests",

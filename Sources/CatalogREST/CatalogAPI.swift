@@ -73,7 +73,7 @@ public struct CatalogAPI: Sendable {
             let token = header.dropFirst("bearer ".count).trimming()
             if let user = user(ofToken: token) { return user }
         }
-        if isTrusted(request) { return agent ?? "anonymous" }
+        if isTrusted(request) { return engine.trustedUser(agent ?? "anonymous") }
         throw SQLError(.invalidAuthorization, "a valid bearer token is needed")
     }
 

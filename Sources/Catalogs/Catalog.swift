@@ -17,6 +17,10 @@ public struct ViewDefinition: Hashable, Sendable, Codable {
     public var searchPath: [String]
     /// Comments on the view and its columns, under the names of ``TableProperty``; nil: none.
     public var properties: [String: String]?
+    /// The number of the role that owns it, and with whose rights it reads; nil: the bootstrap user.
+    public var owner: Int64?
+    /// The same with the bootstrap user's number.
+    public var definer: Int64 { owner ?? EntryOwner.bootstrap }
     public init(sql: String, columnNames: [String], searchPath: [String]) {
         self.sql = sql
         self.columnNames = columnNames
@@ -37,6 +41,8 @@ public struct ExternalDefinition: Hashable, Sendable, Codable {
     public var options: [String: String]
     /// Rows when the table was made: an estimate for plans.
     public var rowsEstimated: Double?
+    /// The number of the role that owns it; nil: the bootstrap user.
+    public var owner: Int64?
     public init(
         format: String, location: String, columns: [Field] = [], partitionColumns: [Field] = [],
         options: [String: String] = [:]
@@ -49,12 +55,32 @@ public struct ExternalDefinition: Hashable, Sendable, Codable {
     }
 }
 
+/// Owners of what a catalog keeps. They are part of the entry: on every branch, and in every commit, a table has the
+/// owner that its entry says.
+public enum EntryOwner {
+    /// The number of the user who may do everything.
+    public static let bootstrap: Int64 = 10
+}
+
+extension Entry {
+    /// The number of the role that owns it.
+    public var owner: Int64 {
+        switch self {
+        case .view(let view): view.definer
+        case .external(let definition): definition.owner ?? EntryOwner.bootstrap
+        case .managed(let definition): definition.owner ?? EntryOwner.bootstrap
+        }
+    }
+}
+
 /// A schema; with a location, its sub-folders are its tables.
 public struct SchemaDefinition: Hashable, Sendable, Codable {
     public var name: String
     public var location: String?
     /// What other engines keep with a namespace; nil: nothing.
     public var properties: [String: String]?
+    /// The number of the role that owns it; nil: the bootstrap user.
+    public var owner: Int64?
     public init(name: String, location: String? = nil, properties: [String: String]? = nil) {
         self.name = name
         self.location = location

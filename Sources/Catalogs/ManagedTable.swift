@@ -16,6 +16,8 @@ public struct ManagedDefinition: Hashable, Sendable, Codable {
     public var snapshotID: Int64?
     /// Set for a materialized view, so that lists of tables need not open each; nil in older commits.
     public var isMaterializedView: Bool?
+    /// The number of the role that owns it, from the table's properties; nil: the bootstrap user.
+    public var owner: Int64?
     public init(format: String, identity: String, metadataLocation: String, snapshotID: Int64?) {
         self.format = format
         self.identity = identity
@@ -158,6 +160,8 @@ public enum TableProperty {
     public static let viewQuery = "apus.view.query"
     /// The search path of that query, as the setting spells it.
     public static let viewPath = "apus.view.search_path"
+    /// The number of the role that owns the table; a table without it is the bootstrap user's.
+    public static let owner = "apus.owner"
     /// "false" from WITH NO DATA to the next REFRESH.
     public static let isPopulated = "apus.view.populated"
     /// The table's COMMENT; Iceberg's own name for it.

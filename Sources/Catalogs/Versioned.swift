@@ -27,10 +27,18 @@ public struct RefOptions: Hashable, Sendable, Codable {
     public var retainDays: Int?
     /// Hold for a merge into the branch, in order.
     public var checks: [BranchCheck]
-    public init(isProtected: Bool = false, retainDays: Int? = nil, checks: [BranchCheck] = []) {
+    /// The number of the role that owns it; nil: the bootstrap user.
+    public var owner: Int64?
+    public var comment: String?
+    public init(
+        isProtected: Bool = false, retainDays: Int? = nil, checks: [BranchCheck] = [], owner: Int64? = nil,
+        comment: String? = nil
+    ) {
         self.isProtected = isProtected
         self.retainDays = retainDays
         self.checks = checks
+        self.owner = owner
+        self.comment = comment
     }
 
     /// Options that a store wrote before a member existed have its default.
@@ -39,6 +47,8 @@ public struct RefOptions: Hashable, Sendable, Codable {
         isProtected = try values.decodeIfPresent(Bool.self, forKey: .isProtected) ?? false
         retainDays = try values.decodeIfPresent(Int.self, forKey: .retainDays)
         checks = try values.decodeIfPresent([BranchCheck].self, forKey: .checks) ?? []
+        owner = try values.decodeIfPresent(Int64.self, forKey: .owner)
+        comment = try values.decodeIfPresent(String.self, forKey: .comment)
     }
 }
 
@@ -61,7 +71,7 @@ public struct Collected: Hashable, Sendable {
 }
 
 /// A catalog with branches and tags.
-public protocol Versioned: Catalog {
+public protocol Versioned: Catalog, AccessStore {
     func refs() async throws(SQLError) -> [NamedRef]
     /// Returns one ref, nil when it does not exist.
     func ref(_ kind: NamedRef.Kind, _ name: String) async throws(SQLError) -> NamedRef?

@@ -1,4 +1,5 @@
 // ALTER TABLE, ALTER VIEW and COMMENT: steps that change a table's metadata, or where its name points.
+import Access
 import Catalogs
 import Columns
 import Diagnostics
@@ -23,6 +24,18 @@ extension Session {
         for action in alter.actions {
             switch action {
             case .ignored: continue
+            case .owner(let role):
+                guard let entry = try await entry(at: place) else { continue }
+                let new = try newOwner(role)
+                if let access = accessGuard, let branch = place.branch, entry.owner != new,
+                    let schema = try await self.schema(place.name.schema, on: branch),
+                    !access.state.rights(on: AccessGuard.object(schema), of: access.state.standing(of: new))
+                        .contains(.create)
+                {
+                    throw AccessGuard.denied("schema \(schema.name)")
+                }
+                try await give(place, entry, to: new)
+            case .rowSecurity, .setMask, .dropMask: try await changeRowSecurity(place, action)
             case .rename(let name):
                 place = try await move(place, to: TableName(schema: place.name.schema, name: name.value), name.position)
             case .setSchema(let schema): place = try await move(place, toSchema: schema)
@@ -61,7 +74,17 @@ extension Session {
         guard let entry = try await entry(at: place) else {
             throw SQLError(.undefinedTable, "relation \"\(place.name.name)\" does not exist", position: position)
         }
+        if let branch = place.branch, name.schema != place.name.schema,
+            let schema = try await self.schema(name.schema, on: branch)
+        {
+            try accessGuard?.require(.create, on: schema)
+        }
         try record(place.name, place.branch) { $0.rename(place.name, to: name, entry) }
+        let old = AccessGuard.secured(place.name, entry).object
+        let moved = AccessGuard.secured(name, entry).object
+        if access.isRecorded(old) || access.policies(of: old) != nil {
+            try await changeAccess { (state) throws(SQLError) in state.renamed(old, to: moved) }
+        }
         return new
     }
 
@@ -93,6 +116,13 @@ extension Session {
         let altered = try await format.alter(definition, named: place.name, alterations)
         transaction?.keep(altered, from: definition, of: format)
         try record(place.name, place.branch) { $0.alter(place.name, altered, .alter(alterations)) }
+        let object = AccessGuard.secured(place.name, .managed(definition)).object
+        if case .renameColumn(let from, let to) = action,
+            access.isRecorded(object) || access.policies(of: object) != nil
+        {
+            let (old, new) = (from.value, to.value)
+            try await changeAccess { (state) throws(SQLError) in state.renamedColumn(of: object, old, to: new) }
+        }
         if case .addColumn(let column, _) = action, column.defaultValue != nil, planner.hasRows {
             try await fill(column.name, place, altered)
         }
@@ -124,6 +154,12 @@ extension Session {
             name = QualifiedName(Array(full.parts.dropLast()), position: full.position)
         case .schema(let schema):
             throw SQLError(.featureNotSupported, "comments on schemas are not supported", position: schema.position)
+        case .branch(let branch): return try await self.comment(onBranch: branch, comment.text)
+        case .role(let role):
+            let who = standing
+            let text = comment.text
+            try await changeAccess { (state) throws(SQLError) in try state.comment(on: role.value, text, by: who) }
+            return done("COMMENT")
         case .database(let database):
             throw SQLError(
                 .featureNotSupported, "comments on databases are not supported", position: database.position)
@@ -152,6 +188,17 @@ extension Session {
             throw SQLError(
                 .featureNotSupported, "comments on external tables are not supported", position: name.position)
         }
+        return done("COMMENT")
+    }
+
+    private func comment(onBranch name: Identifier, _ text: String?) async throws(SQLError) -> any ResultStream {
+        guard let ref = try await engine.catalog.ref(.branch, name.value) else {
+            throw SQLError(.undefinedObject, "branch \"\(name.value)\" does not exist", position: name.position)
+        }
+        try accessGuard?.requireOwner(of: ref)
+        var options = ref.options
+        options.comment = text
+        try await engine.catalog.set(options, of: .branch, name.value)
         return done("COMMENT")
     }
 
@@ -225,7 +272,8 @@ private final class AlterationPlanner {
         case .resetProperties(let keys):
             try checkKeys(keys)
             return keys.filter { table.properties[$0] != nil }.map { .removeProperty($0) }
-        case .rename, .setSchema, .setPartitioning, .addKey, .ignored: return []
+        case .rename, .setSchema, .setPartitioning, .addKey, .ignored, .owner, .rowSecurity, .setMask, .dropMask:
+            return []
         }
     }
 

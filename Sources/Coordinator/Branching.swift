@@ -1,4 +1,5 @@
 // Branches and tags in SQL: CREATE, DROP, SHOW BRANCHES, SHOW TAGS, SHOW LOG.
+import Access
 import Catalogs
 import Columns
 import Diagnostics
@@ -21,11 +22,18 @@ extension Session {
             return done(tag)
         }
         do throws(SQLError) {
-            let commit = try await engine.catalog.commit(
-                of: try await ref(create.version, of: create.source?.value ?? branch))
+            let wanted = try await ref(create.version, of: create.source?.value ?? branch)
+            try await requireReading(wanted)
+            try accessGuard?.require(.create)
+            let commit = try await engine.catalog.commit(of: wanted)
             let options = RefOptions(
-                isProtected: create.options.isProtected ?? false, retainDays: create.options.retainDays)
-            if exists, create.orReplace { try await engine.catalog.drop(kind, name) }
+                isProtected: create.options.isProtected ?? false, retainDays: create.options.retainDays,
+                owner: newOwner)
+            if create.orReplace, let old = try await engine.catalog.ref(kind, name) {
+                try accessGuard?.requireOwner(of: old)
+                try await engine.catalog.drop(kind, name)
+                try await forget(old)
+            }
             try await engine.catalog.create(kind, name, at: commit, options)
         } catch let error {
             throw error.at(create.name.position)
@@ -68,12 +76,22 @@ extension Session {
                 .objectInUse, "cannot drop branch \"\(name.value)\"", detail: "This session is on it.",
                 position: name.position)
         }
+        let old = try await engine.catalog.ref(named, name.value)
+        if let old { try accessGuard?.requireOwner(of: old) }
         do throws(SQLError) {
             try await engine.catalog.drop(named, name.value)
         } catch let error {
             throw error.at(name.position)
         }
+        if let old { try await forget(old) }
         return done(tag)
+    }
+
+    /// A branch that is made anew under the name shall not have the rights of the old one.
+    private func forget(_ ref: NamedRef) async throws(SQLError) {
+        guard ref.kind == .branch, access.isRecorded(AccessGuard.object(ref)) else { return }
+        let object = AccessGuard.object(ref)
+        try await changeAccess { (state) throws(SQLError) in state.forget(object) }
     }
 
     /// Commits that SHOW LOG lists unless it says LIMIT.
@@ -86,7 +104,8 @@ extension Session {
         switch show {
         case .branches, .tags:
             let kind: NamedRef.Kind = show == .branches ? .branch : .tag
-            return try await engine.catalog.refs().filter { $0.kind == kind }.map {
+            let refs = try await engine.catalog.refs()
+            return (accessGuard?.visible(refs) ?? refs).filter { $0.kind == kind }.map {
                 [
                     .text($0.name), .text($0.head.hex), time($0.createdAt), .boolean($0.options.isProtected),
                     $0.options.retainDays.map { Scalar(.int4, .int(Int64($0))) } ?? .null(.int4),
@@ -94,6 +113,7 @@ extension Session {
             }
         case .log(let named, let limit):
             let ref = Ref.named(named?.value ?? branch)
+            try await requireReading(ref)
             let wanted = min(limit ?? Session.logStandard, Session.logMax)
             return try await engine.catalog.log(ref, limit: wanted).map {
                 [.text($0.id.hex), time($0.committedAt), .text($0.author), .text($0.message)]

@@ -1,5 +1,6 @@
 // COMMIT: a transaction's changes become one commit of the branch. Where the branch has moved on in between, changes
 // of other tables stay as they are, writes are taken again from the newer state, and what cannot be is 40001.
+import Access
 import Catalogs
 import Diagnostics
 import Synchronization
@@ -10,6 +11,7 @@ extension Session {
         guard let open = transaction else { return }
         do throws(SQLError) {
             try await publish(open)
+            try await engine.access.apply(open.accessEdits)
         } catch {
             // Whether a commit whose answer was lost has happened is not known: its files must stay.
             await rollback(keepsFiles: isCommitUnknown)

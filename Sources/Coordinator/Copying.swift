@@ -1,5 +1,6 @@
 // COPY: rows of a query out, and rows of the client into a table. The Server reads and writes the bytes; what comes in
 // is written part by part, each part by a query of its own, and becomes one change at the end.
+import Access
 import Catalogs
 public import Columns
 public import Diagnostics
@@ -55,6 +56,9 @@ extension Session {
             let all = Binder.declaredFields(of: target.table)
             let indexes = try indexes(of: columns, in: all, name.last)
             let fields = indexes.map { all[$0] }
+            if let access = accessGuard, let secured = target.secured {
+                try access.require(.insert, fields.map(\.name), secured, access.who)
+            }
             let context = planContext().functions
             return CopyStream(
                 session: self, target: target, columns: indexes, fields: fields,

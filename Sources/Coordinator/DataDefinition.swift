@@ -1,4 +1,5 @@
 // CREATE of schemas, views and external tables, and DROP of everything: each is a change of the transaction.
+import Access
 import Catalogs
 import Columns
 import Diagnostics
@@ -33,15 +34,17 @@ extension Session {
                     SQLState("42P16"), "cannot create temporary relation in non-temporary schema",
                     position: name.position)
             }
+            try accessGuard?.require(.temporary)
             return NewPlace(name: TableName(schema: TableName.temporarySchema, name: reference.name), branch: nil)
         }
         guard let schema = reference.schema ?? settings.searchPath.first else {
             throw SQLError(.invalidSchema, "no schema has been selected to create in", position: name.position)
         }
         let branch = try await requireBranch(ref)
-        guard try await self.schema(schema, on: branch) != nil else {
+        guard let definition = try await self.schema(schema, on: branch) else {
             throw SQLError(.invalidSchema, "schema \"\(schema)\" does not exist", position: name.position)
         }
+        try accessGuard?.require(.create, on: definition, database: Databases.name(ofBranch: branch) ?? "")
         return NewPlace(name: TableName(schema: schema, name: reference.name), branch: branch)
     }
 
@@ -81,15 +84,23 @@ extension Session {
             throw SQLError(
                 .featureNotSupported, "schemas of attached databases have no location", position: create.name.position)
         }
+        try accessGuard?.require(.create)
         if try await schema(name, on: branch) != nil {
             let exists = SQLError(.duplicateSchema, "schema \"\(name)\" already exists")
             guard create.ifNotExists else { throw exists.at(create.name.position) }
             notices.append(SQLNotice(.notice, SQLError(.duplicateSchema, exists.message + ", skipping")))
             return done("CREATE SCHEMA")
         }
-        try transaction?.change(on: branch) {
-            $0.putSchema(SchemaDefinition(name: name, location: create.location))
+        if create.location != nil { try requireServerFiles(writing: false) }
+        var definition = SchemaDefinition(name: name, location: create.location)
+        definition.owner = newOwner
+        if let role = create.owner {
+            let owner = try newOwner(role)
+            definition.owner = owner == EntryOwner.bootstrap ? nil : owner
         }
+        let made = definition
+        try transaction?.change(on: branch) { $0.putSchema(made) }
+        try await grantDefaults(AccessGuard.object(made))
         return done("CREATE SCHEMA")
     }
 
@@ -102,6 +113,7 @@ extension Session {
         if let old, !create.orReplace {
             return try existing(old, place.name, create.ifNotExists, create.name, "CREATE VIEW")
         }
+        if let old { try requireOwner(of: old, at: place) }
         if let old, !old.isView {
             throw SQLError(.wrongObjectType, "\"\(place.name.name)\" is not a view", position: create.name.position)
         }
@@ -114,17 +126,23 @@ extension Session {
         guard create.columns.count <= bound.columns.count else {
             throw SQLError(.syntaxError, "CREATE VIEW specifies more column names than columns")
         }
-        let view = ViewDefinition(
+        var view = ViewDefinition(
             sql: StoredText.relative(create.text, database: engine.database, branch: branch),
             columnNames: create.columns.map(\.value), searchPath: settings.searchPath)
-        try record(place.name, place.branch) { $0.put(place.name, .view(view)) }
+        view.owner = old.map { $0.owner == EntryOwner.bootstrap ? nil : $0.owner } ?? newOwner
+        let made = view
+        try record(place.name, place.branch) { $0.put(place.name, .view(made)) }
+        try await grantDefaults(AccessGuard.secured(place.name, .view(made)).object)
         return done("CREATE VIEW")
     }
 
     func createExternalTable(_ create: Statement.CreateExternalTable) async throws(SQLError) -> any ResultStream {
+        try requireServerFiles(writing: false)
         let place = try await newPlace(create.name)
         if let old = try await entry(at: place), !create.orReplace {
             return try existing(old, place.name, create.ifNotExists, create.name, "CREATE EXTERNAL TABLE")
+        } else if let old = try await entry(at: place) {
+            try requireOwner(of: old, at: place)
         }
         var definition = ExternalDefinition(
             format: create.format, location: create.location, columns: try fields(create.columns),
@@ -136,7 +154,10 @@ extension Session {
         } catch let error {
             throw error.at(create.name.position)
         }
-        try record(place.name, place.branch) { $0.put(place.name, .external(definition)) }
+        definition.owner = newOwner
+        let made = definition
+        try record(place.name, place.branch) { $0.put(place.name, .external(made)) }
+        try await grantDefaults(AccessGuard.secured(place.name, .external(made)).object)
         return done("CREATE EXTERNAL TABLE")
     }
 
@@ -200,6 +221,9 @@ extension Session {
         guard try await self.schema(schema, on: branch) != nil else {
             return try missing("schema \"\(schema)\"", .invalidSchema, drop.ifExists, name.position)
         }
+        if let access = accessGuard, let definition = try await self.schema(schema, on: branch) {
+            try access.requireOwner(of: definition)
+        }
         let left = try await tableNames(in: schema, on: branch)
         guard drop.isCascade || left.isEmpty else {
             throw SQLError(
@@ -219,14 +243,29 @@ extension Session {
         return names.sorted { $0.name < $1.name }
     }
 
-    /// Finds a relation that a statement changes; nil when there is none.
-    func find(_ name: QualifiedName) async throws(SQLError) -> (found: Resolver.Found, branch: String?)? {
+    /// Requires that an entry is the user's own.
+    func requireOwner(of entry: Entry, at place: NewPlace) throws(SQLError) {
+        guard !place.name.isTemporary else { return }
+        try accessGuard?.requireOwner(AccessGuard.secured(place.name, entry))
+    }
+
+    /// Finds a relation that a statement changes: its owner's business, and for DROP its schema's owner's; nil when there
+    /// is none.
+    func find(
+        _ name: QualifiedName, isDropped: Bool = false
+    ) async throws(SQLError) -> (found: Resolver.Found, branch: String?)? {
         let context = planContext()
         var pinned = transaction?.pinned ?? [:]
         let reference = try QueryNames.target(name, context: context)
         guard let found = try await resolver(context).find(reference, currentTransaction, &pinned) else { return nil }
         transaction?.pinned = pinned
-        return (found, found.name.isTemporary ? nil : try await requireBranch(found.ref))
+        guard !found.name.isTemporary else { return (found, nil) }
+        let branch = try await requireBranch(found.ref)
+        if let access = accessGuard {
+            let schema = isDropped ? try await self.schema(found.name.schema, on: branch) : nil
+            try access.requireOwner(AccessGuard.secured(found), orSchema: schema)
+        }
+        return (found, branch)
     }
 
     /// A name that a schema's location has, and the catalog has not, can be neither dropped nor renamed.
@@ -241,7 +280,7 @@ extension Session {
 
     private func dropRelation(_ name: QualifiedName, _ drop: Statement.Drop) async throws(SQLError) {
         let wanted = drop.kind == .externalTable ? "table" : drop.kind.rawValue
-        guard let (found, branch) = try await find(name) else {
+        guard let (found, branch) = try await find(name, isDropped: true) else {
             return try missing("\(wanted) \"\(name.text)\"", .undefinedTable, drop.ifExists, name.position)
         }
         let kind = await kind(of: found)

@@ -1,5 +1,6 @@
 // The lake and the databases attached beside it behind one set of names: a database is written like a branch "@name",
 // and its states are commits "@name@...". No branch can be named so, and no hash.
+import Access
 public import Catalogs
 public import Diagnostics
 import Syntax
@@ -17,7 +18,7 @@ struct Databases: Sendable {
     /// The name of the attached database that stands there, nil for a branch of the lake.
     static func name(ofBranch branch: String) -> String? { branch.hasPrefix("@") ? String(branch.dropFirst()) : nil }
 
-    private static func name(of ref: Ref) -> String? {
+    static func name(of ref: Ref) -> String? {
         switch ref {
         case .branch(let text), .named(let text): name(ofBranch: text)
         case .tag, .commit, .time: nil
@@ -101,6 +102,8 @@ extension Session {
 
     func attach(_ statement: Statement.Attach) async throws(SQLError) -> any ResultStream {
         let name = statement.name.value
+        // It uses the server's network, files and keys.
+        try requireSuperuser("attach a database")
         guard transaction?.isExplicit != true else {
             throw SQLError(.activeTransaction, "ATTACH cannot run inside a transaction block")
         }

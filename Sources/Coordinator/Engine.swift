@@ -1,4 +1,5 @@
 // What all sessions share: the catalog, the table format, the runner, the users. Made once by the executable.
+public import Access
 public import Catalogs
 public import Diagnostics
 public import Planner
@@ -16,7 +17,9 @@ public final class Engine: SQLServerEngine {
     /// Databases that every session sees, by name.
     let attached: [String: any AttachedDatabase]
     private let runners: [any PlanRunner]
-    private let users: UserRules
+    let users: UserRules
+    /// Roles and rights.
+    let access: AccessControl
     /// What the executable adds to the metrics: worker threads, caches.
     private let moreMetrics: @Sendable () -> String
     let counters = EngineCounters()
@@ -36,9 +39,13 @@ public final class Engine: SQLServerEngine {
         public var verifiers: [String: String]
         /// Whether connections from this machine need no password.
         public var trustsLoopback: Bool
-        public init(verifiers: [String: String] = [:], trustsLoopback: Bool = true) {
+        /// Rules as in pg_hba.conf, the first that fits; nil: connections from this machine as `trustsLoopback` says,
+        /// others by SCRAM.
+        public var hosts: HostRules?
+        public init(verifiers: [String: String] = [:], trustsLoopback: Bool = true, hosts: HostRules? = nil) {
             self.verifiers = verifiers
             self.trustsLoopback = trustsLoopback
+            self.hosts = hosts
         }
     }
 
@@ -55,6 +62,7 @@ public final class Engine: SQLServerEngine {
         self.attached = attached
         self.runners = runners
         self.users = users
+        access = AccessControl(store: catalog, configured: Set(users.verifiers.keys).union([Engine.bootstrapUser]))
         self.database = database
         self.moreMetrics = moreMetrics
     }
@@ -70,11 +78,6 @@ public final class Engine: SQLServerEngine {
 
     // MARK: - SQLServerEngine
 
-    public func authentication(of user: String, from peer: PeerAddress) async -> AuthenticationRule {
-        if peer.isLoopback, users.trustsLoopback { return .trust }
-        return .scram(verifier: users.verifiers[user])
-    }
-
     public func openSession(_ request: SessionRequest) async throws(SQLError) -> any SQLSession {
         try await session(request)
     }
@@ -84,9 +87,20 @@ public final class Engine: SQLServerEngine {
         let (name, branch) = try split(request.database)
         var settings = SessionSettings()
         try settings.start("session_authorization", request.user)
+        let standing = try await admitted(request)
+        try settings.start("is_superuser", standing.isSuperuser ? "on" : "off")
+        // What ALTER ROLE says comes first, then what the connection asks for.
+        for setting in access.current.role(named: request.user)?.settings ?? [] where setting.name != "role" {
+            if let value = try? Settings.find(setting.name).check(setting.value) {
+                try settings.start(setting.name, value)
+            }
+        }
         for (name, value) in request.settings where !value.isEmpty || name != "branch" {
             // A startup packet may hold protocol options (_pq_.*) and the replication switch.
             guard !name.hasPrefix("_pq_."), name != "replication" else { continue }
+            guard name.lowercased() != "role" else {
+                throw SQLError(.featureNotSupported, "the role cannot be set when connecting", hint: "SET ROLE.")
+            }
             let setting = try Settings.find(name)
             try settings.start(name, try setting.check(value))
         }
@@ -98,13 +112,20 @@ public final class Engine: SQLServerEngine {
             throw SQLError(
                 .invalidDatabase, "database \"\(request.database)\" does not exist", detail: error.message + ".")
         }
-        counters.sessions.add(1, ordering: .relaxed)
-        return Session(
+        let session = Session(
             engine: self, user: request.user, database: name, settings: settings, processID: request.processID)
+        do throws(SQLError) {
+            try await session.requireReading(.named(settings["branch"]))
+        } catch {
+            await session.close()
+            throw error
+        }
+        counters.sessions.add(1, ordering: .relaxed)
+        return session
     }
 
     /// `lake`, `lake@dev` or `lake/dev`.
-    private func split(_ text: String) throws(SQLError) -> (name: String, branch: String?) {
+    func split(_ text: String) throws(SQLError) -> (name: String, branch: String?) {
         if text == database { return (text, nil) }
         for separator in ["@", "/"] where text.hasPrefix(database + separator) {
             let branch = String(text.dropFirst(database.count + 1))

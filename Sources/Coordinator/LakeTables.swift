@@ -1,5 +1,6 @@
 // The schema apus: what a lake tells about its branches and commits, as tables and table functions, so that any client
 // can ask without statements of our own.
+import Access
 import Catalogs
 import Columns
 import Diagnostics
@@ -15,11 +16,19 @@ extension Resolver {
         switch reference.name {
         case "branches", "tags":
             let kind: NamedRef.Kind = reference.name == "branches" ? .branch : .tag
-            return LakeTables.refs(try await engine.catalog.refs().filter { $0.kind == kind }, reference.name)
-        case "checks": return LakeTables.checks(try await engine.catalog.refs())
-        case "commits": return try await log(try ref(of: reference), LakeTables.commitsMax, &pinned)
+            return LakeTables.refs(try await visibleRefs().filter { $0.kind == kind }, reference.name)
+        case "checks": return LakeTables.checks(try await visibleRefs())
+        case "commits":
+            try await access?.requireReading(try ref(of: reference), engine.catalog, reference.definer)
+            return try await log(try ref(of: reference), LakeTables.commitsMax, &pinned)
         default: return nil
         }
+    }
+
+    /// Branches that may be read, and tags.
+    func visibleRefs() async throws(SQLError) -> [NamedRef] {
+        let refs = try await engine.catalog.refs()
+        return access?.visible(refs) ?? refs
     }
 
     /// The table of a call such as apus.log('dev'); nil for functions of other schemas.

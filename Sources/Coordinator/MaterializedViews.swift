@@ -1,4 +1,5 @@
 // Materialized views: managed tables that keep their query. REFRESH writes the query's rows in place of the old ones.
+import Access
 import Catalogs
 import Columns
 import Diagnostics
@@ -38,8 +39,14 @@ extension Session {
     private func rows(of text: String, _ target: WriteTarget) async throws(SQLError) -> any TableWrite {
         let context = planContext()
         let path = target.table.properties[TableProperty.viewPath].map(SessionSettings.names) ?? settings.searchPath
+        var access = accessGuard
+        if let held = access {
+            // It reads with its owner's rights.
+            let owner = target.table.definition.owner ?? EntryOwner.bootstrap
+            access = AccessGuard(state: held.state, who: held.state.standing(of: owner), database: held.database)
+        }
         let resolver = Resolver(
-            engine: engine, branch: target.branch ?? branch, searchPath: path, context: context)
+            engine: engine, branch: target.branch ?? branch, searchPath: path, context: context, access: access)
         let life = QueryLife(engine: engine, resolver: resolver, context: context)
         let bound = try await bind(try Parser.parseQuery(text), [], life)
         remember(bound)

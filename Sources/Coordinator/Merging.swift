@@ -1,4 +1,5 @@
 // MERGE BRANCH, REVERT, CHERRY PICK, RESTORE, ALTER BRANCH and SHOW DIFF.
+import Access
 import Catalogs
 import Columns
 import Diagnostics
@@ -53,6 +54,7 @@ extension Session {
     private func merge(_ merge: BranchStatement.Merge) async throws(SQLError) -> any ResultStream {
         try refuseInBlock("MERGE BRANCH")
         let target = merge.target?.value ?? branch
+        try await requireReading(.named(merge.source.value))
         let source: CommitID
         do throws(SQLError) {
             source = try await engine.catalog.commit(of: .named(merge.source.value))
@@ -84,6 +86,7 @@ extension Session {
     ) async throws(SQLError) -> any ResultStream {
         let tag = isRevert ? "REVERT" : "CHERRY PICK"
         try refuseInBlock(tag)
+        try await requireReading(.named(name.value))
         let info: CommitInfo?
         do throws(SQLError) {
             info = try await engine.catalog.log(.named(name.value), limit: 1).first
@@ -126,10 +129,12 @@ extension Session {
             guard let ref = try await catalog.ref(.branch, target) else {
                 throw SQLError(.undefinedObject, "branch \"\(target)\" does not exist", position: position)
             }
+            try accessGuard?.require(isDryRun ? .select : .merge, on: ref)
             let way = try await movement(ref.head, catalog)
             let items = try await threeWay.items(
                 base: way.base, source: way.source, target: ref.head, choice: choice)
             if isDryRun { return mergeRows(items, tag) }
+            try await requireRights(for: items.compactMap(\.change), at: ref.head)
             let conflicts = items.filter(\.isConflict)
             guard conflicts.isEmpty else { throw Session.conflict(tag, target, conflicts) }
             // A branch that was merged already adds nothing, not even a commit.
@@ -139,7 +144,7 @@ extension Session {
             }
             let commit = try await catalog.prepare(
                 items.compactMap(\.change), onto: ref.head, merging: way.merged, note: note)
-            for check in ref.options.checks { try await hold(check, on: target, at: commit) }
+            for check in ref.options.checks { try await hold(check, on: ref, at: commit) }
             do throws(SQLError) {
                 try await catalog.move(.branch, target, from: ref.head, to: commit)
             } catch {
@@ -177,9 +182,17 @@ extension Session {
     }
 
     /// Runs a check at a commit that is not published yet.
-    private func hold(_ check: BranchCheck, on branch: String, at commit: CommitID) async throws(SQLError) {
+    private func hold(_ check: BranchCheck, on ref: NamedRef, at commit: CommitID) async throws(SQLError) {
         let context = planContext()
-        let resolver = Resolver(engine: engine, branch: commit.hex, searchPath: check.searchPath, context: context)
+        let branch = ref.name
+        // With the rights of whoever owns the branch, and may say what holds for it.
+        let owner = AccessGuard.object(ref).owner
+        var access = accessGuard.map {
+            AccessGuard(state: $0.state, who: $0.state.standing(of: owner), database: $0.database)
+        }
+        access?.isAtUnpublished = true
+        let resolver = Resolver(
+            engine: engine, branch: commit.hex, searchPath: check.searchPath, context: context, access: access)
         let life = QueryLife(engine: engine, resolver: resolver, context: context)
         let failed = "check \"\(check.name)\" of branch \"\(branch)\""
         let row: Batch?
@@ -222,6 +235,7 @@ extension Session {
             throw SQLError(
                 .undefinedObject, "\(named.rawValue) \"\(name.value)\" does not exist", position: name.position)
         }
+        try accessGuard?.requireOwner(of: ref)
         var options = ref.options
         switch alteration {
         case .rename(let newName):
@@ -235,8 +249,18 @@ extension Session {
             } catch {
                 throw error.at(newName.position)
             }
+            if named == .branch {
+                let old = AccessGuard.object(ref)
+                var new = old
+                new.name = newName.value
+                let renamed = new
+                try await changeAccess { (state) throws(SQLError) in
+                    state.renamed(old, to: renamed, forgetsOld: true)
+                }
+            }
         case .assign(let source, let version):
             if named == .branch { try await refuseIfProtected(name.value) }
+            try await requireReading(try await self.ref(version, of: source.value))
             let commit: CommitID
             do throws(SQLError) {
                 commit = try await engine.catalog.commit(of: try await self.ref(version, of: source.value))
@@ -285,7 +309,9 @@ extension Session {
     private func restore(_ name: QualifiedName, _ version: Version, _ text: String) async throws(SQLError)
         -> any ResultStream
     {
-        let commit = try await engine.catalog.commit(of: try await ref(version, of: branch))
+        let wanted = try await ref(version, of: branch)
+        try await requireReading(wanted)
+        let commit = try await engine.catalog.commit(of: wanted)
         let path = name.parts.count >= 2 ? [name.parts[name.parts.count - 2].value] : settings.searchPath
         for schema in path {
             let table = TableName(schema: schema, name: name.last)
@@ -293,7 +319,15 @@ extension Session {
             let old = try await engine.catalog.schema(schema, at: commit)
             return try await changing(text) { () async throws(SQLError) -> any ResultStream in
                 let branch = try await requireBranch(.named(self.branch))
-                let isThere = try await self.schema(schema, on: branch) != nil
+                let there = try await self.schema(schema, on: branch)
+                let isThere = there != nil
+                if let access = accessGuard {
+                    if let there { try access.require(.create, on: there) } else { try access.require(.create) }
+                    try access.requireOwner(AccessGuard.secured(table, entry))
+                    if let now = try await self.entry(at: NewPlace(name: table, branch: branch)) {
+                        try access.requireOwner(AccessGuard.secured(table, now))
+                    }
+                }
                 try transaction?.change(on: branch) { changes in
                     if !isThere, let old { changes.putSchema(old) }
                     changes.put(table, entry)
@@ -312,6 +346,7 @@ extension Session {
     private func difference(_ from: Identifier, _ to: Identifier) async throws(SQLError) -> any ResultStream {
         var ends: [CommitID] = []
         for name in [from, to] {
+            try await requireReading(.named(name.value))
             do throws(SQLError) {
                 ends.append(try await engine.catalog.commit(of: .named(name.value)))
             } catch {

@@ -11,15 +11,18 @@ extension Engine {
     /// for a protected branch, what `changes` throws, and 08007 when the store's answer was lost: then the commit may
     /// have happened, and its files must stay.
     public func publish(
-        to branch: String, note: CommitNote, _ changes: (CommitID) async throws(SQLError) -> [Change]
+        to branch: String, as user: String, note: CommitNote,
+        _ changes: (CommitID) async throws(SQLError) -> [Change]
     ) async throws(SQLError) -> CommitID {
+        let rights = try await rights(of: user)
+        try rights.requireCommitting(try await changeable(branch))
         // Once beside the others: files that this writes need not be written while they wait.
         _ = try await changes(try await changeable(branch).head)
         await commits.enter(branch)
         defer { commits.leave(branch) }
         for _ in 0..<Engine.swapsMax {
             let head = try await changeable(branch).head
-            let made = try await changes(head)
+            let made = try await rights.permitted(try await changes(head), at: head)
             if made.isEmpty { return head }
             do throws(SQLError) {
                 return try await catalog.commit(made, to: branch, expecting: head, note: note)

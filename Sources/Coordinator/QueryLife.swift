@@ -1,6 +1,7 @@
 // The life of a query, steps 3 to 7 of the walk in Sources/README.md: text to tree (Parser), names to one snapshot
 // (Resolver), tree to typed plan (Binder), plan to better plan (Optimizer), plan to running query (PlanRunner).
 // Names are resolved once and never again: binding and optimizing cannot wait, and cannot see two states of a branch.
+import Access
 import Catalogs
 import Columns
 import Diagnostics
@@ -10,7 +11,7 @@ import Syntax
 /// One statement's way from syntax tree to running query.
 struct QueryLife: Sendable {
     let engine: Engine
-    let resolver: Resolver
+    var resolver: Resolver
     let context: PlanContext
 
     /// A query with names and types settled.
@@ -20,6 +21,10 @@ struct QueryLife: Sendable {
         var pinned: [Ref: CommitID]
         /// What it reads, for people: `schema.name`, and `@ref` where that is not the session's branch.
         var reads: Set<String>
+        /// What rights are asked for.
+        var secured: [CatalogSnapshot.Reference: AccessGuard.Secured]
+        /// The state of rights that it was checked against.
+        var accessVersion: Int64
 
         var columns: [ResultColumn] {
             // An untyped literal goes out as text, as PostgreSQL does.
@@ -35,7 +40,10 @@ struct QueryLife: Sendable {
         let resolved = try await resolver.resolve(names, in: transaction)
         let bound = try Binder.bind(
             query, snapshot: resolved.snapshot, context: context, parameterTypes: parameterTypes)
-        return Bound(query: bound, pinned: resolved.pinned, reads: resolved.reads)
+        try resolver.access?.check(bound.uses, resolved.secured)
+        return Bound(
+            query: bound, pinned: resolved.pinned, reads: resolved.reads, secured: resolved.secured,
+            accessVersion: engine.access.current.version)
     }
 
     /// Step 6: puts parameters in and optimizes.

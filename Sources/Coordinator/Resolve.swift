@@ -1,4 +1,5 @@
 // Step 4 of a query's life: the names a statement uses to one CatalogSnapshot, each at one commit. Views add a round.
+import Access
 import Catalogs
 import Columns
 import Diagnostics
@@ -21,6 +22,8 @@ struct Resolver: Sendable {
     var isNested = false
     /// Databases that the session attached, besides the server's.
     var attached: [String: any AttachedDatabase] = [:]
+    /// Checks rights; nil where everything is allowed.
+    var access: AccessGuard?
 
     var databases: Databases {
         Databases(
@@ -37,13 +40,15 @@ struct Resolver: Sendable {
         var pinned: [Ref: CommitID]
         /// What was found, for people: `schema.name`, and `@ref` where that is not the session's branch.
         var reads: Set<String> = []
+        /// What rights are asked for, by the names of the statement.
+        var secured: [CatalogSnapshot.Reference: AccessGuard.Secured] = [:]
     }
 
     /// Looks up all names of a query, and those of the views among them.
     func resolve(_ names: QueryNames, in transaction: Transaction) async throws(SQLError) -> Result {
         var result = Result(pinned: transaction.pinned)
         var open = names.relations
-        var calls = names.fileCalls
+        var calls = names.fileCalls.map { (call: $0.call, position: $0.position, definer: Int64?.none) }
         var rounds = 0
         try await prepareCatalog(names, transaction, &result.pinned)
         while !open.isEmpty || !calls.isEmpty {
@@ -53,7 +58,7 @@ struct Resolver: Sendable {
             }
             let fresh = open.filter { result.snapshot.relations[$0.reference] == nil }
             var next: [(reference: CatalogSnapshot.Reference, position: Int)] = []
-            var nextCalls: [(call: CatalogSnapshot.FileCall, position: Int)] = []
+            var nextCalls: [(call: CatalogSnapshot.FileCall, position: Int, definer: Int64?)] = []
             for (reference, position) in fresh where result.snapshot.relations[reference] == nil {
                 let relation: Relation?
                 do {
@@ -66,14 +71,17 @@ struct Resolver: Sendable {
                 if case .view(let view) = relation {
                     let query = try Parser.parseQuery(view.sql)
                     let inner = try QueryNames.references(
-                        of: query, context: context, viewPath: view.searchPath, viewRef: reference.ref)
+                        of: query, context: context, viewPath: view.searchPath, viewRef: reference.ref,
+                        definer: view.definer)
                     try await prepareCatalog(inner, transaction, &result.pinned)
                     next += inner.relations
-                    nextCalls += inner.fileCalls
+                    nextCalls += inner.fileCalls.map { ($0.call, $0.position, view.definer) }
                 }
             }
-            for (call, position) in calls where result.snapshot.fileTables[call] == nil {
+            for (call, position, definer) in calls {
                 do throws(SQLError) {
+                    try await requireRights(of: call, definer)
+                    guard result.snapshot.fileTables[call] == nil else { continue }
                     if let table = try await lakeTable(call, &result.pinned) {
                         result.snapshot.fileTables[call] = table
                         continue
@@ -87,6 +95,23 @@ struct Resolver: Sendable {
             calls = nextCalls
         }
         return result
+    }
+
+    /// Files of the server are for those who may read them, states of the lake for those who may read their branches.
+    private func requireRights(of call: CatalogSnapshot.FileCall, _ definer: Int64?) async throws(SQLError) {
+        guard let access else { return }
+        guard QueryNames.lakeFunctions.contains(where: { call.function == "\(QueryNames.lakeSchema).\($0)" }) else {
+            guard access.standing(definer).readsServerFiles else {
+                throw SQLError(
+                    .insufficientPrivilege, "permission denied to read files of the server",
+                    detail: "Only roles with the privileges of \"pg_read_server_files\" may.")
+            }
+            return
+        }
+        let isLog = call.function == "\(QueryNames.lakeSchema).log"
+        var refs = isLog ? Array(call.paths.prefix(1)) : call.paths
+        if refs.isEmpty || call.function.hasSuffix(".merge_preview") { refs.append(branch) }
+        for ref in refs { try await access.requireReading(.named(ref), engine.catalog, definer) }
     }
 
     private func table(of call: CatalogSnapshot.FileCall) async throws(SQLError) -> any Table {
@@ -104,9 +129,15 @@ struct Resolver: Sendable {
     private func relation(
         _ reference: CatalogSnapshot.Reference, _ transaction: Transaction, _ result: inout Result
     ) async throws(SQLError) -> Relation? {
-        if let system = try await systemTable(reference, transaction, &result.pinned) { return .table(system) }
+        if let system = try await systemTable(reference, transaction, &result.pinned) {
+            if let access, reference.name == "pg_authid", !access.standing(reference.definer).isSuperuser {
+                throw AccessGuard.denied("table pg_authid")
+            }
+            return .table(system)
+        }
         if let table = try await lakeTable(reference, &result.pinned) { return .table(table) }
         guard let found = try await find(reference, transaction, &result.pinned) else { return nil }
+        if access != nil, !found.name.isTemporary { result.secured[reference] = AccessGuard.secured(found) }
         let isHere = found.ref == .named(branch) || found.ref == .branch(branch)
         result.reads.insert(found.name.description + (isHere ? "" : "@\(found.ref)"))
         switch found.entry {
@@ -153,15 +184,31 @@ struct Resolver: Sendable {
             if reference.schema != nil { return nil }
         }
         let commit = try await commit(of: ref, &pinned)
+        try await access?.requireReading(ref, engine.catalog, reference.definer)
         // Changes of this transaction are seen on the branch they are made on.
         let own = transaction.branch.map { ref == .branch($0) || ref == .named($0) } ?? false ? transaction : nil
         let path = reference.schema.map { [$0] } ?? reference.searchPath ?? searchPath
         for schema in path {
             let name = TableName(schema: schema, name: reference.name)
+            if reference.schema != nil { _ = try await mayUse(schema, commit, own, reference) }
             guard let entry = try await entry(name, commit, own) else { continue }
+            guard try await mayUse(schema, commit, own, reference) else { continue }
             return Found(name: name, entry: entry, ref: ref)
         }
         return nil
+    }
+
+    /// Whether names of a schema may be found: one that is named says so, one of the search path is passed over. Inside
+    /// a view that was asked when it was made.
+    private func mayUse(
+        _ name: String, _ commit: CommitID, _ own: Transaction?, _ reference: CatalogSnapshot.Reference
+    ) async throws(SQLError) -> Bool {
+        guard let access, !access.who.isSuperuser, reference.definer == nil else { return true }
+        let database = commit.hex.hasPrefix("@") ? "@" : ""
+        guard let definition = try await schema(name, commit, own) else { return true }
+        if access.has(.usage, on: definition, database: database) { return true }
+        guard reference.schema == nil else { throw AccessGuard.denied("schema \(name)") }
+        return false
     }
 
     /// A temporary table of the session.

@@ -1,5 +1,6 @@
 // One client's session: settings, transaction, prepared statements and portals. What a statement does is in the
 // extensions by topic; queries take the way of QueryLife.
+import Access
 import Catalogs
 public import Columns
 public import Diagnostics
@@ -91,8 +92,10 @@ public actor Session: SQLSession {
         let settings = self.settings
         let zone = (try? SessionTimeZone.setting(settings["timezone"])) ?? .utc
         var functions = SessionFacts.functions(
-            now: now, start: transaction?.isExplicit == true ? transactionTime ?? now : now, zone: zone, user: user,
+            now: now, start: transaction?.isExplicit == true ? transactionTime ?? now : now, zone: zone,
+            user: currentUser,
             database: database, settings: settings)
+        functions.sessionUser = sessionUser
         functions.system = SystemState()
         let rules = settings["disabled_rules"].split { $0 == "," || $0 == " " }.map(String.init)
         return PlanContext(
@@ -112,9 +115,11 @@ public actor Session: SQLSession {
 
     /// Looks names up as this session sees them.
     func resolver(_ context: PlanContext) -> Resolver {
-        Resolver(
+        let access = accessGuard
+        return Resolver(
             engine: engine, branch: branch, searchPath: settings.searchPath, context: context,
-            temporaries: temporaries, facts: SystemSessionFacts(user: user, settings: settings), attached: attached)
+            temporaries: temporaries,
+            facts: SystemSessionFacts(user: currentUser, settings: settings), attached: attached, access: access)
     }
 
     /// The open transaction, or a fresh one for a single statement.
@@ -154,6 +159,7 @@ public actor Session: SQLSession {
                 .programLimitExceeded, "a session holds at most \(Session.statementsMax) prepared statements")
         }
         beginStatement()
+        try await engine.access.refresh()
         let parsed = try Parser.parse(sql).map(BranchProcedures.recognized)
         guard parsed.count <= 1 else {
             throw SQLError(.syntaxError, "cannot insert multiple commands into a prepared statement")
@@ -238,6 +244,7 @@ public actor Session: SQLSession {
     public func execute(_ name: String) async throws(SQLError) -> any ResultStream {
         guard let portal = portals[name] else { throw Session.unknownPortal(name) }
         beginStatement()
+        try await engine.access.refresh()
         model = QueryComment.model(in: portal.statement.text)
         // Changes up to the next Sync are one transaction, as in PostgreSQL.
         if transaction == nil, portal.statement.statement?.isChange == true {
@@ -258,7 +265,7 @@ public actor Session: SQLSession {
         _ prepared: PreparedStatement, _ parameters: [Scalar]
     ) async throws(SQLError) -> any ResultStream {
         guard let statement = prepared.statement else { return FixedStream(StatementOutcome(.empty)) }
-        engine.activity.begin(processID, prepared.text, at: SystemClock.microseconds())
+        engine.activity.begin(processID, statement.shown(prepared.text), at: SystemClock.microseconds())
         engine.counters.statements.add(1, ordering: .relaxed)
         do throws(SQLError) {
             try refuseIfFailed(statement)
@@ -278,7 +285,9 @@ public actor Session: SQLSession {
             let life = life()
             var bound = prepared.bound
             // The plan bound at Parse holds as long as neither settings nor the branches it read have moved.
-            if let known = bound, prepared.generation == settings.generation, try await isCurrent(known) {
+            if let known = bound, prepared.generation == settings.generation, transaction?.accessView == nil,
+                known.accessVersion == engine.access.current.version, try await isCurrent(known)
+            {
                 remember(known)
             } else {
                 bound = try await bind(query, prepared.parameterTypes, life)
@@ -438,11 +447,16 @@ public actor Session: SQLSession {
     func apply(_ changes: [(name: String, value: String?, isLocal: Bool)]) throws(SQLError) {
         for change in changes {
             guard let value = change.value else {
+                if change.name.lowercased() == "role" { try setUser("role", nil, isLocal: false) }
                 try settings.reset(change.name)
                 continue
             }
             // Outside a block a local setting ends with its statement.
             guard !change.isLocal || transaction?.isExplicit == true else { continue }
+            if change.name.lowercased() == "role" {
+                try setUser("role", value, isLocal: change.isLocal)
+                continue
+            }
             try settings.set(change.name, value, isLocal: change.isLocal)
         }
     }

@@ -8,7 +8,7 @@ public import Diagnostics
 public protocol SQLServerEngine: Sendable {
     /// Says how a user has to prove who he is. Called once a connection, before ``openSession(_:)``. Unknown users get
     /// a rule like known ones: the Server then runs the whole exchange and refuses in the end.
-    func authentication(of user: String, from peer: PeerAddress) async -> AuthenticationRule
+    func authentication(of user: String, database: String, from peer: PeerAddress) async -> AuthenticationRule
 
     /// Makes the session of an authenticated user. Throws 3D000 for an unknown database, 22023 for a bad startup
     /// setting, 53300 for too many sessions.
@@ -39,7 +39,14 @@ public enum AuthenticationRule: Sendable {
     /// A verifier as pg_authid.rolpassword has it (`SCRAM-SHA-256$4096:salt$stored:server`); nil for a user without
     /// one, who fails like one with a wrong password.
     case scram(verifier: String?)
-    case reject
+    /// An md5 hash as pg_authid.rolpassword has it, asked for with a salt.
+    case md5(stored: String?)
+    /// The password in the clear, against whatever form is kept.
+    case password(stored: String?)
+    /// A client certificate whose common name is the user's, and besides it what follows.
+    indirect case certificate(then: AuthenticationRule?)
+    /// `isListed`: by a rule that says so; else because no rule fits.
+    case reject(isListed: Bool)
 }
 
 /// A connection that asks for a session.

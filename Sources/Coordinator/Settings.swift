@@ -51,6 +51,7 @@ public enum Settings {
         Setting(
             "garbage_min_age", "86400000", "Files younger than this are kept by COLLECT GARBAGE.", isDuration: true,
             check: milliseconds),
+        Setting("password_encryption", "scram-sha-256", "How passwords are kept.", check: passwordEncryption),
         Setting(
             "idle_in_transaction_session_timeout", "0", "Accepted, without effect.", isDuration: true,
             check: milliseconds),
@@ -66,6 +67,7 @@ public enum Settings {
         Setting("max_index_keys", "32", "Columns of a key.", check: fixed("max_index_keys")),
         Setting("max_identifier_length", "63", "Bytes of a name.", check: fixed("max_identifier_length")),
         Setting("memory_limit", "default", "Memory that one query's operators may hold, such as 2GB.", check: memory),
+        Setting("role", "none", "The current user, where it is not the session's: SET ROLE."),
         Setting("row_security", "on", "Accepted, without effect.", check: boolean),
         Setting("search_path", "public", "Schemas searched for names without one, in order."),
         Setting(
@@ -101,7 +103,7 @@ public enum Settings {
         "maintenance_work_mem", "max_parallel_workers", "max_parallel_workers_per_gather", "plan_cache_mode",
         "quote_all_identifiers", "random_page_cost", "seq_page_cost", "synchronize_seqscans", "synchronous_commit",
         "tcp_keepalives_idle", "temp_buffers", "transform_null_equals", "vacuum_freeze_min_age", "work_mem",
-        "xmloption", "role", "lc_monetary", "lc_numeric", "lc_time", "lc_ctype", "session_replication_role",
+        "xmloption", "lc_monetary", "lc_numeric", "lc_time", "lc_ctype", "session_replication_role",
         "default_transaction_deferrable", "transaction_deferrable", "xmlbinary", "array_nulls",
         "transaction_timeout", "idle_session_timeout", "tcp_user_timeout", "client_connection_check_interval",
     ]
@@ -143,6 +145,12 @@ public enum Settings {
         default:
             throw SQLError(.invalidParameterValue, "a boolean is needed, not \"\(value)\"")
         }
+    }
+
+    private static let passwordEncryption: @Sendable (String) throws(SQLError) -> String = {
+        (value) throws(SQLError) in
+        guard ["scram-sha-256", "md5"].contains(value.lowercased()) else { throw invalid("password_encryption", value) }
+        return value.lowercased()
     }
 
     private static let integer: @Sendable (String) throws(SQLError) -> String = { (value) throws(SQLError) in
@@ -275,8 +283,18 @@ struct SessionSettings: Sendable {
         generation += 1
     }
 
+    /// Who the user is stays, as in PostgreSQL.
     mutating func resetAll() {
-        values = [:]
+        values = values.filter { SessionSettings.identity.contains($0.key) }
+        generation += 1
+    }
+
+    private static let identity: Set<String> = ["role", "session_authorization", "is_superuser"]
+
+    /// Sets a value without its check, also of settings that users cannot change; nil: the connection's own.
+    mutating func force(_ name: String, _ value: String?, isLocal: Bool = false) {
+        if isLocal, locals[name] == nil { locals[name] = .some(values[name]) }
+        values[name] = value
         generation += 1
     }
 

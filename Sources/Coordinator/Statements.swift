@@ -1,4 +1,5 @@
 // What each kind of statement does: queries go their way, the others are done here and in DataDefinition and Branching.
+import Access
 import Catalogs
 import Columns
 import Diagnostics
@@ -7,13 +8,19 @@ import Planner
 import Synchronization
 import Syntax
 
+extension Statement {
+    /// A statement's text as others may see it.
+    func shown(_ text: String) -> String { holdsSecrets ? SecretText.redacted(text) : text }
+}
+
 extension Session {
     /// Runs a statement of a simple query.
     func runSimple(_ parsed: ParsedStatement) async throws(SQLError) -> any ResultStream {
         engine.counters.statements.add(1, ordering: .relaxed)
-        engine.activity.begin(processID, parsed.text, at: SystemClock.microseconds())
+        engine.activity.begin(processID, parsed.statement.shown(parsed.text), at: SystemClock.microseconds())
         beginStatement()
         do throws(SQLError) {
+            try await engine.access.refresh()
             return try await run(parsed.statement, text: parsed.text, position: parsed.offset)
         } catch let error {
             engine.counters.errors.add(1, ordering: .relaxed)
@@ -41,6 +48,7 @@ extension Session {
         case .attach(let attach): return try await self.attach(attach)
         case .detach(let name, let ifExists): return try detach(name, ifExists: ifExists)
         case .upkeep(let statement): return try await upkeep(statement, text)
+        case .access(let statement): return try await changeAccess(statement)
         case .useBranch(let name):
             try await setBranch(name.value, isLocal: false)
             return done("SET")
@@ -49,7 +57,13 @@ extension Session {
             try await self.set(set)
             return done("SET")
         case .reset(let name):
-            if let name { try settings.reset(name.value) } else { settings.resetAll() }
+            if let name, Session.isUser(name.value) {
+                try setUser(name.value, nil, isLocal: false)
+            } else if let name {
+                try settings.reset(name.value)
+            } else {
+                settings.resetAll()
+            }
             return done("RESET")
         case .discard(let what): return try await discard(what)
         case .transaction(let command): return try await transactionCommand(command)
@@ -110,12 +124,15 @@ extension Session {
                 switch value {
                 case .text(let text), .number(let text): words.append(text)
                 case .defaultValue:
+                    if Session.isUser(set.name.value) { return try setUser(set.name.value, nil, isLocal: isLocal) }
                     try settings.reset(set.name.value)
                     return
                 }
             }
             let value = words.joined(separator: ", ")
-            if set.name.value == "branch" {
+            if Session.isUser(set.name.value) {
+                try setUser(set.name.value, value, isLocal: isLocal)
+            } else if set.name.value == "branch" {
                 try await setBranch(value, isLocal: isLocal)
             } else if set.name.value == "search_path" {
                 let quoted = words.map { $0.contains(",") || $0 != $0.lowercased() ? "\"\($0)\"" : $0 }
@@ -152,8 +169,12 @@ extension Session {
     /// Changes the session's branch, which must exist.
     func setBranch(_ name: String, isLocal: Bool) async throws(SQLError) {
         _ = try await engine.catalog.commit(of: .named(name))
+        try await requireReading(.named(name))
         try settings.set("branch", name, isLocal: isLocal)
     }
+
+    /// Whether a setting says who the user is.
+    static func isUser(_ name: String) -> Bool { name == "role" || name == "session_authorization" }
 
     private func discard(_ what: String) async throws(SQLError) -> any ResultStream {
         switch what {
@@ -161,6 +182,7 @@ extension Session {
             guard transaction?.isExplicit != true else {
                 throw SQLError(.activeTransaction, "DISCARD ALL cannot run inside a transaction block")
             }
+            try setUser("session_authorization", nil, isLocal: false)
             settings.resetAll()
             statements = [:]
             portals = [:]

@@ -1,4 +1,5 @@
 // CREATE TABLE and CREATE TABLE AS: the format writes the metadata, the catalog's commit makes the table visible.
+import Access
 import Catalogs
 import Columns
 import Diagnostics
@@ -35,6 +36,7 @@ extension Session {
                 throw SQLError(
                     .wrongObjectType, "\"\(place.name.name)\" is not a table", position: create.name.position)
             }
+            try requireOwner(of: old, at: place)
         }
         if let query = create.query { return try await createTable(create, as: query, place) }
         let format = try format(on: place.branch)
@@ -43,6 +45,7 @@ extension Session {
         transaction?.keep(definition, from: nil, of: format)
         try await tellOfNarrowed(new, definition, format)
         try record(place.name, place.branch) { $0.put(place.name, .managed(definition)) }
+        try await grantDefaults(AccessGuard.secured(place.name, .managed(definition)).object)
         if create.dropsOnCommit { droppedOnCommit.insert(place.name.name) }
         return done(tag)
     }
@@ -64,6 +67,7 @@ extension Session {
         let definition = try await format.create(try await placed(new, place))
         transaction?.keep(definition, from: nil, of: format)
         try await tellOfNarrowed(new, definition, format)
+        try await grantDefaults(AccessGuard.secured(place.name, .managed(definition)).object)
         if create.dropsOnCommit { droppedOnCommit.insert(place.name.name) }
         guard create.withData else {
             try record(place.name, place.branch) { $0.put(place.name, .managed(definition)) }
@@ -140,8 +144,10 @@ extension Session {
 
     /// The same table in the folder that an attached database wants for it.
     private func placed(_ table: NewTable, _ place: NewPlace) async throws(SQLError) -> NewTable {
-        guard table.location == nil else { return table }
         var table = table
+        let isOurs = place.branch.map { Databases.name(ofBranch: $0) == nil } ?? false
+        if isOurs, let owner = newOwner { table.properties[TableProperty.owner] = String(owner) }
+        guard table.location == nil else { return table }
         table.location = try await databases.folder(forNew: place.name, on: place.branch)
         return table
     }
@@ -150,6 +156,10 @@ extension Session {
         _ create: Statement.CreateTable, _ name: TableName, _ columns: [Field], _ format: any ManagedFormat
     ) throws(SQLError) -> NewTable {
         var new = NewTable(name: name, columns: columns, properties: create.properties, location: create.location)
+        for key in create.properties.keys where key.hasPrefix("apus.") {
+            throw SQLError(.invalidParameterValue, "property \"\(key)\" is set by statements of its own")
+        }
+        if create.location != nil { try requireServerFiles(writing: true) }
         let context = planContext()
         for (column, field) in zip(create.columns, columns) where create.query == nil {
             if let text = column.defaultText, let value = column.defaultValue {

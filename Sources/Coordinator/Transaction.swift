@@ -1,4 +1,5 @@
 // A transaction: one commit of the branch that all its statements see, and the changes it has made so far.
+import Access
 import Catalogs
 import Diagnostics
 
@@ -18,12 +19,26 @@ struct Transaction: Sendable {
     var origin = CommitOrigin()
     /// The statements that made the changes: the commit's message.
     private(set) var message = ""
+    /// Changes of roles and rights, and the state with them.
+    private(set) var accessEdits: [AccessEdit] = []
+    private(set) var accessView: AccessState?
     /// Every write of rows, in order: what ROLLBACK abandons.
     private(set) var writes: [any TableWrite] = []
     /// Every state of a table's metadata that CREATE and ALTER made, in order: what ROLLBACK forgets.
     private(set) var states: [MadeState] = []
     /// The state at each savepoint.
-    private var savepoints: [(name: String, changes: TransactionChanges, branch: String?, made: (Int, Int))] = []
+    private var savepoints: [Savepoint] = []
+
+    private struct Savepoint: Sendable {
+        var name: String
+        var changes: TransactionChanges
+        var branch: String?
+        /// Writes and states.
+        var made: (Int, Int)
+        var accessEdits: Int
+        var accessView: AccessState?
+    }
+
     /// Settings to go back to on ROLLBACK.
     let settingsBefore: SessionSettings
 
@@ -73,6 +88,12 @@ struct Transaction: Sendable {
         states.append(MadeState(format: format, definition: definition))
     }
 
+    /// Notes a change of roles or rights, and what it makes of them.
+    mutating func addAccess(_ edit: @escaping AccessEdit, _ view: AccessState) {
+        accessEdits.append(edit)
+        accessView = view
+    }
+
     /// The commit of a branch that this transaction stands on.
     func base(of branch: String) -> CommitID? { pinned[.named(branch)] ?? pinned[.branch(branch)] }
 
@@ -82,7 +103,11 @@ struct Transaction: Sendable {
         guard savepoints.count < Transaction.savepointsMax else {
             throw SQLError(.programLimitExceeded, "too many savepoints")
         }
-        savepoints.append((name, changes, branch, (writes.count, states.count)))
+        savepoints.append(
+            Savepoint(
+                name: name, changes: changes, branch: branch, made: (writes.count, states.count),
+                 accessEdits: accessEdits.count,
+                accessView: accessView))
     }
 
     mutating func release(_ name: String) throws(SQLError) {
@@ -95,6 +120,8 @@ struct Transaction: Sendable {
         let point = savepoints[index]
         changes = point.changes
         branch = point.branch
+        accessEdits.removeSubrange(point.accessEdits...)
+        accessView = point.accessView
         let undone = (Array(writes[point.made.0...]), Array(states[point.made.1...]))
         writes.removeSubrange(point.made.0...)
         states.removeSubrange(point.made.1...)

@@ -1,5 +1,6 @@
 // OPTIMIZE TABLE, VACUUM and EXPIRE SNAPSHOTS: what keeps tables in shape and changes no rows. Allowed on protected
 // branches, too.
+import Access
 import Catalogs
 import Columns
 import Diagnostics
@@ -15,6 +16,7 @@ extension Session {
             return try await self.optimize(optimize, text)
         case .expireSnapshots(let expire): return try await expireSnapshots(expire, text)
         case .collectGarbage(let collect):
+            try requireSuperuser("collect garbage")
             try refuseInBlock("COLLECT GARBAGE")
             return try await collectGarbage(collect)
         }
@@ -45,7 +47,10 @@ extension Session {
         _ optimize: UpkeepStatement.Optimize, _ text: String
     ) async throws(SQLError) -> any ResultStream {
         var tables = optimize.tables
-        if tables.isEmpty { tables = try await managedTables() }
+        if tables.isEmpty {
+            try requireSuperuser("\(optimize.verb) all tables")
+            tables = try await managedTables()
+        }
         var options = try CompactionOptions(options: optimize.options)
         var rows: [[Scalar]] = []
         for name in tables {
@@ -150,6 +155,7 @@ extension Session {
             throw SQLError(.undefinedTable, "relation \"\(name.text)\" does not exist", position: name.position)
         }
         transaction?.pinned = pinned
+        if !found.name.isTemporary { try accessGuard?.requireOwner(AccessGuard.secured(found)) }
         guard case .managed(let definition) = found.entry else {
             throw SQLError(
                 .wrongObjectType, "cannot execute \(verb) on \(found.entry.kind) \"\(name.last)\"",

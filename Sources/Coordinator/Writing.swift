@@ -1,5 +1,6 @@
 // INSERT, UPDATE, DELETE, MERGE and TRUNCATE: the rows are written first, by the query that gives them; the table's new
 // state is a change of the transaction.
+import Access
 import Catalogs
 import Columns
 import Diagnostics
@@ -14,6 +15,8 @@ extension Session {
         /// The branch it is changed on; nil for a temporary table.
         var branch: String?
         var table: any WritableTable
+        /// What rights are asked for; nil for a temporary table.
+        var secured: AccessGuard.Secured?
     }
 
     // MARK: - Statements
@@ -47,6 +50,7 @@ extension Session {
     func truncate(_ names: [QualifiedName]) async throws(SQLError) -> any ResultStream {
         for name in names {
             let target = try await target(name, nil, "TRUNCATE")
+            if let secured = target.secured { try accessGuard?.require(.truncate, secured) }
             try await replaceRows(of: target)
         }
         return done("TRUNCATE TABLE")
@@ -83,7 +87,9 @@ extension Session {
                     .wrongObjectType, "cannot change materialized view \"\(name.last)\"", position: name.position)
             }
             let branch = found.name.isTemporary ? nil : try await requireBranch(found.ref)
-            return WriteTarget(name: found.name, branch: branch, table: table)
+            return WriteTarget(
+                name: found.name, branch: branch, table: table,
+                secured: found.name.isTemporary ? nil : AccessGuard.secured(found))
         case .view:
             throw SQLError(
                 .wrongObjectType, "cannot execute \(verb) on view \"\(name.last)\"",
@@ -104,6 +110,7 @@ extension Session {
         }
         if transaction?.branch == name { return name }
         try await refuseIfProtected(name)
+        try await require(.commit, onBranch: name)
         return name
     }
 
@@ -122,6 +129,12 @@ extension Session {
         let bound = try Binder.bind(
             statement, into: target.table, named: target.name, snapshot: resolved.snapshot, context: life.context,
             parameterTypes: types)
+        if let access = life.resolver.access {
+            if let secured = target.secured {
+                try access.check(statement, secured, columns: Binder.declaredFields(of: target.table).map(\.name))
+            }
+            try access.check(bound.uses, resolved.secured, target: target.secured)
+        }
         return (target, bound)
     }
 

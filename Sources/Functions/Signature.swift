@@ -11,6 +11,8 @@ public struct FunctionContext: Sendable {
     /// The session's time zone.
     public var timeZone: SessionTimeZone
     public var user: String
+    /// Who logged in, or was set by SET SESSION AUTHORIZATION; nil: the same as ``user``.
+    public var sessionUser: String?
     public var database: String
     public var branch: String
     /// Schemas searched for unqualified names, in order.

@@ -183,6 +183,7 @@ extension TableMetadata {
         var definition = ManagedDefinition(
             format: IcebergFormat.name, identity: uuid, metadataLocation: file, snapshotID: snapshot?.id)
         if properties[TableProperty.viewQuery] != nil { definition.isMaterializedView = true }
+        definition.owner = properties[TableProperty.owner].flatMap { Int64($0) }
         return definition
     }
 }

@@ -28,6 +28,17 @@ extension WireBuffer {
     /// AuthenticationOk.
     public func authenticationOK() { message(82) { $0.append(UInt32(0)) } }
 
+    /// AuthenticationCleartextPassword.
+    public func authenticationCleartext() { message(82) { $0.append(UInt32(3)) } }
+
+    /// AuthenticationMD5Password, with its salt of four bytes.
+    public func authenticationMD5(_ salt: [UInt8]) {
+        message(82) {
+            $0.append(UInt32(5))
+            $0.append(bytes: salt)
+        }
+    }
+
     /// AuthenticationSASL: the mechanisms on offer.
     public func authenticationSASL(_ mechanisms: [String]) {
         message(82) {

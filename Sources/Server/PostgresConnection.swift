@@ -33,6 +33,8 @@ final class PostgresConnection {
     /// The text that the current message is about.
     var currentSQL: String?
     var isEncrypted = false
+    /// The hash of the certificate that this connection was encrypted with, for channel binding.
+    var endpoint: [UInt8]?
     /// Reported settings that changed in this cycle.
     var parameterChanges: [(name: String, value: String)] = []
 

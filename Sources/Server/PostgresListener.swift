@@ -4,7 +4,6 @@ import Diagnostics
 public import Logging
 import NIOCore
 import NIOPosix
-import NIOSSL
 import PostgresWire
 import Synchronization
 
@@ -14,7 +13,7 @@ struct ConnectionShared: Sendable {
     let configuration: ServerConfiguration
     let metrics: ServerMetrics
     let registry: CancelRegistry
-    let tls: NIOSSLContext?
+    let tls: TLSCertificates?
     /// Makes the salts of unknown users; new at every start.
     let mockSecret: [UInt8]
     let logger: Logger
@@ -37,19 +36,12 @@ public struct PostgresListener: Sendable {
         var random = SystemRandomNumberGenerator()
         shared = ConnectionShared(
             engine: engine, configuration: configuration, metrics: metrics, registry: CancelRegistry(),
-            tls: try PostgresListener.tls(configuration),
+            tls: try TLSCertificates(configuration, logger: logger),
             mockSecret: (0..<32).map { _ in UInt8.random(in: 0...255, using: &random) }, logger: logger)
     }
 
-    private static func tls(_ configuration: ServerConfiguration) throws -> NIOSSLContext? {
-        guard let certificate = configuration.certificatePath, let key = configuration.privateKeyPath else {
-            return nil
-        }
-        let chain = try NIOSSLCertificate.fromPEMFile(certificate).map { NIOSSLCertificateSource.certificate($0) }
-        let privateKey = try NIOSSLPrivateKey(file: key, format: .pem)
-        return try NIOSSLContext(
-            configuration: .makeServerConfiguration(certificateChain: chain, privateKey: .privateKey(privateKey)))
-    }
+    /// Reads the certificate's files again.
+    public func reloadCertificates() { shared.tls?.reload() }
 
     /// Serves until the task is cancelled; then every client gets 57P01. `ready` learns the port.
     public func run(ready: @Sendable (Int) -> Void = { _ in }) async throws {

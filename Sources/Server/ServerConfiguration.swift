@@ -15,6 +15,8 @@ public struct ServerConfiguration: Sendable {
     /// PEM files; without them SSLRequest is answered with no.
     public var certificatePath: String?
     public var privateKeyPath: String?
+    /// PEM file with the authorities whose client certificates are believed; nil: none are asked for.
+    public var authorityPath: String?
 
     /// PostgreSQL's default for max_connections.
     public static let connectionsDefault = 100
@@ -26,8 +28,9 @@ public struct ServerConfiguration: Sendable {
     public init(
         host: String = "127.0.0.1", port: Int = 5432, unixSocketPath: String? = nil,
         connectionsMax: Int = connectionsDefault, authenticationSecondsMax: Int64 = authenticationSecondsDefault,
-        certificatePath: String? = nil, privateKeyPath: String? = nil
+        certificatePath: String? = nil, privateKeyPath: String? = nil, authorityPath: String? = nil
     ) {
+        self.authorityPath = authorityPath
         self.host = host
         self.port = port
         self.unixSocketPath = unixSocketPath

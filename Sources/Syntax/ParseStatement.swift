@@ -13,6 +13,7 @@ extension Parser {
         guard case .word(let word) = token.kind else { throw unexpected() }
         let position = token.position
         let start = index
+        if let statement = try accessStatement(word) { return statement }
         switch word {
         case "explain": return try explain()
         case "create": if let statement = try create() { return statement }
@@ -47,6 +48,9 @@ extension Parser {
             advance()
             if takeWord("all") { return .reset(nil) }
             if takeWords("time", "zone") { return .reset(Identifier("timezone", position: position)) }
+            if takeWords("session", "authorization") {
+                return .reset(Identifier("session_authorization", position: position))
+            }
             return .reset(try settingName())
         case "discard":
             advance()
@@ -200,15 +204,27 @@ extension Parser {
     private mutating func createSchema() throws(SQLError) -> Statement.CreateSchema {
         let ifNotExists = try ifNotExists()
         var database: Identifier?
+        if takeWord("authorization") {
+            // The schema has the role's name.
+            let owner = try roleName()
+            guard case .named(let name) = owner else { throw unexpected() }
+            var create = Statement.CreateSchema(database: nil, name: name, ifNotExists: ifNotExists, location: nil)
+            create.owner = owner
+            return create
+        }
         var name = try name()
         if take(".") {
             database = name
             name = try self.name()
         }
         var location: String?
-        if takeWord("authorization") { _ = try label() }
+        var owner: RoleName?
+        if takeWord("authorization") { owner = try roleName() }
         if takeWord("location") { location = try stringLiteral() }
-        return Statement.CreateSchema(database: database, name: name, ifNotExists: ifNotExists, location: location)
+        var create = Statement.CreateSchema(
+            database: database, name: name, ifNotExists: ifNotExists, location: location)
+        create.owner = owner
+        return create
     }
 
     private mutating func createView(
@@ -413,17 +429,18 @@ extension Parser {
     }
 
     /// A setting, perhaps with a prefix: `apus.threads`.
-    private mutating func settingName() throws(SQLError) -> Identifier {
+    mutating func settingName() throws(SQLError) -> Identifier {
         var name = try label()
         while take(".") { name.value += "." + (try label().value) }
         return name
     }
 
-    private mutating func setVariable() throws(SQLError) -> Statement {
+    mutating func setVariable() throws(SQLError) -> Statement {
         advance()
         var scope = Statement.SetVariable.Scope.session
         if takeWord("local") {
             scope = .local
+            if atWords("session", "authorization") { advance() }
         } else if atWord("session"), peek().kind != .symbol("="), peek().kind != .word("to") {
             advance()
         }
@@ -456,8 +473,12 @@ extension Parser {
             let name = Identifier("client_encoding", position: position)
             return .set(Statement.SetVariable(scope: scope, name: name, values: [try settingValue()]))
         }
-        if takeWord("authorization") || takeWord("role") {
-            let name = Identifier("role", position: position)
+        if atWord("authorization") || atWord("role") && peek().kind != .symbol("=") && peek().kind != .word("to") {
+            let name = Identifier(atWord("role") ? "role" : "session_authorization", position: position)
+            advance()
+            if takeWord("default") {
+                return .set(Statement.SetVariable(scope: scope, name: name, values: [.defaultValue]))
+            }
             return .set(Statement.SetVariable(scope: scope, name: name, values: [try settingValue()]))
         }
         let name = try settingName()

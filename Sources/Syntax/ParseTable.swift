@@ -336,8 +336,13 @@ extension Parser {
         if takeWord("alter") { return try alterColumn() }
         if takeWord("owner") {
             try expectWord("to")
-            _ = try label()
-            return .ignored
+            return .owner(try roleName())
+        }
+        if takeWords("enable", "row", "level", "security") { return .rowSecurity(isEnabled: true, isForced: nil) }
+        if takeWords("disable", "row", "level", "security") { return .rowSecurity(isEnabled: false, isForced: nil) }
+        if takeWords("force", "row", "level", "security") { return .rowSecurity(isEnabled: nil, isForced: true) }
+        if takeWords("no", "force", "row", "level", "security") {
+            return .rowSecurity(isEnabled: nil, isForced: false)
         }
         throw unexpected()
     }
@@ -391,6 +396,13 @@ extension Parser {
             let value = try expression()
             return .setDefault(column, value, text: text(from: start))
         }
+        if takeWords("set", "mask") {
+            let (mask, text) = try parenthesized()
+            var exempt: [RoleName] = []
+            if takeWord("except") { repeat { exempt.append(try roleName()) } while take(",") }
+            return .setMask(column, mask, text: text, exempt: exempt)
+        }
+        if takeWords("drop", "mask") { return .dropMask(column) }
         if takeWord("type") || takeWords("set", "data", "type") {
             let type = try typeName()
             if takeWord("collate") { _ = try qualifiedName() }
@@ -424,6 +436,10 @@ extension Parser {
             subject = .schema(try name())
         } else if takeWord("database") {
             subject = .database(try name())
+        } else if takeWord("branch") {
+            subject = .branch(try refName())
+        } else if takeWord("role") {
+            subject = .role(try label())
         } else {
             return nil
         }

@@ -34,7 +34,14 @@ public struct Parser {
             if parser.isAtEnd { return statements }
             let start = parser.token.position
             let statement = try parser.statement()
-            guard parser.isAtEnd || parser.at(";") else { throw parser.unexpected() }
+            guard parser.isAtEnd || parser.at(";") else {
+                // A message must not repeat a password.
+                if statement.holdsSecrets, case .string = parser.token.kind {
+                    throw SQLError(
+                        .syntaxError, "syntax error in statement about a role", position: parser.token.position)
+                }
+                throw parser.unexpected()
+            }
             statements.append(
                 ParsedStatement(statement: statement, text: parser.text(from: start), offset: start))
         }

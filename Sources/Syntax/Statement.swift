@@ -37,6 +37,8 @@ public indirect enum Statement: Hashable, Sendable {
     case useBranch(Identifier)
     case branch(BranchStatement)
     case upkeep(UpkeepStatement)
+    /// Roles, rights and row policies.
+    case access(AccessStatement)
     case show(Show)
     case set(SetVariable)
     case reset(Identifier?)
@@ -80,6 +82,8 @@ public indirect enum Statement: Hashable, Sendable {
         public var name: Identifier
         public var ifNotExists: Bool
         public var location: String?
+        /// AUTHORIZATION.
+        public var owner: RoleName?
         public init(database: Identifier? = nil, name: Identifier, ifNotExists: Bool, location: String?) {
             self.database = database
             self.name = name

@@ -90,7 +90,13 @@ extension Statement {
             case resetProperties([String])
             case setPartitioning([PartitionItem])
             case addKey(KeyDefinition)
-            /// OWNER TO, CLUSTER ON and their kin: taken, without effect.
+            case owner(RoleName)
+            /// ENABLE, DISABLE, FORCE and NO FORCE ROW LEVEL SECURITY; nil: not said.
+            case rowSecurity(isEnabled: Bool?, isForced: Bool?)
+            /// ALTER COLUMN c SET MASK (expression) [EXCEPT roles], and DROP MASK.
+            case setMask(Identifier, Expression, text: String, exempt: [RoleName])
+            case dropMask(Identifier)
+            /// CLUSTER ON and its kin: taken, without effect.
             case ignored
         }
         public var name: QualifiedName
@@ -112,6 +118,8 @@ extension Statement {
             case column(QualifiedName)
             case schema(Identifier)
             case database(Identifier)
+            case branch(Identifier)
+            case role(Identifier)
         }
         public var subject: Subject
         /// nil: IS NULL.

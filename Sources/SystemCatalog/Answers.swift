@@ -55,7 +55,7 @@ extension SystemState {
         case .regnamespace: return SystemState.parts(name).last.flatMap { knownDirectory?.schemaByName[$0] }
         case .regrole:
             let bare = SystemState.parts(name).last ?? name
-            return roles.contains(bare) ? OIDs.role(bare) : nil
+            return roleOID(bare)
         case .regcollation: return ["default": 100, "C": 950, "POSIX": 951][SystemState.parts(name).last ?? name]
         default: return nil
         }
@@ -103,11 +103,7 @@ extension SystemState {
         return false
     }
 
-    private var roles: Set<String> {
-        Set([OIDs.ownerName] + (knownSource.map { [$0.user] + $0.users } ?? []))
-    }
-
-    private func role(_ oid: Int64) -> String? { roles.first { OIDs.role($0) == oid } }
+    private func role(_ oid: Int64) -> String? { roleName(oid) }
 
     // MARK: - Functions
 
@@ -215,34 +211,15 @@ extension SystemState {
         if function == "pg_indexes_size" { return 0 }
         return arguments.first.flatMap(\.number).flatMap { knownDetails($0) }?.sizeBytes ?? 0
     }
-
-    /// There are no rights yet: everybody may do everything with what exists.
-    private func privilege(_ function: String, _ arguments: [Scalar]) throws(SQLError) -> Scalar {
-        if function == "has_table_privilege" || function.hasSuffix("column_privilege") {
-            let place = arguments.count - (function == "has_column_privilege" ? 3 : 2)
-            let object = place >= 0 ? arguments[place] : arguments[0]
-            if let name = object.string, self.relation(named: name) == nil {
-                throw SQLError(.undefinedTable, "relation \"\(name)\" does not exist")
-            }
-            if let number = object.number, knownDirectory?.relation(number) == nil { return .null(.boolean) }
-        }
-        if function == "has_schema_privilege" {
-            let object = arguments[arguments.count - 2]
-            if let name = object.string, knownDirectory?.schemaByName[name] == nil {
-                throw SQLError(.invalidSchema, "schema \"\(name)\" does not exist")
-            }
-        }
-        return .boolean(true)
-    }
 }
 
 extension Scalar {
-    fileprivate var number: Int64? {
+    var number: Int64? {
         if case .int(let number) = value { return number }
         return nil
     }
 
-    fileprivate var string: String? {
+    var string: String? {
         if case .string(let text) = value { return text }
         return nil
     }

@@ -34,6 +34,7 @@ public final class Directory: Sendable {
     struct SchemaEntry: Sendable {
         var oid: Int64
         var name: String
+        var owner = OIDs.owner
     }
 
     struct RelationEntry: Sendable {
@@ -72,7 +73,9 @@ public final class Directory: Sendable {
         }
         for name in listing.schemas.sorted() {
             schemas.append(
-                SchemaEntry(oid: name == "public" ? OIDs.publicSchema : number("schema", name), name: name))
+                SchemaEntry(
+                    oid: name == "public" ? OIDs.publicSchema : number("schema", name), name: name,
+                    owner: listing.schemaOwners[name] ?? OIDs.owner))
         }
         let schemaByName = Dictionary(schemas.map { ($0.name, $0.oid) }, uniquingKeysWith: { first, _ in first })
         var relations: [RelationEntry] = []

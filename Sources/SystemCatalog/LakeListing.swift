@@ -1,4 +1,5 @@
 // What the system catalog is made from: schemas, relations and refs as one statement sees them. The coordinator gives it.
+public import Access
 public import Catalogs
 public import Columns
 public import Diagnostics
@@ -8,6 +9,8 @@ public struct LakeListing: Sendable {
     /// In the order of their names.
     public var schemas: [String]
     public var relations: [LakeRelation]
+    /// The number of the role that owns a schema, where it is not the bootstrap user.
+    public var schemaOwners: [String: Int64] = [:]
     public init(schemas: [String], relations: [LakeRelation]) {
         self.schemas = schemas
         self.relations = relations
@@ -87,6 +90,10 @@ public protocol LakeSource: Sendable {
     var searchPath: [String] { get }
     /// All users that are known by name.
     var users: [String] { get }
+    /// Roles and rights.
+    var access: AccessState { get }
+    /// Whose rights count.
+    var standing: Standing { get }
     var settings: [ShownSetting] { get }
     var sessions: [SessionActivity] { get }
     /// The schemas and relations, numbered. The same object for the same commit as long as it is remembered.

@@ -57,11 +57,15 @@ struct SchemaObject: Codable, Sendable, Hashable {
     var location: String?
     /// Left out when there are none, so that such schemas keep their hash.
     var properties: [String: String]?
+    /// Left out for the bootstrap user.
+    var owner: Int64?
     /// Root of the tree of tables and views: name to entry.
     var entries: ObjectID
 
     func definition(_ name: String) -> SchemaDefinition {
-        SchemaDefinition(name: name, location: location, properties: properties)
+        var definition = SchemaDefinition(name: name, location: location, properties: properties)
+        definition.owner = owner
+        return definition
     }
 }
 

@@ -240,6 +240,50 @@ struct PostgresRefStore: RefStore {
             options: try ObjectCoding.decode(RefOptions.self, try rows.required(rows.data(row, 4)), head))
     }
 
+    // MARK: - Roles and rights
+
+    func accessRecords(since version: Int64) async throws(SQLError) -> AccessRecords {
+        let sql = schema.sql("SELECT key, version, bytes FROM @.access WHERE version > $1")
+        return try await pool.reading { (connection) throws(SQLError) in
+            let rows = try connection.query(sql, [.int8(version)])
+            var found = AccessRecords(version: version)
+            for row in 0..<rows.count {
+                found.version = max(found.version, try rows.required(rows.int(row, 1)))
+                found.records[try rows.required(rows.text(row, 0))] = .some(rows.data(row, 2))
+            }
+            return found
+        }
+    }
+
+    func putAccessRecords(_ records: [String: Data?], expecting version: Int64) async throws(SQLError) -> Bool {
+        let lock = schema.sql("LOCK TABLE @.access IN EXCLUSIVE MODE")
+        let known = schema.sql("SELECT coalesce(max(version), 0) FROM @.access")
+        let removed = schema.sql(
+            """
+            INSERT INTO @.access (key, version, bytes) VALUES ($1, $2, NULL)
+            ON CONFLICT (key) DO UPDATE SET version = excluded.version, bytes = NULL
+            """)
+        let put = schema.sql(
+            """
+            INSERT INTO @.access (key, version, bytes) VALUES ($1, $2, $3)
+            ON CONFLICT (key) DO UPDATE SET version = excluded.version, bytes = excluded.bytes
+            """)
+        return try await pool.run { (connection) throws(SQLError) in
+            try connection.transaction { () throws(SQLError) in
+                try connection.execute(lock)
+                guard try connection.query(known).int(0, 0) == version else { return false }
+                for (key, bytes) in records {
+                    if let bytes {
+                        _ = try connection.query(put, [.text(key), .int8(version + 1), .bytes(Array(bytes))])
+                    } else {
+                        _ = try connection.query(removed, [.text(key), .int8(version + 1)])
+                    }
+                }
+                return true
+            }
+        }
+    }
+
     // MARK: - Collection
 
     func time() async throws(SQLError) -> Int64 {

@@ -17,7 +17,11 @@ struct PostgresSchema: Sendable {
         CREATE TABLE @.ref (
             kind text NOT NULL, name text NOT NULL, head bytea NOT NULL, created_at bigint NOT NULL,
             options text NOT NULL DEFAULT '{}', PRIMARY KEY (kind, name)) WITH (fillfactor = 50);
+        """,
         """
+        CREATE TABLE @.access (key text PRIMARY KEY, version bigint NOT NULL, bytes bytea);
+        CREATE INDEX access_version ON @.access (version);
+        """,
     ]
 
     static var latest: Int64 { Int64(steps.count) }

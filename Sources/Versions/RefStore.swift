@@ -87,6 +87,11 @@ protocol RefStore: Sendable {
     /// Returns the commits whose hash begins with these lower-case hexadecimal digits, two at most.
     func commits(startingWith prefix: String) async throws(SQLError) -> [ObjectID]
 
+    // Roles and rights.
+
+    func accessRecords(since version: Int64) async throws(SQLError) -> AccessRecords
+    func putAccessRecords(_ records: [String: Data?], expecting version: Int64) async throws(SQLError) -> Bool
+
     // Collection.
 
     /// The store's clock, microseconds since 1970 UTC: the one that objects are stamped with. All that was stamped before

@@ -184,6 +184,35 @@ struct SQLiteRefStore: RefStore {
         return id
     }
 
+    // MARK: - Roles and rights
+
+    func accessRecords(since version: Int64) async throws(SQLError) -> AccessRecords {
+        try await read { database in
+            var found = AccessRecords(version: version)
+            let statement = try database.cachedStatement(
+                sql: "SELECT key, version, bytes FROM access WHERE version > ?")
+            for row in try Row.fetchAll(statement, arguments: [version]) {
+                found.version = max(found.version, row["version"])
+                found.records[row["key"]] = .some(row["bytes"])
+            }
+            return found
+        }
+    }
+
+    func putAccessRecords(_ records: [String: Data?], expecting version: Int64) async throws(SQLError) -> Bool {
+        try await write { database in
+            let known = try Int64.fetchOne(database, sql: "SELECT max(version) FROM access") ?? 0
+            guard known == version else { return false }
+            let statement = try database.cachedStatement(
+                sql: """
+                    INSERT INTO access (key, version, bytes) VALUES (?, ?, ?)
+                    ON CONFLICT (key) DO UPDATE SET version = excluded.version, bytes = excluded.bytes
+                    """)
+            for (key, bytes) in records { try statement.execute(arguments: [key, version + 1, bytes]) }
+            return true
+        }
+    }
+
     // MARK: - Collection
 
     func time() async throws(SQLError) -> Int64 {

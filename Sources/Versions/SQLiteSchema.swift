@@ -30,6 +30,13 @@ enum SQLiteSchema {
                     CREATE INDEX object_seen ON object (seen_at, id);
                     """)
         }
+        migrator.registerMigration("4: roles and rights") { database in
+            try database.execute(
+                sql: """
+                    CREATE TABLE access (key TEXT PRIMARY KEY, version INTEGER NOT NULL, bytes BLOB) WITHOUT ROWID;
+                    CREATE INDEX access_version ON access (version);
+                    """)
+        }
         return migrator
     }
 

@@ -1,7 +1,7 @@
 // The Git-like catalog: a ref picks a commit, a commit holds every schema, table and view.
 public import Catalogs
 public import Diagnostics
-import Foundation
+public import Foundation
 
 /// The catalog of the lake: this logic over a store.
 public struct VersionedCatalog: Versioned {
@@ -152,6 +152,16 @@ public struct VersionedCatalog: Versioned {
         return found
     }
 
+    // MARK: - Roles and rights
+
+    public func accessRecords(since version: Int64) async throws(SQLError) -> AccessRecords {
+        try await store.accessRecords(since: version)
+    }
+
+    public func putAccessRecords(
+        _ records: [String: Data?], expecting version: Int64
+    ) async throws(SQLError) -> Bool { try await store.putAccessRecords(records, expecting: version) }
+
     // MARK: - Changing
 
     public func commit(
@@ -212,7 +222,8 @@ public struct VersionedCatalog: Versioned {
                 let old = try await known(definition.name, schemas, head)
                 if old == nil { _ = try new.add(TreeNode.empty) }
                 schemas[definition.name] = SchemaObject(
-                    location: definition.location, properties: definition.properties, entries: old?.entries ?? none)
+                    location: definition.location, properties: definition.properties,
+                    owner: definition.owner, entries: old?.entries ?? none)
             case .dropSchema(let name):
                 schemas[name] = .some(nil)
                 entries[name] = nil

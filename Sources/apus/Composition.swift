@@ -51,7 +51,9 @@ enum Composition {
 
     /// The catalog over HTTP.
     static func catalogAPI(_ lake: Lake, _ configuration: Configuration) throws(SQLError) -> CatalogAPI {
-        var options = CatalogAPI.Options(trustsLoopback: configuration["trust_loopback"] != "off")
+        var options = CatalogAPI.Options(
+            trustsLoopback: configuration["trust_loopback"] != "off" && configuration["hba"].isEmpty
+                && configuration["hba_file"].isEmpty)
         for entry in configuration["api_tokens"].split(separator: ",") {
             let parts = entry.split(separator: ":", maxSplits: 1).map(String.init)
             guard parts.count == 2, !parts[1].isEmpty else {

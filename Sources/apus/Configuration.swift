@@ -29,6 +29,11 @@ struct Configuration {
             summary: "postgresql:// URL of a catalog that servers share; by default SQLite in data_dir."),
         Option(name: "data_dir", standard: "apus-data", summary: "Folder of the embedded catalog."),
         Option(name: "database", standard: "lake", summary: "Database name that clients connect to."),
+        Option(
+            name: "hba", standard: "",
+            summary: "Rules as in pg_hba.conf, separated by semicolons; the first that fits decides who may connect."),
+        Option(
+            name: "hba_file", standard: "", summary: "File with rules as in pg_hba.conf, for when hba is empty."),
         Option(name: "host", standard: "127.0.0.1", summary: "Address to listen on."),
         Option(
             name: "http_port", standard: "8080",
@@ -45,7 +50,12 @@ struct Configuration {
         Option(name: "s3_region", standard: "", summary: "Region that requests are signed for."),
         Option(name: "s3_secret_key", standard: "", summary: "Secret key; AWS_SECRET_ACCESS_KEY works as well."),
         Option(name: "threads", standard: "", summary: "Worker threads; by default one a core."),
-        Option(name: "tls_cert", standard: "", summary: "PEM file with the certificate chain; switches TLS on."),
+        Option(
+            name: "tls_ca", standard: "",
+            summary: "PEM file with the authorities of client certificates; lets rules ask for them."),
+        Option(
+            name: "tls_cert", standard: "",
+            summary: "PEM file with the certificate chain; switches TLS on. Read again when changed, and on SIGHUP."),
         Option(name: "tls_key", standard: "", summary: "PEM file with the private key."),
         Option(
             name: "trust_loopback", standard: "on", summary: "Whether connections from this machine need no password."),

@@ -1,4 +1,5 @@
 // `apus serve`: the PostgreSQL port and the HTTP port over one engine, until a signal.
+import Access
 import ArgumentParser
 import Coordinator
 import Diagnostics
@@ -39,12 +40,17 @@ struct ServeCommand: AsyncParsableCommand {
             host: configuration["host"], port: try configuration.number("port", in: 0...65_535),
             connectionsMax: try configuration.number("max_connections", in: 1...100_000),
             certificatePath: configuration["tls_cert"].isEmpty ? nil : configuration["tls_cert"],
-            privateKeyPath: configuration["tls_key"].isEmpty ? nil : configuration["tls_key"])
+            privateKeyPath: configuration["tls_key"].isEmpty ? nil : configuration["tls_key"],
+            authorityPath: configuration["tls_ca"].isEmpty ? nil : configuration["tls_ca"])
         let httpPort = try configuration.number("http_port", in: 0...65_535)
         do {
             let listener = try PostgresListener(
                 engine: engine, configuration: server, metrics: metrics, logger: logger)
             var services: [any Service] = [ServedPart { try await listener.run() }]
+            services.append(
+                ServedPart {
+                    for await _ in await UnixSignalsSequence(trapping: .sighup) { listener.reloadCertificates() }
+                })
             if httpPort > 0 {
                 let http = HTTPServer(
                     host: configuration["host"], port: httpPort, engine: engine, catalog: catalog, metrics: metrics,
@@ -83,6 +89,14 @@ struct ServeCommand: AsyncParsableCommand {
     /// Passwords become verifiers at once: nothing keeps them.
     private static func users(_ configuration: Configuration) throws(SQLError) -> Engine.UserRules {
         var rules = Engine.UserRules()
+        var hosts = configuration["hba"]
+        if hosts.isEmpty, !configuration["hba_file"].isEmpty {
+            guard let text = try? String(contentsOfFile: configuration["hba_file"], encoding: .utf8) else {
+                throw SQLError(.undefinedFile, "could not read hba_file \"\(configuration["hba_file"])\"")
+            }
+            hosts = text
+        }
+        if !hosts.isEmpty { rules.hosts = try HostRules(text: hosts) }
         rules.trustsLoopback = configuration["trust_loopback"] != "off"
         for entry in configuration["users"].split(separator: ",") {
             let parts = entry.split(separator: ":", maxSplits: 1).map(String.init)

@@ -16,6 +16,7 @@ import Testing
         "Catalogs": ["Columns", "Diagnostics"],
         "Formats": ["Columns", "Storage", "Diagnostics", "CCodecs"],
         "PostgresWire": ["Columns", "Diagnostics"],
+        "Access": ["Diagnostics"],
         "Planner": ["Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"],
         "PostgresClient": ["Diagnostics", "CPq"],
         "Versions": ["Catalogs", "PostgresClient", "Columns", "Diagnostics"],
@@ -23,13 +24,16 @@ import Testing
         "Iceberg": ["Catalogs", "Formats", "Storage", "Columns", "Diagnostics"],
         "PostgresDatabase": ["Catalogs", "PostgresClient", "PostgresWire", "Columns", "Diagnostics"],
         "Execution": ["Planner", "Functions", "Catalogs", "Columns", "Diagnostics"],
-        "SystemCatalog": ["Functions", "Catalogs", "Columns", "Diagnostics"],
-        "Coordinator": ["SystemCatalog", "Planner", "Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"],
+        "SystemCatalog": ["Functions", "Catalogs", "Access", "Columns", "Diagnostics"],
+        "Coordinator": [
+            "SystemCatalog", "Planner", "Syntax", "Functions", "Catalogs", "Access", "Columns", "Diagnostics",
+        ],
         "CatalogREST": ["Coordinator", "Iceberg", "Catalogs", "Columns", "Diagnostics"],
-        "Server": ["CatalogREST", "Coordinator", "PostgresWire", "Columns", "Diagnostics"],
+        "Server": ["CatalogREST", "Coordinator", "PostgresWire", "Access", "Columns", "Diagnostics"],
         "apus": [
             "Server", "CatalogREST", "PostgresWire", "Coordinator", "Execution", "Planner", "Hive", "Iceberg",
-            "PostgresDatabase", "Versions", "Formats", "Storage", "Catalogs", "Functions", "Columns", "Syntax",
+            "PostgresDatabase", "Versions", "Formats", "Storage", "Catalogs", "Functions", "Access", "Columns",
+            "Syntax",
             "Diagnostics",
         ],
     ]

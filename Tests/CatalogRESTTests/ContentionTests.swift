@@ -54,6 +54,12 @@ private final class MeddledCatalog: Versioned {
     func entries(_ names: Set<TableName>, at commit: CommitID) async throws(SQLError) -> [TableName: Entry] {
         try await inner.entries(names, at: commit)
     }
+    func accessRecords(since version: Int64) async throws(SQLError) -> AccessRecords {
+        try await inner.accessRecords(since: version)
+    }
+    func putAccessRecords(_ records: [String: Data?], expecting version: Int64) async throws(SQLError) -> Bool {
+        try await inner.putAccessRecords(records, expecting: version)
+    }
     func refs() async throws(SQLError) -> [NamedRef] { try await inner.refs() }
     func ref(_ kind: NamedRef.Kind, _ name: String) async throws(SQLError) -> NamedRef? {
         try await inner.ref(kind, name)

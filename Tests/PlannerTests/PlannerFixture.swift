@@ -96,7 +96,8 @@ enum PlannerFixture {
                     let inner = try Parser.parseQuery(view.sql)
                     pending.append(
                         try QueryNames.references(
-                            of: inner, context: PlanContext(), viewPath: view.searchPath, viewRef: reference.ref))
+                            of: inner, context: PlanContext(), viewPath: view.searchPath, viewRef: reference.ref,
+                            definer: view.definer))
                 }
             }
             for (call, _) in names.fileCalls {

@@ -20,9 +20,9 @@ struct FakeEngine: SQLServerEngine {
         let batches = Atomic<Int>(0)
     }
 
-    func authentication(of user: String, from peer: PeerAddress) async -> AuthenticationRule {
+    func authentication(of user: String, database: String, from peer: PeerAddress) async -> AuthenticationRule {
         if user == "nobody" { return .scram(verifier: nil) }
-        if user == "reject" { return .reject }
+        if user == "reject" { return .reject(isListed: true) }
         return verifiers[user].map { .scram(verifier: $0) } ?? .trust
     }
 

@@ -38,6 +38,7 @@ public final class MemoryFormat: ManagedFormat {
                 format: "memory", identity: identity, metadataLocation: location,
                 snapshotID: state.files.isEmpty ? nil : Int64(states.next))
             if state.properties[TableProperty.viewQuery] != nil { definition.isMaterializedView = true }
+            definition.owner = state.properties[TableProperty.owner].flatMap { Int64($0) }
             return definition
         }
     }

@@ -76,6 +76,12 @@ final class FaultyStore: RefStore {
     func commits(startingWith prefix: String) async throws(SQLError) -> [ObjectID] {
         try await failing { () throws(SQLError) in try await store.commits(startingWith: prefix) }
     }
+    func accessRecords(since version: Int64) async throws(SQLError) -> AccessRecords {
+        try await failing { () throws(SQLError) in try await store.accessRecords(since: version) }
+    }
+    func putAccessRecords(_ records: [String: Data?], expecting version: Int64) async throws(SQLError) -> Bool {
+        try await failing { () throws(SQLError) in try await store.putAccessRecords(records, expecting: version) }
+    }
     func time() async throws(SQLError) -> Int64 { try await failing { () throws(SQLError) in try await store.time() } }
     func listCommits(after: ObjectID?, limit: Int) async throws(SQLError) -> [ListedCommit] {
         try await failing { () throws(SQLError) in try await store.listCommits(after: after, limit: limit) }

@@ -20,7 +20,7 @@ import Testing
         return path
     }
 
-    @Test("the embedded catalog of an older version is upgraded", arguments: [1, 2])
+    @Test("the embedded catalog of an older version is upgraded", arguments: [1, 2, 3])
     func upgrade(version: Int) async throws {
         let path = try copy("version\(version).sqlite")
         defer { for end in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + end) } }
@@ -42,6 +42,9 @@ import Testing
         }
         let catalog = try await VersionedCatalog(path: path)
         let old = try await catalog.commit(of: .branch("main"))
+        #expect(try await catalog.accessRecords(since: 0).version == 0)
+        #expect(try await catalog.putAccessRecords(["role/1": Data([1])], expecting: 0))
+        #expect(try await catalog.accessRecords(since: 0).records == ["role/1": Data([1])])
         let new = try await catalog.commit(
             [.drop(TableName(schema: "sales", name: "t1"))], to: "main", expecting: old,
             note: CommitNote(author: "ada", message: "after the upgrade"))

@@ -10,6 +10,7 @@ struct NessieCall {
     let api: CatalogAPI
     let request: APIRequest
     let user: String
+    let rights: CatalogRights
     /// Version 2 of the API: other members in some answers.
     let isSecond: Bool
 
@@ -34,8 +35,11 @@ struct NessieCall {
         var commit: CommitID
         if let hash = ref.hash {
             commit = try await catalog.commit(of: .commit(CommitID(hex: hash)))
+            try await rights.requireReading(.commit(commit))
         } else {
-            commit = try await named(ref.name).head
+            let found = try await named(ref.name)
+            try await rights.requireReading(found.kind == .branch ? .branch(found.name) : .tag(found.name))
+            commit = found.head
         }
         if ref.stepsBack > 0 {
             let log = try await catalog.log(.commit(commit), limit: ref.stepsBack + 1)
@@ -59,6 +63,7 @@ struct NessieCall {
         guard request.parameter("fetch") == "ALL" else { return .object(object) }
         guard let head = try await catalog.log(.commit(ref.head), limit: 1).first else { return .object(object) }
         let main = try await named(nil)
+        try await rights.requireReading(ref.kind == .branch ? .branch(ref.name) : .tag(ref.name))
         var metadata: JSONObject = ["commitMetaOfHEAD": meta(head)]
         if let common = try await catalog.mergeBase(main.head, ref.head) {
             metadata["commonAncestorHash"] = .string(common.hex)
@@ -75,7 +80,9 @@ struct NessieCall {
 
     func references() async throws(SQLError) -> APIResponse {
         var list: [JSON] = []
-        for ref in try await catalog.refs().sorted(by: { $0.name < $1.name }) { list.append(try await document(ref)) }
+        for ref in rights.visible(try await catalog.refs()).sorted(by: { $0.name < $1.name }) {
+            list.append(try await document(ref))
+        }
         return APIResponse(["references": .array(list), "hasMore": .bool(false)])
     }
 
@@ -99,16 +106,18 @@ struct NessieCall {
     func create(_ name: String, _ type: String, _ source: NessieRef) async throws(SQLError) -> APIResponse {
         let kind = try NessieCall.kind(type)
         let commit = try await commit(of: source.hash == NessieRoutes.noAncestor ? NessieRef(name: nil) : source)
+        try rights.requireCreating()
         for other in [NamedRef.Kind.branch, .tag] where try await catalog.ref(other, name) != nil {
             throw SQLError(.duplicateObject, "Named reference '\(name)' already exists")
         }
-        try await catalog.create(kind, name, at: commit, RefOptions())
+        try await catalog.create(kind, name, at: commit, RefOptions(owner: rights.owner))
         return try await answer(try await named(name))
     }
 
     /// The ref that is changed, of the kind that was said, and at the hash that was expected.
     private func expected(_ type: String?, _ ref: NessieRef) async throws(SQLError) -> NamedRef {
         let found = try await named(ref.name)
+        try rights.requireOwner(of: found)
         if let type, try NessieCall.kind(type) != found.kind {
             throw SQLError(.undefinedObject, "'\(found.name)' is not a \(type.lowercased())")
         }
@@ -141,6 +150,7 @@ struct NessieCall {
 
     /// A table's or view's content; nil for what Nessie has no word for. Reads a table's metadata.
     func document(_ name: TableName, _ entry: Entry) async throws(SQLError) -> JSON? {
+        try rights.requireReading(name, entry)
         switch entry {
         case .managed(let definition):
             let document = try await api.tables.document(of: definition)
@@ -236,7 +246,8 @@ struct NessieCall {
             let names = try await catalog.names(in: schema.name, at: commit)
             let entries = try await catalog.entries(Set(names), at: commit)
             for name in names {
-                guard let entry = entries[name], let (type, id) = NessieCall.type(name, entry),
+                guard let entry = entries[name], !wantsContent || rights.mayRead(name, entry),
+                    let (type, id) = NessieCall.type(name, entry),
                     try filter.takes(entry: NessieKey(name), type)
                 else { continue }
                 add(NessieKey(name), type, id, wantsContent ? try await document(name, entry) : nil)
@@ -305,7 +316,7 @@ struct NessieCall {
         guard request.parameter("fetch") == "ALL" else { return .object(object) }
         var operations: [JSON] = []
         if let parent = commit.parents.first {
-            for difference in try await catalog.differences(from: parent, to: commit.id) {
+            for difference in try await catalog.differences(from: parent, to: commit.id) where mayTell(difference) {
                 let (key, _, after) = try await sides(difference)
                 if let after {
                     operations.append(["type": .string("PUT"), "key": key.json, "content": after])
@@ -316,6 +327,12 @@ struct NessieCall {
         }
         object["operations"] = .array(operations)
         return .object(object)
+    }
+
+    /// Whether the user may know both states.
+    private func mayTell(_ difference: Difference) -> Bool {
+        guard case .entry(let name, let before, let after) = difference else { return true }
+        return [before, after].allSatisfy { $0.map { rights.mayRead(name, $0) } ?? true }
     }
 
     /// What a difference was and is.
@@ -335,7 +352,7 @@ struct NessieCall {
     func difference(_ from: NessieRef, _ to: NessieRef) async throws(SQLError) -> APIResponse {
         let (old, new) = (try await commit(of: from), try await commit(of: to))
         var list: [JSON] = []
-        for difference in try await catalog.differences(from: old, to: new) {
+        for difference in try await catalog.differences(from: old, to: new) where mayTell(difference) {
             let (key, before, after) = try await sides(difference)
             guard before != nil || after != nil else { continue }
             list.append(["key": key.json, "from": before ?? .null, "to": after ?? .null])

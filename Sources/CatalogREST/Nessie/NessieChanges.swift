@@ -42,7 +42,7 @@ extension NessieCall {
             puts.append((key, try await change(key, operation["content"])))
         }
         let made = puts
-        let hash = try await api.engine.publish(to: branch, note: note) { (head) throws(SQLError) in
+        let hash = try await api.engine.publish(to: branch, as: user, note: note) { (head) throws(SQLError) in
             let expected = try await requireReachable(ref.hash, from: head, branch)
             var changes: [Change] = []
             var added = made[...]
@@ -94,6 +94,7 @@ extension NessieCall {
             guard let location = content?["metadataLocation"]?.asString else {
                 throw SQLError(.invalidParameterValue, "a table's content has no metadataLocation")
             }
+            try rights.requireServerFiles()
             var definition = try await api.tables.register(metadataLocation: location)
             if let id = content?["snapshotId"]?.asInt { definition.snapshotID = id == -1 ? nil : id }
             // A snapshot that the file has not would be found by readers only.
@@ -259,7 +260,9 @@ extension NessieCall {
         _ = try await api.engine.changeable(target)
         // On a branch of its own: all of them are taken, or none.
         let scratch = "transplant-\(UUID().uuidString.lowercased())"
-        try await catalog.create(.branch, scratch, at: before.head, RefOptions(checks: before.options.checks))
+        try await api.engine.requireMerging(before, as: user)
+        try await catalog.create(
+            .branch, scratch, at: before.head, RefOptions(checks: before.options.checks, owner: rights.owner))
         var rows: [[String?]] = []
         var failure: SQLError?
         do throws(SQLError) {

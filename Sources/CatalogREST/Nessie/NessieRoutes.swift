@@ -17,8 +17,10 @@ struct NessieRoutes {
 
     func answer(version: String) async -> APIResponse {
         do throws(SQLError) {
+            let user = try api.user(of: request)
             let call = NessieCall(
-                api: api, request: request, user: try api.user(of: request), isSecond: version == "v2")
+                api: api, request: request, user: user, rights: try await api.engine.rights(of: user),
+                isSecond: version == "v2")
             switch version {
             case "v1": return try await first(call)
             case "v2": return try await second(call)

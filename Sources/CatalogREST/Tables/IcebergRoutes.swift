@@ -26,6 +26,7 @@ struct IcebergRoutes {
         do throws(SQLError) {
             if segments.first == "oauth" { return try token() }
             let user = try api.user(of: request)
+            let rights = try await api.engine.rights(of: user)
             if segments == ["config"] { return try await configuration() }
             var rest = segments[...]
             var ref = baseRef ?? ""
@@ -33,7 +34,7 @@ struct IcebergRoutes {
                 ref = IcebergRoutes.ref(ofPrefix: first) ?? ref
                 rest = rest.dropFirst()
             }
-            let call = IcebergCall(api: api, request: request, ref: try api.ref(ref), user: user)
+            let call = IcebergCall(api: api, request: request, ref: try api.ref(ref), user: user, rights: rights)
             return try await route(Array(rest), call)
         } catch {
             return .iceberg(error, missing: missing)
@@ -201,9 +202,14 @@ struct IcebergCall {
     let request: APIRequest
     let ref: Ref
     let user: String
+    let rights: CatalogRights
 
     /// The commit that reads see.
-    func commit() async throws(SQLError) -> CommitID { try await api.engine.catalog.commit(of: ref) }
+    func commit() async throws(SQLError) -> CommitID {
+        let commit = try await api.engine.catalog.commit(of: ref)
+        try await rights.requireReading(ref)
+        return commit
+    }
 
     /// The branch that changes go to.
     func branch() throws(SQLError) -> String {
@@ -219,7 +225,7 @@ struct IcebergCall {
         _ message: String, _ changes: (CommitID) async throws(SQLError) -> [Change]
     ) async throws(SQLError) {
         let note = CommitNote(author: user, message: message)
-        _ = try await api.engine.publish(to: try branch(), note: note, changes)
+        _ = try await api.engine.publish(to: try branch(), as: user, note: note, changes)
     }
 
     /// Throws 3F000 when there is no such schema.

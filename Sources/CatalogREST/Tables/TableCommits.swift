@@ -82,8 +82,15 @@ extension IcebergCall {
                 results = [:]
                 for commit in commits {
                     let base = try await base(commit, results[commit.name], entries[commit.name], head)
+                    var updates = commit.updates
+                    if base == nil, let owner = rights.owner {
+                        updates.append([
+                            "action": .string("set-properties"),
+                            "updates": .object([TableProperty.owner: .string(String(owner))]),
+                        ])
+                    }
                     let made = try await api.tables.commit(
-                        requirements: commit.requirements, updates: commit.updates, onto: base, named: commit.name)
+                        requirements: commit.requirements, updates: updates, onto: base, named: commit.name)
                     if made != base { written.append(made) }
                     results[commit.name] = made
                 }

@@ -34,6 +34,7 @@ extension IcebergCall {
             _ = try await requireSchema(name.schema, at: commit)
             throw IcebergCall.missing(name)
         }
+        try rights.requireReading(name, .managed(definition))
         return definition
     }
 
@@ -66,7 +67,7 @@ extension IcebergCall {
     }
 
     func createTable(_ schema: String) async throws(SQLError) -> APIResponse {
-        let body = try request.json()
+        let body = try owned(try request.json())
         guard let text = body["name"]?.asString, !text.isEmpty else {
             throw SQLError(.invalidParameterValue, "a table needs a name")
         }
@@ -93,6 +94,20 @@ extension IcebergCall {
         return APIResponse(loaded(try await api.tables.document(of: definition), definition.metadataLocation))
     }
 
+    /// The body of a new table with its owner among the properties, where the client cannot set it.
+    private func owned(_ body: JSON) throws(SQLError) -> JSON {
+        guard var object = body.asObject else { return body }
+        var properties = object["properties"]?.asObject ?? [:]
+        guard properties[TableProperty.owner] == nil else { throw IcebergCall.ownerIsKept }
+        guard let owner = rights.owner else { return body }
+        properties[TableProperty.owner] = .string(String(owner))
+        object["properties"] = .object(properties)
+        return .object(object)
+    }
+
+    static let ownerIsKept = SQLError(
+        .insufficientPrivilege, "property \"\(TableProperty.owner)\" is set by ALTER TABLE ... OWNER TO")
+
     /// Removes a new metadata file when its commit is refused, but not when that may have happened.
     private func keeping(
         _ definition: ManagedDefinition, _ body: () async throws(SQLError) -> Void
@@ -111,6 +126,7 @@ extension IcebergCall {
             let location = body["metadata-location"]?.asString, !location.isEmpty
         else { throw SQLError(.invalidParameterValue, "a table is registered by name and metadata-location") }
         let name = TableName(schema: schema, name: text)
+        try rights.requireServerFiles()
         let definition = try await api.tables.register(metadataLocation: location)
         let isOverwrite = body["overwrite"]?.asBool ?? false
         try await publish("Register table \(name)") { (head) throws(SQLError) in

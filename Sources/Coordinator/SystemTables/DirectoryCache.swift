@@ -53,6 +53,7 @@ final class DirectoryCache: Sendable {
         var listing = LakeListing(schemas: [], relations: [])
         for schema in try await catalog.schemas(at: commit) {
             listing.schemas.append(schema.name)
+            listing.schemaOwners[schema.name] = schema.owner
             let names = Set(try await catalog.names(in: schema.name, at: commit))
             for (name, entry) in try await catalog.entries(names, at: commit) {
                 listing.relations.append(LakeRelation(name: name, entry: entry))
@@ -65,17 +66,21 @@ final class DirectoryCache: Sendable {
         from listing: LakeListing, at base: CommitID, to commit: CommitID, _ catalog: any Versioned
     ) async throws(SQLError) -> LakeListing {
         var schemas = Set(listing.schemas)
+        var owners = listing.schemaOwners
         var changed: [TableName: Entry?] = [:]
         for difference in try await catalog.differences(from: base, to: commit) {
             switch difference {
             case .schema(let name, _, let after):
                 if after == nil { schemas.remove(name) } else { schemas.insert(name) }
+                owners[name] = after?.owner
             case .entry(let name, _, let after): changed[name] = .some(after)
             }
         }
         var relations = listing.relations.filter { changed[$0.name] == nil && schemas.contains($0.name.schema) }
         for case (let name, .some(let entry)) in changed { relations.append(LakeRelation(name: name, entry: entry)) }
-        return LakeListing(schemas: schemas.sorted(), relations: relations)
+        var newer = LakeListing(schemas: schemas.sorted(), relations: relations)
+        newer.schemaOwners = owners
+        return newer
     }
 
     /// The numbered listing of a commit.

@@ -1,4 +1,5 @@
 // The lake as a session's system catalog shows it: one commit, the open transaction's changes over it, and the session.
+import Access
 import Catalogs
 import Columns
 import Diagnostics
@@ -22,7 +23,21 @@ struct SessionLake: LakeSource {
     var branch: String { resolver.branch }
     var searchPath: [String] { resolver.searchPath }
     var users: [String] { engine.userNames }
-    var sessions: [SessionActivity] { engine.activity.all }
+    var access: AccessState { resolver.access?.state ?? AccessState() }
+    var standing: Standing { resolver.access?.who ?? .superuser(user) }
+
+    /// What others run is theirs to know.
+    var sessions: [SessionActivity] {
+        guard let access = resolver.access, !access.who.isSuperuser, !access.who.readsStatistics else {
+            return engine.activity.all
+        }
+        return engine.activity.all.map { session in
+            guard !access.who.memberOfNames.contains(session.user) else { return session }
+            var hidden = session
+            hidden.query = "<insufficient privilege>"
+            return hidden
+        }
+    }
 
     var settings: [ShownSetting] {
         Settings.all.map { setting in
@@ -32,7 +47,7 @@ struct SessionLake: LakeSource {
         }
     }
 
-    func refs() async throws(SQLError) -> [NamedRef] { try await engine.catalog.refs() }
+    func refs() async throws(SQLError) -> [NamedRef] { try await resolver.visibleRefs() }
 
     // MARK: - Relations
 
@@ -57,6 +72,7 @@ struct SessionLake: LakeSource {
         for (name, definition) in changes.schemas {
             listing.schemas.removeAll { $0 == name }
             if definition != nil { listing.schemas.append(name) }
+            listing.schemaOwners[name] = definition?.owner
         }
         listing.relations.removeAll { changes.changed($0.name) != nil }
         for (name, change) in changes.tables where !name.isTemporary {

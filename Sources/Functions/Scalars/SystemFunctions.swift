@@ -18,7 +18,7 @@ enum SystemFunctions {
     static let version = "PostgreSQL 17.0 (Apus)"
 
     static let all: [Overload] = [
-        text("current_user") { $0.user }, text("session_user") { $0.user }, text("user") { $0.user },
+        text("current_user") { $0.user }, text("session_user") { $0.sessionUser ?? $0.user }, text("user") { $0.user },
         text("current_database") { $0.database }, text("current_catalog") { $0.database },
         text("current_schema") { $0.searchPath.first ?? "public" },
         text("current_branch") { $0.branch },

@@ -97,7 +97,9 @@ extension QueryBinder {
         let column = name.last
         if name.parts.count == 1 {
             switch scope.find(column) {
-            case .column(let expr, let found): return use(expr, at, found)
+            case .column(let expr, let found, let source):
+                note(source)
+                return use(expr, at, found)
             case .ambiguous:
                 throw SQLError(.ambiguousColumn, "column reference \"\(column)\" is ambiguous", position: at)
             case .nothing: break
@@ -131,6 +133,7 @@ extension QueryBinder {
         guard matches.count == 1 else {
             throw SQLError(.ambiguousColumn, "column reference \"\(column)\" is ambiguous", position: at)
         }
+        note(first.source)
         return use(first.expr, at, found)
     }
 

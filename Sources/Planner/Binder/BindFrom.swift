@@ -108,12 +108,14 @@ extension QueryBinder {
         case .table(let table):
             let plan = scan(table, alias: alias?.name.value ?? reference.name)
             var item = Scope.Item(name: reference.name, columns: itemColumns(plan.columns))
+            use(of: reference, &item.columns)
             item.schema = reference.schema
             item.table = reference.name
             return FromItem(plan: plan, items: [try renamed(item, alias, at)])
         case .view(let view):
             let plan = try expand(view, reference, at)
             var item = Scope.Item(name: reference.name, columns: itemColumns(plan.columns))
+            use(of: reference, &item.columns)
             item.schema = reference.schema
             item.table = reference.name
             return FromItem(plan: plan, items: [try renamed(item, alias, at)])
@@ -142,7 +144,9 @@ extension QueryBinder {
                 SQLState("42P17"), "infinite recursion detected in rules for relation \"\(reference.name)\"",
                 position: at)
         }
-        views.append(ViewFrame(name: reference.name, ref: reference.ref, searchPath: view.searchPath))
+        views.append(
+            ViewFrame(
+                name: reference.name, ref: reference.ref, searchPath: view.searchPath, definer: view.definer))
         defer { views.removeLast() }
         let query: Query
         do throws(SQLError) { query = try Parser.parseQuery(view.sql) } catch {

@@ -115,6 +115,7 @@ extension QueryBinder {
                     .ambiguousColumn, "common column name \"\(name.value)\" appears more than once in \(side) table",
                     position: at)
             }
+            note(first.source)
             return Typed(first.expr, at)
         }
         return (try one(left, "left"), try one(right, "right"))

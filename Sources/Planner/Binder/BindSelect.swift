@@ -136,6 +136,7 @@ extension QueryBinder {
             if case .column(let used) = column.expr { scope.block?.uses.append((used.id, at)) }
             let name = star.renamed.first { $0.old.last == column.name }?.new.value ?? column.name
             noteUse(of: scope)
+            if replaced[column.name] == nil { note(column.source) }
             var target = Target(name: name, typed: replaced[column.name] ?? Typed(column.expr, at))
             target.uses = start..<(scope.block?.uses.count ?? start)
             targets.append(target)

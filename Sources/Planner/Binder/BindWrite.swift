@@ -14,6 +14,8 @@ public struct BoundWrite: Sendable {
     public var returnsRows: Bool
     /// Types of $1, $2, ...
     public var parameterTypes: [SQLType]
+    /// What is read: rights are asked for it.
+    public var uses: [RelationUse] = []
 }
 
 extension Binder {
@@ -32,7 +34,7 @@ extension Binder {
         plan = try settled(plan, binder)
         return BoundWrite(
             plan: plan, write: writer.write, count: writer.count, returnsRows: !statement.returning.isEmpty,
-            parameterTypes: binder.parameters)
+            parameterTypes: binder.parameters, uses: binder.relationUses)
     }
 
     /// Plans the insert of a table's rows (COPY FROM): its columns are those named, of their declared types; the
@@ -404,6 +406,8 @@ struct WriteBinder {
     /// The target as an item of FROM.
     func item(_ columns: [PlanColumn]) -> Scope.Item {
         var item = Scope.Item(name: targetName, columns: binder.itemColumns(columns))
+        let reference = CatalogSnapshot.Reference(schema: name.schema, name: name.name)
+        binder.use(of: reference, isTarget: true, &item.columns)
         if statement.alias == nil { item.schema = name.schema }
         item.table = name.name
         return item

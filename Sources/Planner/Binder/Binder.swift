@@ -19,9 +19,13 @@ public struct CatalogSnapshot: Sendable {
         public var ref: Ref?
         /// Schemas to search for a name without schema inside a view: the view's; nil for the session's.
         public var searchPath: [String]?
+        /// The role whose rights the name has inside a view: its owner; nil: the session's.
+        public var definer: Int64?
         public init(
-            database: String? = nil, schema: String? = nil, name: String, ref: Ref? = nil, searchPath: [String]? = nil
+            database: String? = nil, schema: String? = nil, name: String, ref: Ref? = nil, searchPath: [String]? = nil,
+            definer: Int64? = nil
         ) {
+            self.definer = definer
             self.database = database
             self.schema = schema
             self.name = name
@@ -53,15 +57,31 @@ public struct CatalogSnapshot: Sendable {
     }
 }
 
+/// A relation that a statement names, once a place of the text.
+public struct RelationUse: Sendable {
+    public var reference: CatalogSnapshot.Reference
+    /// The target of a write, where it is read as well.
+    public var isTarget: Bool
+    /// The columns that are read.
+    public var columns: Set<String> = []
+    init(reference: CatalogSnapshot.Reference, isTarget: Bool) {
+        self.reference = reference
+        self.isTarget = isTarget
+    }
+}
+
 /// What binding a query gives.
 public struct BoundQuery: Sendable {
     /// The plan; its columns carry the names that the client sees.
     public var plan: LogicalPlan
     /// Types of $1, $2, ...: as declared, or as inferred from use.
     public var parameterTypes: [SQLType]
-    public init(plan: LogicalPlan, parameterTypes: [SQLType]) {
+    /// What rights are asked for.
+    public var uses: [RelationUse]
+    public init(plan: LogicalPlan, parameterTypes: [SQLType], uses: [RelationUse] = []) {
         self.plan = plan
         self.parameterTypes = parameterTypes
+        self.uses = uses
     }
 }
 
@@ -83,7 +103,7 @@ public enum Binder {
                 .indeterminateDatatype, "could not determine data type of parameter $\(index + 1)")
         }
         rows.plan = try settled(rows.plan, binder)
-        return BoundQuery(plan: rows.plan, parameterTypes: binder.parameters)
+        return BoundQuery(plan: rows.plan, parameterTypes: binder.parameters, uses: binder.relationUses)
     }
 
     /// The last touches of a bound plan: subqueries get their own columns, parameters the types that later uses gave.

@@ -35,11 +35,16 @@ final class QueryBinder {
     /// Scopes in which columns were found, while someone asks (aggregates, for their level).
     var usedScopes: [[Scope]] = []
 
+    /// The relations that the statement names, and what it reads of them.
+    private(set) var relationUses: [RelationUse] = []
+
     /// A view under expansion: how names inside it are looked up.
     struct ViewFrame {
         var name: String
         var ref: Ref?
         var searchPath: [String]
+        /// The role whose rights its text has.
+        var definer: Int64?
     }
 
     init(snapshot: CatalogSnapshot, context: PlanContext, parameterTypes: [SQLType?]) {
@@ -66,6 +71,20 @@ final class QueryBinder {
     /// Notes that a column was found in a scope.
     func noteUse(of scope: Scope) {
         if !usedScopes.isEmpty { usedScopes[usedScopes.count - 1].append(scope) }
+    }
+
+    /// Notes that a relation is named; gives its columns their sources.
+    func use(of reference: CatalogSnapshot.Reference, isTarget: Bool = false, _ columns: inout [Scope.ItemColumn]) {
+        let number = relationUses.count
+        relationUses.append(RelationUse(reference: reference, isTarget: isTarget))
+        for index in columns.indices {
+            columns[index].source = ColumnSource(use: number, name: columns[index].name)
+        }
+    }
+
+    /// Notes that a column is read.
+    func note(_ source: ColumnSource?) {
+        if let source { relationUses[source.use].columns.insert(source.name) }
     }
 
     /// One row of no columns: what SELECT without FROM reads.

@@ -36,9 +36,12 @@ public struct QueryNames: Sendable {
     /// Returns the names of a query. For a view's definition give the search path that it was created with, and the
     /// version at which the view itself was asked for.
     public static func references(
-        of query: Query, context: PlanContext, viewPath: [String]? = nil, viewRef: Ref? = nil
+        of query: Query, context: PlanContext, viewPath: [String]? = nil, viewRef: Ref? = nil,
+        definer: Int64? = nil
     ) throws(SQLError) -> QueryNames {
-        let frame = viewPath.map { QueryBinder.ViewFrame(name: "", ref: viewRef, searchPath: $0) }
+        let frame = viewPath.map {
+            QueryBinder.ViewFrame(name: "", ref: viewRef, searchPath: $0, definer: definer)
+        }
         var names = QueryNames(context, frame)
         try names.visit(query)
         return names
@@ -246,7 +249,8 @@ public struct QueryNames: Sendable {
         let schema = parts.count > 1 ? parts[parts.count - 2] : nil
         return CatalogSnapshot.Reference(
             database: parts.count == 3 ? parts[0] : nil, schema: schema, name: parts[parts.count - 1],
-            ref: ref ?? view?.ref, searchPath: schema == nil ? view?.searchPath : nil)
+            ref: ref ?? view?.ref, searchPath: schema == nil ? view?.searchPath : nil,
+            definer: view?.definer)
     }
 
     /// Splits `name@ref` at the last @; both sides must have text.

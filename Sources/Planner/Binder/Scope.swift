@@ -27,6 +27,8 @@ final class Scope {
         var expr: Expr
         /// Whether `*` lists it.
         var isHidden = false
+        /// The column of a table or view that this is; nil for what is computed.
+        var source: ColumnSource?
     }
 
     let outer: Scope?
@@ -67,7 +69,7 @@ final class Scope {
 
     /// What a name was found to be.
     enum Found {
-        case column(Expr, scope: Scope)
+        case column(Expr, scope: Scope, source: ColumnSource?)
         case ambiguous
         case nothing
     }
@@ -76,14 +78,14 @@ final class Scope {
     func find(_ name: String) -> Found {
         var scope: Scope? = self
         while let current = scope {
-            var found: Expr?
+            var found: ItemColumn?
             for item in current.items where item.areColumnsVisible {
                 for column in item.columns where column.name == name {
                     if found != nil { return .ambiguous }
-                    found = column.expr
+                    found = column
                 }
             }
-            if let found { return .column(found, scope: current) }
+            if let found { return .column(found.expr, scope: current, source: found.source) }
             scope = current.outer
         }
         return .nothing
@@ -125,6 +127,13 @@ final class Scope {
     }
 
     private static let suggestionDistanceMax = 3
+}
+
+/// A column of a relation that a statement names.
+struct ColumnSource {
+    /// Which use of a relation: an index of ``QueryBinder/relationUses``.
+    var use: Int
+    var name: String
 }
 
 /// Levenshtein distance of two short names; long ones count as far apart.

@@ -1,4 +1,5 @@
 // Rows about the server: databases (a branch each), roles, settings, tablespaces, sessions.
+import Access
 import Catalogs
 import Columns
 import Diagnostics
@@ -8,38 +9,46 @@ extension RelationRows {
     struct DatabaseItem: Sendable {
         var oid: Int64
         var name: String
+        var acl: [String]?
     }
 
     /// `lake`, and `lake@dev` for each branch besides main.
-    static func databases(_ name: String, _ refs: [NamedRef]) -> [DatabaseItem] {
+    static func databases(_ name: String, _ refs: [NamedRef], acl: [String]? = nil) -> [DatabaseItem] {
         var items = [DatabaseItem(oid: OIDs.database(name), name: name)]
         for ref in refs where ref.kind == .branch && ref.name != "main" {
             let full = "\(name)@\(ref.name)"
             items.append(DatabaseItem(oid: OIDs.database(full), name: full))
         }
+        for index in items.indices { items[index].acl = acl }
         return items
     }
 
-    private static func roles(_ state: SystemState, _ keys: Keys) async throws(SQLError) -> [String] {
-        let source = try state.source()
-        return Array(Set([OIDs.ownerName, source.user] + source.users)).sorted()
+    private static func roleColumns(_ prefix: String, _ c: inout Columns<RoleItem>) {
+        c["\(prefix)name"] = { .string($0.role.name) }
+        c["\(prefix)super"] = { .bool($0.role.isSuperuser) }
+        c["\(prefix)inherit"] = { .bool($0.role.inherits) }
+        c["\(prefix)createrole"] = { .bool($0.role.canCreateRoles) }
+        c["\(prefix)createdb"] = { .bool($0.role.canCreateDatabases) }
+        c["\(prefix)canlogin"] = { .bool($0.role.canLogin) }
+        c["\(prefix)bypassrls"] = { .bool($0.role.bypassesRowSecurity) }
+        c["\(prefix)replication"] = { .bool($0.role.canReplicate) }
+        c["\(prefix)connlimit"] = { .int(Int64($0.role.connectionLimit)) }
+        c["\(prefix)validuntil"] = { .optional($0.role.validUntil) }
+        c["oid"] = { .int($0.oid) }
     }
 
-    private static func roleColumns(_ prefix: String, _ c: inout Columns<String>) {
-        c["\(prefix)name"] = { .string($0) }
-        for right in ["super", "inherit", "createrole", "createdb", "canlogin", "bypassrls"] {
-            c["\(prefix)\(right)"] = { _ in .bool(true) }
-        }
-        c["\(prefix)replication"] = { _ in .bool(false) }
-        c["\(prefix)connlimit"] = { _ in .int(-1) }
-        c["oid"] = { .int(OIDs.role($0)) }
+    private static func settings(_ item: RoleItem) -> Scalar.Value {
+        item.role.settings.isEmpty ? .null : .texts(item.role.settings.map { "\($0.name)=\($0.value)" })
     }
 
     static let clusterRows: [RelationRows] = [
         RelationRows(
             "pg_database",
             items: { (state, _) async throws(SQLError) -> [DatabaseItem] in
-                databases(try state.source().database, try await state.refs())
+                let source = try state.source()
+                let object = SecuredObject(.database, name: source.database, owner: OIDs.owner)
+                let acl = source.access.texts(of: object) { state.roleName($0) ?? "?" }
+                return databases(source.database, try await state.refs(), acl: acl)
             },
             columns: { c in
                 c["oid"] = { .int($0.oid) }
@@ -50,24 +59,72 @@ extension RelationRows {
                 c["datallowconn"] = { _ in .bool(true) }
                 c["datconnlimit"] = { _ in .int(-1) }
                 c["dattablespace"] = { _ in .int(1_663) }
+                c["datacl"] = { .acl($0.acl) }
                 c["datcollate"] = { _ in .string("C") }
                 c["datctype"] = { _ in .string("C") }
             }),
         RelationRows(
-            "pg_roles", items: roles,
+            "pg_roles", items: { (state, _) async throws(SQLError) in try state.roleItems() },
             columns: { c in
                 roleColumns("rol", &c)
                 c["rolpassword"] = { _ in .string("********") }
+                c["rolconfig"] = settings
             }),
-        RelationRows("pg_authid", items: roles, columns: { c in roleColumns("rol", &c) }),
         RelationRows(
-            "pg_user", items: roles,
+            "pg_authid", items: { (state, _) async throws(SQLError) in try state.roleItems() },
             columns: { c in
-                c["usename"] = { .string($0) }
-                c["usesysid"] = { .int(OIDs.role($0)) }
-                for right in ["usecreatedb", "usesuper", "usebypassrls"] { c[right] = { _ in .bool(true) } }
-                c["userepl"] = { _ in .bool(false) }
+                roleColumns("rol", &c)
+                c["rolpassword"] = { .optional($0.role.verifier) }
+            }),
+        RelationRows(
+            "pg_user",
+            items: { (state, _) async throws(SQLError) in try state.roleItems().filter(\.role.canLogin) },
+            columns: { c in
+                c["usename"] = { .string($0.role.name) }
+                c["usesysid"] = { .int($0.oid) }
+                c["usecreatedb"] = { .bool($0.role.canCreateDatabases) }
+                c["usesuper"] = { .bool($0.role.isSuperuser) }
+                c["usebypassrls"] = { .bool($0.role.bypassesRowSecurity) }
+                c["userepl"] = { .bool($0.role.canReplicate) }
                 c["passwd"] = { _ in .string("********") }
+                c["valuntil"] = { .optional($0.role.validUntil) }
+                c["useconfig"] = settings
+            }),
+        RelationRows(
+            "pg_group",
+            items: { (state, _) async throws(SQLError) in try state.roleItems().filter { !$0.role.canLogin } },
+            columns: { c in
+                c["groname"] = { .string($0.role.name) }
+                c["grosysid"] = { .int($0.oid) }
+                c["grolist"] = { .array($0.members.map { Scalar(.system(.oid), .int($0)) }) }
+            }),
+        RelationRows(
+            "pg_auth_members",
+            items: { (state, _) async throws(SQLError) -> [MemberItem] in
+                try state.roleItems().flatMap { item in
+                    item.role.memberships.map { MemberItem(member: item.oid, membership: $0) }
+                }
+            },
+            columns: { c in
+                c["roleid"] = { .int($0.membership.role) }
+                c["member"] = { .int($0.member) }
+                c["grantor"] = { .int($0.membership.grantor) }
+                c["admin_option"] = { .bool($0.membership.isAdmin) }
+            }),
+        RelationRows(
+            "pg_db_role_setting",
+            items: { (state, _) async throws(SQLError) in try state.roleItems().filter { !$0.role.settings.isEmpty } },
+            columns: { c in
+                c["setrole"] = { .int($0.oid) }
+                c["setconfig"] = settings
+            }),
+        RelationRows(
+            "pg_shdescription",
+            items: { (state, _) async throws(SQLError) -> [SharedComment] in try await state.sharedComments() },
+            columns: { c in
+                c["objoid"] = { .int($0.object) }
+                c["classoid"] = { .int($0.classID) }
+                c["description"] = { .string($0.text) }
             }),
         RelationRows(
             "pg_tablespace",

@@ -8,6 +8,7 @@ extension RelationRows {
     struct NamedRelation: Sendable {
         var database: String
         var relation: Directory.RelationEntry
+        var owner = OIDs.ownerName
     }
 
     struct NamedColumn: Sendable {
@@ -75,13 +76,13 @@ extension RelationRows {
                         database: database,
                         relation: Directory.RelationEntry(
                             oid: schema.oid, name: TableName(schema: schema.name, name: ""), schemaOID: schema.oid,
-                            kind: "", lake: nil, system: nil))
+                            kind: "", lake: nil, system: nil), owner: state.roleName(schema.owner) ?? "?")
                 }
             },
             columns: { c in
                 c["catalog_name"] = { .string($0.database) }
                 c["schema_name"] = { .string($0.relation.name.schema) }
-                c["schema_owner"] = { _ in .string(OIDs.ownerName) }
+                c["schema_owner"] = { .string($0.owner) }
             }),
         information(
             "tables", items: { (state, keys) async throws(SQLError) in try await shownRelations(state, keys) },

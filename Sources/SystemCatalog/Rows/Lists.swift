@@ -23,6 +23,7 @@ extension RelationRows {
     struct CountedTable: Sendable {
         var relation: Directory.RelationEntry
         var details: RelationDetails
+        var owner = OIDs.ownerName
     }
 
     private static func counted(_ state: SystemState, _ keys: Keys) async throws(SQLError) -> [CountedTable] {
@@ -47,23 +48,25 @@ extension RelationRows {
 
     static let listRows: [RelationRows] = [
         RelationRows(
-            "pg_tables", items: tables,
+            "pg_tables",
+            items: { (state, keys) async throws(SQLError) in owned(state, try await tables(state, keys)) },
             columns: { c in
-                c["schemaname"] = { .string($0.name.schema) }
-                c["tablename"] = { .string($0.name.name) }
-                c["tableowner"] = { _ in .string(OIDs.ownerName) }
+                c["schemaname"] = { .string($0.relation.name.schema) }
+                c["tablename"] = { .string($0.relation.name.name) }
+                c["tableowner"] = { .string($0.owner) }
                 for flag in ["hasindexes", "hasrules", "hastriggers", "rowsecurity"] { c[flag] = { _ in .bool(false) } }
             }),
         RelationRows(
             "pg_views",
-            items: { (state, keys) async throws(SQLError) -> [Directory.RelationEntry] in
-                try await listed(state, keys, kind: "v", schema: "schemaname", name: "viewname")
+            items: { (state, keys) async throws(SQLError) in
+                owned(
+                    state, try await listed(state, keys, kind: "v", schema: "schemaname", name: "viewname"))
             },
             columns: { c in
-                c["schemaname"] = { .string($0.name.schema) }
-                c["viewname"] = { .string($0.name.name) }
-                c["viewowner"] = { _ in .string(OIDs.ownerName) }
-                c["definition"] = { .optional($0.viewText) }
+                c["schemaname"] = { .string($0.relation.name.schema) }
+                c["viewname"] = { .string($0.relation.name.name) }
+                c["viewowner"] = { .string($0.owner) }
+                c["definition"] = { .optional($0.relation.viewText) }
             }),
         RelationRows(
             "pg_indexes",
@@ -81,12 +84,14 @@ extension RelationRows {
             items: { (state, keys) async throws(SQLError) -> [CountedTable] in
                 let views = try await listed(state, keys, kind: "m", schema: "schemaname", name: "matviewname")
                 let details = try await state.details(of: views)
-                return zip(views, details).map { CountedTable(relation: $0, details: $1) }
+                return zip(views, details).map {
+                    CountedTable(relation: $0, details: $1, owner: state.roleName($0.owner) ?? "?")
+                }
             },
             columns: { c in
                 c["schemaname"] = { .string($0.relation.name.schema) }
                 c["matviewname"] = { .string($0.relation.name.name) }
-                c["matviewowner"] = { _ in .string(OIDs.ownerName) }
+                c["matviewowner"] = { .string($0.owner) }
                 c["hasindexes"] = { _ in .bool(false) }
                 c["ispopulated"] = { .bool($0.details.properties[TableProperty.isPopulated] != "false") }
                 c["definition"] = { .optional($0.details.properties[TableProperty.viewQuery]) }

@@ -1,4 +1,5 @@
 // Rows of pg_class, pg_namespace and what hangs on relations as a whole: rewrite rules, dependencies.
+import Access
 import Catalogs
 import Columns
 import Diagnostics
@@ -18,12 +19,18 @@ extension RelationRows {
     static let relationRows: [RelationRows] = [
         RelationRows(
             "pg_namespace",
-            items: { (state, _) async throws(SQLError) -> [Directory.SchemaEntry] in try await state.directory().schemas
+            items: { (state, _) async throws(SQLError) -> [(Directory.SchemaEntry, [String]?)] in
+                let access = try state.source().access
+                return try await state.directory().schemas.map { schema in
+                    let object = SecuredObject(.schema, name: schema.name, owner: schema.owner)
+                    return (schema, access.texts(of: object) { state.roleName($0) ?? "?" })
+                }
             },
             columns: { c in
-                c["oid"] = { .int($0.oid) }
-                c["nspname"] = { .string($0.name) }
-                c["nspowner"] = { _ in .int(OIDs.owner) }
+                c["oid"] = { .int($0.0.oid) }
+                c["nspname"] = { .string($0.0.name) }
+                c["nspowner"] = { .int($0.0.owner) }
+                c["nspacl"] = { .acl($0.1) }
             }),
         RelationRows("pg_class", items: classItems, columns: classColumns),
         RelationRows(
@@ -68,6 +75,8 @@ extension RelationRows {
         var relation: Directory.RelationEntry
         var details: RelationDetails?
         var key: DeclaredKey?
+        var acl: [String]?
+        var hasPolicies = false
     }
 
     /// Relations that are opened to tell whether they have keys.
@@ -79,6 +88,14 @@ extension RelationRows {
         let isFew = found.count <= relationsOpened
         if keys.wants("relnatts") || isFew && keys.wants("relhasindex") { _ = try await state.details(of: found) }
         var items = found.map { ClassItem(relation: $0, details: state.knownDetails($0.oid), key: nil) }
+        let access = try state.source().access
+        if !access.isOpen {
+            for index in items.indices {
+                guard let object = items[index].relation.secured else { continue }
+                items[index].acl = access.texts(of: object) { state.roleName($0) ?? "?" }
+                items[index].hasPolicies = access.policies(of: object)?.isEnabled ?? false
+            }
+        }
         // Keys are told by the tables themselves, which must be opened for it: not for lists of tables.
         if let kinds = keys.names("relkind"), !kinds.contains("i") { return items }
         if let oids = keys.numbers("oid"), found.count == oids.count { return items }
@@ -95,7 +112,9 @@ extension RelationRows {
         c["oid"] = { .int($0.key?.indexOID ?? $0.relation.oid) }
         c["relname"] = { .string($0.key?.name ?? $0.relation.name.name) }
         c["relnamespace"] = { .int($0.relation.schemaOID) }
-        c["relowner"] = { _ in .int(OIDs.owner) }
+        c["relowner"] = { .int($0.relation.owner) }
+        c["relacl"] = { .acl($0.key == nil ? $0.acl : nil) }
+        c["relrowsecurity"] = { .bool($0.hasPolicies) }
         c["relam"] = { .int($0.key != nil ? 403 : $0.relation.kind == "v" ? 0 : 2) }
         c["relfilenode"] = { .int($0.relation.kind == "r" ? $0.relation.oid : 0) }
         c["relpages"] = { _ in .int(0) }

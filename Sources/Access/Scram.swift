@@ -1,4 +1,4 @@
-// SCRAM-SHA-256 on the server's side: RFC 5802 and 7677, and PostgreSQL docs 55.3.
+// SCRAM-SHA-256 and -PLUS on the server's side: RFC 5802, 5929 and 7677, and PostgreSQL docs 55.3.
 import Crypto
 public import Diagnostics
 
@@ -70,6 +70,8 @@ public struct ScramVerifier: Sendable, Hashable {
 /// The server's side of one exchange: client-first in, server-first out; client-final in, server-final out.
 public struct ScramExchange: Sendable {
     public static let mechanism = "SCRAM-SHA-256"
+    /// Bound to the TLS channel by the hash of the server's certificate.
+    public static let boundMechanism = "SCRAM-SHA-256-PLUS"
     /// Bytes of the server's nonce before base64, as in PostgreSQL.
     public static let nonceBytes = 18
 
@@ -77,13 +79,20 @@ public struct ScramExchange: Sendable {
     /// False for a mock verifier: the exchange runs to its end and fails there.
     private let isGenuine: Bool
     private let serverNonce: String
+    /// tls-server-end-point of the connection: the hash of the certificate; nil without TLS.
+    private let endpoint: [UInt8]?
+    /// Whether the client chose the mechanism with channel binding.
+    public var isBound = false
     private var gs2Header = ""
     private var clientFirstBare = ""
     private var serverFirst = ""
     private var nonce = ""
 
     /// Starts an exchange. `nonce` must be fresh random bytes.
-    public init(verifier: ScramVerifier?, user: String, mockSecret: [UInt8], nonce: [UInt8]) {
+    public init(
+        verifier: ScramVerifier?, user: String, mockSecret: [UInt8], nonce: [UInt8], endpoint: [UInt8]? = nil
+    ) {
+        self.endpoint = endpoint
         self.verifier = verifier ?? .mock(user: user, secret: mockSecret)
         isGenuine = verifier != nil
         serverNonce = Base64.encode(nonce)
@@ -91,9 +100,17 @@ public struct ScramExchange: Sendable {
 
     /// For test vectors, whose nonce is given as text.
     init(verifier: ScramVerifier, nonceText: String) {
+        endpoint = nil
         self.verifier = verifier
         isGenuine = true
         serverNonce = nonceText
+    }
+
+    private static func text(_ bytes: ArraySlice<UInt8>) throws(SQLError) -> String {
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw malformed("Message is not UTF-8.")
+        }
+        return text
     }
 
     private static func malformed(_ detail: String) -> SQLError {
@@ -102,15 +119,32 @@ public struct ScramExchange: Sendable {
 
     /// Reads client-first-message and returns server-first-message.
     public mutating func first(_ message: ArraySlice<UInt8>) throws(SQLError) -> [UInt8] {
-        let text = try WireText.utf8(message)
+        let text = try ScramExchange.text(message)
         guard !message.contains(0) else { throw ScramExchange.malformed("Message contains a zero byte.") }
         let parts = text.split(separator: ",", maxSplits: 2, omittingEmptySubsequences: false)
         guard parts.count == 3 else { throw ScramExchange.malformed("Attribute expected.") }
         switch parts[0] {
-        case "n", "y": break
+        case "n", "y":
+            guard !isBound else {
+                throw ScramExchange.malformed(
+                    "The client selected SCRAM-SHA-256-PLUS, but the SCRAM message does not include channel binding "
+                        + "data.")
+            }
+            // The client could bind, and believes that we cannot: somebody took the offer out.
+            if parts[0] == "y", endpoint != nil {
+                throw SQLError(
+                    .invalidAuthorization, "SCRAM channel binding negotiation error",
+                    detail: "The client supports SCRAM channel binding but thinks the server does not.  "
+                        + "However, this server does support channel binding.")
+            }
+        case "p=tls-server-end-point" where isBound && endpoint != nil: break
         case _ where parts[0].hasPrefix("p="):
-            throw ScramExchange.malformed(
-                "The client selected SCRAM-SHA-256 without channel binding, but sent channel binding data.")
+            guard isBound else {
+                throw ScramExchange.malformed(
+                    "The client selected SCRAM-SHA-256 without channel binding, but sent channel binding data.")
+            }
+            throw SQLError(
+                .protocolViolation, "unsupported SCRAM channel-binding type \"\(parts[0].dropFirst(2))\"")
         default: throw ScramExchange.malformed("Unexpected channel-binding flag \"\(parts[0])\".")
         }
         guard parts[1].isEmpty else {
@@ -138,12 +172,16 @@ public struct ScramExchange: Sendable {
 
     /// Reads client-final-message; returns server-final-message, or nil when the password is wrong.
     public func final(_ message: ArraySlice<UInt8>) throws(SQLError) -> [UInt8]? {
-        let text = try WireText.utf8(message)
+        let text = try ScramExchange.text(message)
         let attributes = text.split(separator: ",", omittingEmptySubsequences: false)
         guard attributes.count >= 3, attributes[0].hasPrefix("c="), attributes[1].hasPrefix("r="),
             let last = attributes.last, last.hasPrefix("p=")
         else { throw ScramExchange.malformed("Attributes c, r and p expected.") }
-        guard Base64.decode(Array(attributes[0].dropFirst(2).utf8)) == Array(gs2Header.utf8) else {
+        let bound = Array(gs2Header.utf8) + (isBound ? endpoint ?? [] : [])
+        guard let sent = Base64.decode(Array(attributes[0].dropFirst(2).utf8)), Scram.isEqual(sent, bound) else {
+            guard !isBound else {
+                throw SQLError(.invalidAuthorization, "SCRAM channel binding check failed")
+            }
             throw SQLError(.protocolViolation, "unexpected SCRAM channel-binding attribute in client-final-message")
         }
         guard attributes[1].dropFirst(2) == nonce else {
@@ -159,6 +197,52 @@ public struct ScramExchange: Sendable {
         let isRight = Scram.isEqual(Scram.hash(clientKey), verifier.storedKey)
         guard isRight, isGenuine else { return nil }
         return Array("v=\(Base64.encode(Scram.hmac(verifier.serverKey, authMessage)))".utf8)
+    }
+}
+
+/// A password as the catalog may keep it: a SCRAM verifier, or PostgreSQL's md5 hash.
+public enum StoredPassword {
+    /// Whether a text is such a form already, which PostgreSQL then takes as it is.
+    public static func isStored(_ text: String) -> Bool { isMD5(text) || ScramVerifier(text) != nil }
+
+    public static func isMD5(_ text: String) -> Bool {
+        text.utf8.count == 35 && text.hasPrefix("md5")
+            && text.utf8.dropFirst(3).allSatisfy { (48...57).contains($0) || (97...102).contains($0) }
+    }
+
+    /// What to keep for a password; nil for an empty one, with which nobody could log in.
+    public static func stored(_ password: String, user: String, md5: Bool) -> String? {
+        if password.isEmpty { return nil }
+        if isStored(password) { return password }
+        if md5 { return "md5" + MD5.hex(Array((password + user).utf8)) }
+        var random = SystemRandomNumberGenerator()
+        let salt = (0..<ScramVerifier.saltBytes).map { _ in UInt8.random(in: 0...255, using: &random) }
+        return ScramVerifier(password: password, salt: salt).text
+    }
+
+    /// Whether a password that came in the clear is the right one.
+    public static func accepts(_ stored: String?, _ password: String, user: String) -> Bool {
+        guard let stored else { return false }
+        if let verifier = ScramVerifier(stored) { return verifier.accepts(password) }
+        return isMD5(stored)
+            && Scram.isEqual(Array(stored.utf8), Array("md5\(MD5.hex(Array((password + user).utf8)))".utf8))
+    }
+
+    /// Whether the answer to an md5 request is right.
+    public static func acceptsMD5(_ stored: String?, _ answer: String, salt: [UInt8]) -> Bool {
+        guard let stored, isMD5(stored) else { return false }
+        let right = "md5" + MD5.hex(Array(stored.utf8.dropFirst(3)) + salt)
+        return Scram.isEqual(Array(right.utf8), Array(answer.utf8))
+    }
+}
+
+/// Of PostgreSQL's old password hashes.
+enum MD5 {
+    static func hex(_ bytes: [UInt8]) -> String {
+        Insecure.MD5.hash(data: bytes).map { byte in
+            let text = String(byte, radix: 16)
+            return text.count == 1 ? "0" + text : text
+        }.joined()
     }
 }
 

@@ -1,0 +1,149 @@
+// What has_table_privilege and its kin answer.
+import Access
+import Catalogs
+import Columns
+import Diagnostics
+
+extension SystemState {
+    /// The last argument names rights, the one before it (or, for columns, the two) the object; what is left before
+    /// that names the role.
+    func privilege(_ function: String, _ arguments: [Scalar]) throws(SQLError) -> Scalar {
+        guard let wanted = arguments.last?.string, let source = knownSource else { return .null(.boolean) }
+        let isColumn = function == "has_column_privilege"
+        let isRole = function == "pg_has_role"
+        let objects = isColumn ? 2 : 1
+        guard arguments.count > objects else { return .null(.boolean) }
+        var who = source.standing
+        if arguments.count > objects + 1 {
+            guard let named = try standing(named: arguments[0]) else { return .boolean(false) }
+            who = named
+        }
+        let object = arguments[arguments.count - objects - 1]
+        if isRole { return try role(object, wanted, who) }
+        let kinds = try SystemState.rights(wanted)
+        func answer(_ has: (Rights, Bool) -> Bool) -> Scalar {
+            .boolean(kinds.contains { has($0.right, $0.isGrantable) })
+        }
+        switch function {
+        case "has_table_privilege", "has_any_column_privilege", "has_column_privilege":
+            guard let relation = try relation(object) else { return .null(.boolean) }
+            guard let secured = relation.secured else {
+                return answer { right, _ in who.isSuperuser || right == .select && relation.name.name != "pg_authid" }
+            }
+            let access = source.access
+            if isColumn {
+                guard let column = try column(arguments[arguments.count - 2], relation) else { return .null(.boolean) }
+                return answer { right, grantable in
+                    grantable
+                        ? access.grantable(on: secured, column: column, of: who).contains(right)
+                        : access.rights(on: secured, column: column, of: who).contains(right)
+                }
+            }
+            return answer { right, grantable in
+                if grantable { return access.grantable(on: secured, of: who).contains(right) }
+                return
+                    (function == "has_table_privilege"
+                    ? access.rights(on: secured, of: who) : access.rightsOnAnyColumn(of: secured, of: who))
+                    .contains(right)
+            }
+        case "has_schema_privilege":
+            guard let schema = try schema(object) else { return .null(.boolean) }
+            guard !SystemTable.schemas.contains(schema.name) else {
+                return answer { right, _ in who.isSuperuser || right == .usage }
+            }
+            let secured = SecuredObject(.schema, name: schema.name, owner: schema.owner)
+            return answer { right, grantable in
+                (grantable
+                    ? source.access.grantable(on: secured, of: who) : source.access.rights(on: secured, of: who))
+                    .contains(right)
+            }
+        case "has_database_privilege":
+            let secured = SecuredObject(.database, name: source.database, owner: OIDs.owner)
+            return answer { right, grantable in
+                (grantable
+                    ? source.access.grantable(on: secured, of: who) : source.access.rights(on: secured, of: who))
+                    .contains(right)
+            }
+        default: return .boolean(true)
+        }
+    }
+
+    private func standing(named role: Scalar) throws(SQLError) -> Standing? {
+        if let number = role.number { return standing(ofRole: number) }
+        guard let name = role.string else { return nil }
+        guard let oid = roleOID(name), let found = standing(ofRole: oid) else {
+            throw SQLError(.undefinedObject, "role \"\(name)\" does not exist")
+        }
+        return found
+    }
+
+    /// `SELECT, UPDATE WITH GRANT OPTION`.
+    private static func rights(_ text: String) throws(SQLError) -> [(right: Rights, isGrantable: Bool)] {
+        var result: [(right: Rights, isGrantable: Bool)] = []
+        for part in text.split(separator: ",") {
+            var name = String(part).trimmingBlanks.uppercased()
+            let isGrantable = name.hasSuffix(" WITH GRANT OPTION")
+            if isGrantable { name = String(name.dropLast(" WITH GRANT OPTION".count)) }
+            guard let right = Rights(name: name) else {
+                throw SQLError(
+                    .invalidParameterValue, "unrecognized privilege type: \"\(String(part).trimmingBlanks)\"")
+            }
+            result.append((right, isGrantable))
+        }
+        return result
+    }
+
+    private func relation(_ object: Scalar) throws(SQLError) -> Directory.RelationEntry? {
+        if let number = object.number { return knownDirectory?.relation(number) }
+        guard let name = object.string else { return nil }
+        guard let found = relation(named: name) else {
+            throw SQLError(.undefinedTable, "relation \"\(name)\" does not exist")
+        }
+        return found
+    }
+
+    private func column(_ column: Scalar, _ relation: Directory.RelationEntry) throws(SQLError) -> String? {
+        guard let name = column.string else {
+            guard let place = column.number, let columns = knownDetails(relation.oid)?.columns,
+                place >= 1, place <= columns.count
+            else { return nil }
+            return columns[Int(place) - 1].name
+        }
+        if let columns = knownDetails(relation.oid)?.columns, !columns.contains(where: { $0.name == name }) {
+            throw SQLError(
+                .undefinedColumn, "column \"\(name)\" of relation \"\(relation.name.name)\" does not exist")
+        }
+        return name
+    }
+
+    private func schema(_ object: Scalar) throws(SQLError) -> Directory.SchemaEntry? {
+        guard let directory = knownDirectory else { return nil }
+        if let number = object.number { return directory.schemas.first { $0.oid == number } }
+        guard let name = object.string else { return nil }
+        guard let found = directory.schemas.first(where: { $0.name == name }) else {
+            throw SQLError(.invalidSchema, "schema \"\(name)\" does not exist")
+        }
+        return found
+    }
+
+    private func role(_ object: Scalar, _ wanted: String, _ who: Standing) throws(SQLError) -> Scalar {
+        let oid: Int64
+        if let number = object.number {
+            oid = number
+        } else {
+            let name = object.string ?? ""
+            guard let found = roleOID(name) else {
+                throw SQLError(.undefinedObject, "role \"\(name)\" does not exist")
+            }
+            oid = found
+        }
+        switch wanted.trimmingBlanks.uppercased() {
+        case "USAGE": return .boolean(who.has(oid))
+        case "MEMBER", "SET", "MEMBER WITH ADMIN OPTION", "USAGE WITH ADMIN OPTION", "MEMBER WITH GRANT OPTION",
+            "USAGE WITH GRANT OPTION":
+            return .boolean(who.isMember(of: oid))
+        default:
+            throw SQLError(.invalidParameterValue, "unrecognized privilege type: \"\(wanted)\"")
+        }
+    }
+}
