@@ -47,6 +47,7 @@ struct RandomRows {
             let zeros = Int.random(in: 0...2, using: &numbers)
             let factor = [Int128(1), 10, 100][zeros]
             return Scalar(type, .numeric(mantissa: (Int128(number) - 5) * factor, scale: 1 + zeros))
+        case .json, .jsonb: return Scalar(type, .string("\"\(text(number))\""))
         case .text, .varchar, .unknown: return Scalar(type, .string(text(number)))
         case .system(let system):
             return Scalar(type, system.isNumber ? .int(Int64(number)) : .string(text(number)))

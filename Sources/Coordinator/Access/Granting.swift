@@ -246,6 +246,9 @@ extension Session {
     /// Gives a relation to another owner: a change of its entry on this branch.
     func give(_ place: NewPlace, _ entry: Entry, to new: RoleID) async throws(SQLError) {
         guard entry.owner != new else { return }
+        if let branch = place.branch, let name = Databases.name(ofBranch: branch) {
+            throw SQLError(.featureNotSupported, "database \"\(name)\" has owners of its own")
+        }
         let owner = new == EntryOwner.bootstrap ? nil : new
         switch entry {
         case .view(var view):
