@@ -19,7 +19,7 @@ extension Session {
             throw error
         }
         let orphans = settleTemporaries(open) + open.orphanedWrites
-        closeTransactionCursors()
+        closeTransactionCursors(isCommitted: true)
         settings.endTransaction()
         transaction = nil
         for write in orphans { await write.abandon() }
@@ -29,7 +29,7 @@ extension Session {
     func rollback(keepsFiles: Bool = false) async {
         if let open = transaction, open.isExplicit || open.isFailed { settings = open.settingsBefore }
         let (writes, states) = (transaction?.writes ?? [], transaction?.states ?? [])
-        closeTransactionCursors()
+        closeTransactionCursors(isCommitted: false)
         settings.endTransaction()
         transaction = nil
         if !keepsFiles { await Session.undo(writes, states) }

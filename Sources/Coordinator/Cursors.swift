@@ -1,69 +1,57 @@
-// SQL cursors: DECLARE, FETCH, MOVE, CLOSE. A cursor is a query parked between fetches; it moves forward only.
+// SQL cursors: DECLARE, FETCH, MOVE, CLOSE; also over portals of the protocol, which are cursors of the same names.
 import Columns
-import Diagnostics
+public import Diagnostics
 import Planner
 import Syntax
 
-/// An open cursor.
-actor OpenCursor {
-    nonisolated let columns: [ResultColumn]
-    nonisolated let timeZone: SessionTimeZone
-    nonisolated let isHeld: Bool
-    private let stream: QueryStream
-    nonisolated let running: any RunningQuery
-    private var rest: Batch?
-    private var isAtEnd = false
+/// FETCH or MOVE over a portal of the protocol. The Server has its rows, and carries it out: forward only.
+public final class PortalFetch: ResultStream {
+    public let portal: String
+    /// nil for all.
+    public let rowsMax: Int?
+    public let isMove: Bool
+    public let columns: [ResultColumn]?
+    public let timeZone: SessionTimeZone
 
-    init(_ stream: QueryStream, isHeld: Bool) {
-        self.stream = stream
-        running = stream.running
-        self.isHeld = isHeld
-        columns = stream.columns ?? []
-        timeZone = stream.timeZone
+    init(portal: String, rowsMax: Int?, isMove: Bool, columns: [ResultColumn]?, timeZone: SessionTimeZone) {
+        self.portal = portal
+        self.rowsMax = rowsMax
+        self.isMove = isMove
+        self.columns = columns
+        self.timeZone = timeZone
     }
 
-    /// Returns the next rows, at most `rowsMax`; nil at the end.
-    func next(_ rowsMax: Int) async throws(SQLError) -> Batch? {
-        guard !isAtEnd, rowsMax > 0 else { return nil }
-        var batch = rest
-        rest = nil
-        if batch == nil { batch = try await stream.next() }
-        guard let batch else {
-            isAtEnd = true
-            _ = try await stream.finish()
-            return nil
-        }
-        guard batch.rows > rowsMax else { return batch }
-        rest = Batch(
-            batch.columns.map { Gather.slice($0, from: rowsMax, count: batch.rows - rowsMax) },
-            rows: batch.rows - rowsMax)
-        return Batch(batch.columns.map { Gather.slice($0, from: 0, count: rowsMax) }, rows: rowsMax)
-    }
-
-    func close() {
-        if !isAtEnd { stream.cancel() }
-        isAtEnd = true
-        rest = nil
-    }
+    public func next() async throws(SQLError) -> Batch? { nil }
+    public func finish() async throws(SQLError) -> StatementOutcome { StatementOutcome(.rows(isMove ? "MOVE" : "FETCH")) }
+    public func cancel() {}
 }
 
 /// The rows of one FETCH.
 private actor FetchStream: ResultStream, QueryBacked {
     nonisolated let columns: [ResultColumn]?
     nonisolated let timeZone: SessionTimeZone
+    nonisolated let names: (any SystemNames)?
+    nonisolated let isBinary: Bool
     nonisolated let running: any RunningQuery
     private let cursor: OpenCursor
+    /// Rows still to come from the cursor.
     private var left: Int
+    /// Rows that are there already, the first one last.
+    private var found: [Batch]
 
-    init(_ cursor: OpenCursor, rowsMax: Int) {
+    init(_ cursor: OpenCursor, rowsMax: Int, found: [Batch] = []) {
         self.cursor = cursor
         running = cursor.running
         columns = cursor.columns
         timeZone = cursor.timeZone
+        names = cursor.names
+        isBinary = cursor.isBinary
         left = rowsMax
+        self.found = found.reversed()
     }
 
     func next() async throws(SQLError) -> Batch? {
+        if let batch = found.popLast() { return batch }
         guard let batch = try await cursor.next(left) else { return nil }
         left -= batch.rows
         return batch
@@ -84,11 +72,7 @@ extension Session {
                 .noActiveTransaction, "DECLARE CURSOR can only be used in transaction blocks",
                 position: declare.name.position)
         }
-        guard declare.isScrollable != true else {
-            throw SQLError(
-                .featureNotSupported, "SCROLL cursors are not supported", position: declare.name.position)
-        }
-        guard cursors[name] == nil else {
+        guard cursors[name] == nil, portals[name] == nil else {
             throw SQLError(
                 .duplicateCursor, "cursor \"\(name)\" already exists", position: declare.name.position)
         }
@@ -97,40 +81,74 @@ extension Session {
         }
         let life = life()
         let bound = try await bind(declare.query, types, life)
-        cursors[name] = OpenCursor(try await start(bound, parameters, life), isHeld: declare.isHeld)
+        let scrolling: OpenCursor.Scrolling =
+            switch declare.isScrollable {
+            case true?: .wanted
+            case false?: .refused
+            case nil: .unspecified
+            }
+        cursors[name] = OpenCursor(
+            try await start(bound, parameters, life), isHeld: declare.isHeld, isBinary: declare.isBinary,
+            scrolling: scrolling)
+        newCursors.insert(name)
         return done("DECLARE CURSOR")
     }
 
     func fetch(_ fetch: Statement.Fetch) async throws(SQLError) -> any ResultStream {
-        guard let cursor = cursors[fetch.cursor.value] else {
-            throw SQLError(
-                .invalidCursorName, "cursor \"\(fetch.cursor.value)\" does not exist", position: fetch.cursor.position)
-        }
-        let rows: Int
-        switch fetch.direction {
-        case .forward(nil): rows = Int.max
-        case .forward(let count?) where count >= 0: rows = count
-        case .relative(let count) where count == 1: rows = 1
-        default:
-            throw SQLError(
-                SQLState("55000"), "cursor can only scan forward",
-                hint: "Declare it with SCROLL option to enable backward scan.")
-        }
+        let name = fetch.cursor.value
+        guard let cursor = cursors[name] else { return try fetchPortal(fetch) }
         // The query began under another statement's watch.
         currentWatch.follow(cursor.running)
-        guard fetch.isMove else { return FetchStream(cursor, rowsMax: rows) }
-        var moved = 0
-        while moved < rows, let batch = try await cursor.next(rows - moved) { moved += batch.rows }
-        return done("MOVE \(moved)")
+        var found: [Batch] = []
+        switch fetch.direction {
+        case .forward(let count) where (count ?? 1) > 0:
+            let rows = count ?? Int.max
+            guard fetch.isMove else { return FetchStream(cursor, rowsMax: rows) }
+            var moved = 0
+            while moved < rows, let batch = try await cursor.next(rows - moved) { moved += batch.rows }
+            return done("MOVE \(moved)")
+        case .backward(let count) where (count ?? 1) < 0:
+            return try await self.fetch(
+                Statement.Fetch(
+                    direction: .forward(-(count ?? 1)), cursor: fetch.cursor, isMove: fetch.isMove))
+        case .backward(let count) where count == nil || count != 0: found = try await cursor.previous(count)
+        case .forward(let count?) where count < 0: found = try await cursor.previous(-count)
+        case .forward, .backward: found = try await cursor.relative(0).map { [$0] } ?? []
+        case .absolute(let number): found = try await cursor.absolute(number).map { [$0] } ?? []
+        case .relative(let offset): found = try await cursor.relative(offset).map { [$0] } ?? []
+        }
+        if fetch.isMove { return done("MOVE \(found.reduce(0) { $0 + $1.rows })") }
+        return FetchStream(cursor, rowsMax: 0, found: found)
+    }
+
+    /// FETCH over what Bind has made.
+    private func fetchPortal(_ fetch: Statement.Fetch) throws(SQLError) -> any ResultStream {
+        let name = fetch.cursor.value
+        guard let portal = portals[name] else {
+            throw SQLError(.invalidCursorName, "cursor \"\(name)\" does not exist", position: fetch.cursor.position)
+        }
+        guard case .query? = portal.statement.statement else {
+            throw SQLError(SQLState("55000"), "portal \"\(name)\" cannot be run")
+        }
+        let rows: Int?
+        switch fetch.direction {
+        case .forward(nil): rows = nil
+        case .forward(let count?) where count >= 1: rows = count
+        case .relative(1): rows = 1
+        default: throw OpenCursor.forwardOnly
+        }
+        return PortalFetch(
+            portal: name, rowsMax: rows, isMove: fetch.isMove, columns: portal.statement.columns,
+            timeZone: planContext().functions.timeZone)
     }
 
     /// CLOSE of one cursor, or of all.
     func closeCursor(_ name: Identifier?) async throws(SQLError) -> any ResultStream {
         guard let name else {
-            for cursor in cursors.values { await cursor.close() }
-            cursors = [:]
+            await closeAllCursors()
             return done("CLOSE CURSOR ALL")
         }
+        if portals.removeValue(forKey: name.value) != nil { return done("CLOSE CURSOR") }
         guard let cursor = cursors.removeValue(forKey: name.value) else {
             throw SQLError(.invalidCursorName, "cursor \"\(name.value)\" does not exist", position: name.position)
         }
@@ -138,11 +156,26 @@ extension Session {
         return done("CLOSE CURSOR")
     }
 
-    /// At the end of a transaction its cursors are closed, those WITH HOLD excepted.
-    func closeTransactionCursors() {
-        for (name, cursor) in cursors where !cursor.isHeld {
+    func closeAllCursors() async {
+        for cursor in cursors.values { await cursor.close() }
+        cursors = [:]
+        newCursors = []
+    }
+
+    /// At the end of a transaction its cursors are closed; those WITH HOLD stay when it is committed.
+    func closeTransactionCursors(isCommitted: Bool) {
+        for (name, cursor) in cursors where !cursor.isHeld || !isCommitted && newCursors.contains(name) {
             cursors[name] = nil
             Task { await cursor.close() }
         }
+        newCursors = []
+        savepointCursors = [:]
+    }
+
+    /// Cursors that were made after a savepoint go with what came after it.
+    func closeCursors(since savepoint: String) async {
+        guard let before = savepointCursors[savepoint] else { return }
+        for name in newCursors.subtracting(before) { await cursors.removeValue(forKey: name)?.close() }
+        newCursors.formIntersection(before)
     }
 }

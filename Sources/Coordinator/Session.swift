@@ -22,6 +22,9 @@ public actor Session: SQLSession {
     var statements: [String: PreparedStatement] = [:]
     var portals: [String: Portal] = [:]
     var cursors: [String: OpenCursor] = [:]
+    /// Cursors of the open transaction, and those there were at each of its savepoints.
+    var newCursors: Set<String> = []
+    var savepointCursors: [String: Set<String>] = [:]
     var notices: [SQLNotice] = []
     /// By name.
     var temporaries: [String: TemporaryTable] = [:]
@@ -354,8 +357,7 @@ public actor Session: SQLSession {
         engine.activity.close(processID)
         await rollback()
         await dropTemporaries()
-        for cursor in cursors.values { await cursor.close() }
-        cursors = [:]
+        await closeAllCursors()
         statements = [:]
         portals = [:]
         hold.end(holding: [])

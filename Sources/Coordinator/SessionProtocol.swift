@@ -186,6 +186,8 @@ public protocol ResultStream: Sendable {
     var copyOut: CopyOptions? { get }
     /// The zone in which timestamptz values are printed.
     var timeZone: SessionTimeZone { get }
+    /// Whether a simple query gets the values in binary format.
+    var isBinary: Bool { get }
     /// What regclass values and their kin print as.
     var names: (any SystemNames)? { get }
     /// Returns the next rows, nil at the end. Column types must be those of `columns`.
@@ -204,6 +206,7 @@ extension ResultStream {
 
 extension ResultStream {
     public var names: (any SystemNames)? { nil }
+    public var isBinary: Bool { false }
 }
 
 extension ResultStream {

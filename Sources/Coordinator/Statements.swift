@@ -99,7 +99,9 @@ extension Session {
         case .call(let call, let isSelected): return try BranchProcedures.columns(of: call, isSelected: isSelected)
         case .describe: return Session.describeColumns
         case .execute(let name, _): return statements[name.value]?.columns
-        case .fetch(let fetch): return fetch.isMove ? nil : cursors[fetch.cursor.value]?.columns
+        case .fetch(let fetch):
+            let name = fetch.cursor.value
+            return fetch.isMove ? nil : cursors[name]?.columns ?? portals[name]?.statement.columns
         default: return nil
         }
     }
@@ -186,6 +188,7 @@ extension Session {
             settings.resetAll()
             statements = [:]
             portals = [:]
+            await closeAllCursors()
             await dropTemporaries()
         case "temp", "temporary": await dropTemporaries()
         case "plans", "sequences": break
@@ -234,6 +237,7 @@ extension Session {
         case .savepoint(let name):
             try requireBlock("SAVEPOINT")
             try transaction?.savepoint(name.value)
+            savepointCursors[name.value] = newCursors
             return done("SAVEPOINT")
         case .release(let name):
             try requireBlock("RELEASE SAVEPOINT")
@@ -244,6 +248,7 @@ extension Session {
             if let undone = try transaction?.rollback(to: name.value) {
                 await Session.undo(undone.writes, undone.states)
             }
+            await closeCursors(since: name.value)
             return done("ROLLBACK")
         }
     }

@@ -66,6 +66,29 @@ public final class RowEncoder {
         next = 0
     }
 
+    /// Passes over rows; returns how many there were.
+    public func skip(_ rowsMax: Int) -> Int {
+        let rows = min(rowsMax, rowsLeft)
+        advance(rows)
+        return rows
+    }
+
+    /// Gives the next rows away as a batch, for another encoder.
+    public func take(_ rowsMax: Int) -> Batch? {
+        let rows = min(rowsMax, rowsLeft)
+        guard let batch, rows > 0 else { return nil }
+        let part = Batch(batch.columns.map { Gather.slice($0, from: next, count: rows) }, rows: rows)
+        advance(rows)
+        return part
+    }
+
+    private func advance(_ rows: Int) {
+        next += rows
+        guard let batch, next >= batch.rows else { return }
+        self.batch = nil
+        next = 0
+    }
+
     /// Appends DataRow messages until a number of rows is reached, the buffer holds `bytesMax` bytes or the batch is
     /// used up; returns the rows appended.
     public func encode(into buffer: WireBuffer, rowsMax: Int, bytesMax: Int) throws(SQLError) -> Int {

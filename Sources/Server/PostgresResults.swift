@@ -10,10 +10,15 @@ extension PostgresConnection {
     func query(_ sql: String, _ session: any SQLSession) async throws {
         let statements = try await session.query(sql)
         while let stream = try await statements.next() {
-            var portal = Portal(formats: [], sql: sql, stream: stream)
+            var portal = Portal(formats: stream.isBinary ? [.binary] : [], sql: sql, stream: stream)
             do {
-                if try await !copied(stream, session) {
-                    if let columns = stream.columns { out.rowDescription(columns.map(RowField.init)) }
+                if let fetch = stream as? PortalFetch {
+                    if !fetch.isMove, let columns = fetch.columns { out.rowDescription(columns.map(RowField.init)) }
+                    try await self.fetch(fetch, formats: [], session)
+                } else if try await !copied(stream, session) {
+                    if let columns = stream.columns {
+                        out.rowDescription(columns.map(RowField.init), formats: portal.formats)
+                    }
                     _ = try await send(stream, &portal, rowsMax: nil)
                 }
             } catch {
@@ -42,6 +47,13 @@ extension PostgresConnection {
         }
         portal.stream = stream
         do {
+            if let fetch = stream as? PortalFetch {
+                try await self.fetch(fetch, formats: portal.formats, session)
+                portal.isDone = true
+                portal.stream = nil
+                portals[name] = portal
+                return
+            }
             if try await copied(stream, session) {
                 portal.isDone = true
                 portal.stream = nil
@@ -57,6 +69,51 @@ extension PostgresConnection {
             portals[name]?.stream = nil
             throw error
         }
+    }
+
+    /// FETCH and MOVE over a portal: gives away the rows that its next Execute would send.
+    private func fetch(
+        _ fetch: PortalFetch, formats: [ValueFormat], _ session: any SQLSession
+    ) async throws {
+        var portal = portals[fetch.portal] ?? Portal(formats: [])
+        var rows = 0
+        if !portal.isDone {
+            let stream: any ResultStream
+            if let suspended = portal.stream { stream = suspended } else {
+                stream = try await session.execute(fetch.portal)
+            }
+            let fields = (stream.columns ?? []).map(RowField.init)
+            let source =
+                try portal.encoder
+                ?? RowEncoder(fields, formats: portal.formats, zone: stream.timeZone, names: stream.names)
+            let target = try RowEncoder(fields, formats: formats, zone: stream.timeZone, names: stream.names)
+            (portal.stream, portal.encoder) = (stream, source)
+            portals[fetch.portal] = portal
+            let rowsMax = fetch.rowsMax ?? Int.max
+            while rows < rowsMax {
+                if source.rowsLeft == 0 {
+                    guard let batch = try await stream.next() else {
+                        _ = try await stream.finish()
+                        portals[fetch.portal]?.isDone = true
+                        portals[fetch.portal]?.stream = nil
+                        break
+                    }
+                    if batch.rows > 0 { try source.begin(batch) }
+                    continue
+                }
+                if fetch.isMove {
+                    rows += source.skip(rowsMax - rows)
+                } else if let part = source.take(rowsMax - rows) {
+                    rows += part.rows
+                    try target.begin(part)
+                    while target.rowsLeft > 0 {
+                        _ = try target.encode(into: out, rowsMax: Int.max, bytesMax: PostgresConnection.flushBytes)
+                        if out.count >= PostgresConnection.flushBytes { try await flush() }
+                    }
+                }
+            }
+        }
+        complete(try await fetch.finish(), rows: rows)
     }
 
     /// Sends rows and CommandComplete, or PortalSuspended when the limit comes first; returns whether the stream ended.

@@ -23,6 +23,8 @@ enum JSONWrite {
         case .json, .jsonb: TextForm.append(column, row, zone: zone, to: &out)
         case .timestamp, .timestamptz: appendMoment(column, row, zone, &out)
         case .array: appendArray(column, row, zone, &out)
+        case .row(let fields): appendRow(column, fields, row, zone, &out)
+        case .map: appendMap(column, row, zone, &out)
         default:
             if column.physical == .view, column.type != .bytea {
                 column.storage.pointer(StringView.self)[column.slot(row)].withBytes { JSONEscape.quote($0, to: &out) }
@@ -62,12 +64,45 @@ enum JSONWrite {
         out.append(UInt8(ascii: "]"))
     }
 
+    /// A struct is an object of its fields.
+    private static func appendRow(
+        _ column: Column, _ fields: [StructField], _ row: Int, _ zone: SessionTimeZone, _ out: inout [UInt8]
+    ) {
+        let place = Int(column.storage.pointer(Int32.self)[column.slot(row)])
+        out.append(UInt8(ascii: "{"))
+        for (index, (field, values)) in zip(fields, column.storage.fields).enumerated() {
+            if index > 0 { out.append(44) }
+            Array(field.name.utf8).withUnsafeBytes { JSONEscape.quote($0, to: &out) }
+            out.append(58)
+            append(values, place, zone: zone, to: &out)
+        }
+        out.append(UInt8(ascii: "}"))
+    }
+
+    /// A map is an object whose keys are the texts of its keys.
+    private static func appendMap(_ column: Column, _ row: Int, _ zone: SessionTimeZone, _ out: inout [UInt8]) {
+        out.append(UInt8(ascii: "{"))
+        if let entries = column.storage.child, entries.fields.count == 2, entries.physical == .row {
+            let span = column.storage.pointer(ListSpan.self)[column.slot(row)]
+            for index in Int(span.start)..<Int(span.start) + Int(span.count) {
+                if index > Int(span.start) { out.append(44) }
+                let place = Int(entries.storage.pointer(Int32.self)[entries.slot(index)])
+                var key: [UInt8] = []
+                TextForm.append(entries.fields[0], place, zone: zone, to: &key)
+                key.withUnsafeBytes { JSONEscape.quote($0, to: &out) }
+                out.append(58)
+                append(entries.fields[1], place, zone: zone, to: &out)
+            }
+        }
+        out.append(UInt8(ascii: "}"))
+    }
+
     /// Appends a value as an object's key.
     static func appendKey(
         _ column: Column, _ row: Int, zone: SessionTimeZone, to out: inout [UInt8]
     ) throws(SQLError) {
         switch column.type {
-        case .array, .json, .jsonb:
+        case .array, .json, .jsonb, .row, .map:
             throw SQLError(
                 .invalidParameterValue, "key value must be scalar, not array, composite, or json")
         default: break
@@ -266,7 +301,10 @@ enum JSONAggregates {
     private static func collected(_ name: String, _ type: SQLType, isRows: Bool) -> AggregateOverload {
         AggregateOverload(name, [.any], isOrderSensitive: true) { (call) throws(SQLError) in
             var isLined = isRows
-            if case .array = call.types[0] { isLined = true }
+            switch call.types[0] {
+            case .array, .row: isLined = true
+            default: break
+            }
             return AggregateBinding(arguments: call.types, result: type) { [isLined] in
                 CollectingAggregate(type, required: nil) { (rows, group) throws(SQLError) in
                     guard rows.count(group) > 0 else { return .null(type) }
