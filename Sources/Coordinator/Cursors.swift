@@ -1,6 +1,7 @@
 // SQL cursors: DECLARE, FETCH, MOVE, CLOSE; also over portals of the protocol, which are cursors of the same names.
-import Columns
+public import Columns
 public import Diagnostics
+import Functions
 import Planner
 import Syntax
 
@@ -22,7 +23,9 @@ public final class PortalFetch: ResultStream {
     }
 
     public func next() async throws(SQLError) -> Batch? { nil }
-    public func finish() async throws(SQLError) -> StatementOutcome { StatementOutcome(.rows(isMove ? "MOVE" : "FETCH")) }
+    public func finish() async throws(SQLError) -> StatementOutcome {
+        StatementOutcome(.rows(isMove ? "MOVE" : "FETCH"))
+    }
     public func cancel() {}
 }
 
@@ -140,6 +143,23 @@ extension Session {
         return PortalFetch(
             portal: name, rowsMax: rows, isMove: fetch.isMove, columns: portal.statement.columns,
             timeZone: planContext().functions.timeZone)
+    }
+
+    /// LOCK TABLE: a transaction sees one commit whatever others do, and commits that get in its way are found at its
+    /// end; so there is nothing to lock, but the tables have to be there.
+    func lockTables(_ names: [QualifiedName]) async throws(SQLError) -> any ResultStream {
+        guard transaction?.isExplicit == true else {
+            throw SQLError(.noActiveTransaction, "LOCK TABLE can only be used in transaction blocks")
+        }
+        for name in names {
+            let star = Expression(.star(Expression.Star()), position: name.position)
+            let table = TableExpression(.table(name, version: nil, alias: nil), position: name.position)
+            let query = Query(
+                body: .select(Select(items: [SelectItem(value: star)], from: [table], position: name.position)),
+                position: name.position)
+            remember(try await bind(query, [], life()))
+        }
+        return done("LOCK TABLE")
     }
 
     /// CLOSE of one cursor, or of all.

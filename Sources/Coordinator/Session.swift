@@ -100,6 +100,7 @@ public actor Session: SQLSession {
             database: database, settings: settings)
         functions.sessionUser = sessionUser
         functions.system = SystemState()
+        functions.processID = processID
         let rules = settings["disabled_rules"].split { $0 == "," || $0 == " " }.map(String.init)
         return PlanContext(
             functions: functions, disabledRules: Set(rules), threadsMax: Int(settings["threads"]),
@@ -335,7 +336,10 @@ public actor Session: SQLSession {
             case nil: .idle
             case .some(let open): open.isFailed ? .failed : .active
             }
-        if status == .idle { portals = [:] }
+        if status == .idle {
+            portals = [:]
+            AdvisoryLocks.shared.releaseAll(owner: processID, ofTransaction: true)
+        }
         engine.activity.end(
             processID,
             state: status == .idle
@@ -361,6 +365,8 @@ public actor Session: SQLSession {
         statements = [:]
         portals = [:]
         hold.end(holding: [])
+        AdvisoryLocks.shared.releaseAll(owner: processID, ofTransaction: true)
+        AdvisoryLocks.shared.releaseAll(owner: processID, ofTransaction: false)
     }
 
     /// Tells garbage collection what this session stands on between statements.

@@ -89,7 +89,8 @@ public enum Settings {
         Setting("transaction_isolation", "repeatable read", "Isolation of this transaction: always one snapshot."),
         Setting("transaction_read_only", "off", "Whether this transaction may write.", check: boolean),
         Setting(
-            "unenforced_constraints", "off", "Whether declared keys are recorded without NOT ENFORCED.", check: boolean),
+            "unenforced_constraints", "off",
+            "Whether CHECK is recorded without NOT ENFORCED, and keys without a warning.", check: boolean),
     ]
 
     private static let byName: [String: Setting] = Dictionary(

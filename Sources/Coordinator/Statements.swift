@@ -81,6 +81,7 @@ extension Session {
         case .fetch(let fetch): return try await self.fetch(fetch)
         case .closeCursor(let name): return try await closeCursor(name)
         case .notification(let word): return done(word)
+        case .lock(let names, _): return try await lockTables(names)
         case .describe(let name): return try await describe(name)
         case .unsupported(let name, let position):
             throw SQLError(.featureNotSupported, "\(name) is not supported yet", position: position)
@@ -189,6 +190,7 @@ extension Session {
             statements = [:]
             portals = [:]
             await closeAllCursors()
+            AdvisoryLocks.shared.releaseAll(owner: processID, ofTransaction: false)
             await dropTemporaries()
         case "temp", "temporary": await dropTemporaries()
         case "plans", "sequences": break

@@ -211,7 +211,8 @@ extension Session {
     func check(
         _ key: Statement.KeyDefinition, _ columns: [Field], _ format: any ManagedFormat
     ) throws(SQLError) {
-        guard !key.isEnforced || format.enforcesKeys || settings["unenforced_constraints"] == "on" else {
+        let isKept = format.enforcesKeys || settings["unenforced_constraints"] == "on"
+        guard !key.isEnforced || isKept || key.kind != .check else {
             throw SQLError(
                 .featureNotSupported, "\(key.kind.rawValue) constraints are not enforced",
                 hint: "Write NOT ENFORCED behind it to have it recorded, or SET unenforced_constraints = on.",
@@ -223,6 +224,13 @@ extension Session {
                     .undefinedColumn, "column \"\(column.value)\" named in key does not exist",
                     position: column.position)
             }
+        }
+        // Tools declare keys everywhere; whoever relies on them has to know.
+        if key.isEnforced, !isKept {
+            notices.append(
+                SQLNotice(
+                    .warning,
+                    SQLError(.warning, "\(key.kind.rawValue) constraints are recorded, and not enforced")))
         }
     }
 

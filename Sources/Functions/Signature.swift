@@ -15,6 +15,8 @@ public struct FunctionContext: Sendable {
     public var sessionUser: String?
     public var database: String
     public var branch: String
+    /// The number of the session: pg_backend_pid(), and who holds an advisory lock.
+    public var processID: Int32 = 0
     /// Schemas searched for unqualified names, in order.
     public var searchPath: [String]
     /// The system catalog, for statements that ask about it.

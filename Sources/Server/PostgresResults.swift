@@ -79,7 +79,9 @@ extension PostgresConnection {
         var rows = 0
         if !portal.isDone {
             let stream: any ResultStream
-            if let suspended = portal.stream { stream = suspended } else {
+            if let suspended = portal.stream {
+                stream = suspended
+            } else {
                 stream = try await session.execute(fetch.portal)
             }
             let fields = (stream.columns ?? []).map(RowField.init)

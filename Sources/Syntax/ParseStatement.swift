@@ -73,6 +73,7 @@ extension Parser {
         case "close":
             advance()
             return .closeCursor(takeWord("all") ? nil : try name())
+        case "lock": return try lockTables()
         case "listen", "unlisten", "notify":
             skipToEnd()
             return .notification(word.uppercased())
@@ -117,6 +118,26 @@ extension Parser {
     }
 
     /// Names a known statement by its first words, and skips it.
+    /// LOCK [TABLE] [ONLY] a [*], b IN ACCESS SHARE MODE NOWAIT.
+    private mutating func lockTables() throws(SQLError) -> Statement {
+        let position = token.position
+        advance()
+        _ = takeWord("table")
+        var names: [QualifiedName] = []
+        repeat {
+            _ = takeWord("only")
+            names.append(try qualifiedName())
+            _ = take("*")
+        } while take(",")
+        if takeWord("in") {
+            let modes = ["access", "row", "share", "exclusive", "update"]
+            while modes.contains(where: { atWord($0) }) { advance() }
+            try expectWord("mode")
+        }
+        _ = takeWord("nowait")
+        return .lock(names, position: position)
+    }
+
     private mutating func unsupported(_ position: Int) -> Statement {
         var words: [String] = []
         if case .word(let first) = token.kind {

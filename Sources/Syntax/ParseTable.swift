@@ -357,7 +357,7 @@ extension Parser {
         let ifNotExists = takeWords("if", "not", "exists")
         var keys: [Statement.KeyDefinition] = []
         let column = try tableColumn(&keys)
-        if let key = keys.first(where: \.isEnforced) { throw Parser.enforced(key) }
+        if let key = keys.first(where: { $0.isEnforced && $0.kind == .check }) { throw Parser.enforced(key) }
         guard !column.type.name.isEmpty else { throw unexpected() }
         return .addColumn(column, ifNotExists: ifNotExists)
     }

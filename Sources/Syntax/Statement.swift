@@ -57,6 +57,8 @@ public indirect enum Statement: Hashable, Sendable {
     case closeCursor(Identifier?)
     /// LISTEN, UNLISTEN, NOTIFY: accepted, without effect.
     case notification(String)
+    /// LOCK TABLE: the tables.
+    case lock([QualifiedName], position: Int)
     /// DESCRIBE t, SHOW COLUMNS FROM t.
     case describe(QualifiedName)
     /// A statement of PostgreSQL that is known by name, and not supported: "GRANT", "CREATE INDEX".

@@ -30,10 +30,9 @@ enum SystemFunctions {
             return Column.constant(Scalar(.array(.text), .array(path.map { Scalar.text($0) })), count: rows)
         },
         Overload("pg_backend_pid", [SQLType](), .int4, volatility: .stable, canFail: false) {
-            (_, _, rows) throws(SQLError) in Column.constant(Scalar.int4(getpid()), count: rows)
+            (context, _, rows) throws(SQLError) in
+            Column.constant(Scalar.int4(context.processID), count: rows)
         },
-        // There are no advisory locks to let go of; pools of connections call it between users.
-        text("pg_advisory_unlock_all") { _ in "" },
         Overload("current_setting", [.text], .text, volatility: .stable, setting(isLenient: false)),
         Overload("current_setting", [.text, .boolean], .text, volatility: .stable, setting(isLenient: true)),
         Overload("pg_typeof", [.any], isStrict: false, canFail: false) { (call) throws(SQLError) in

@@ -145,6 +145,7 @@ extension QueryBinder {
         _ operand: Expression, _ low: Expression, _ high: Expression, _ symmetric: Bool, _ negated: Bool,
         _ at: Int?, _ scope: Scope
     ) throws(SQLError) -> Expr {
+        if !negated, !symmetric, let inside = tupleRange(operand, low, high, scope) { return inside }
         let value = try bind(operand, scope)
         let (a, b) = (try bind(low, scope), try bind(high, scope))
         func within(_ low: Typed, _ high: Typed) throws(SQLError) -> Expr {
