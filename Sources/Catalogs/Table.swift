@@ -7,10 +7,16 @@ public protocol Table: Sendable {
     /// How EXPLAIN names it.
     var name: String { get }
     var schema: Schema { get }
+    /// Columns that a query may name and `*` does not list; scans take them by the indexes after the schema's.
+    var hiddenColumns: [Field] { get }
     /// What is known without reading data. May be estimates.
     var statistics: TableStatistics { get }
     /// Plans a scan: prunes, and returns tasks with what they already enforce.
     func scan(_ request: ScanRequest) async throws(SQLError) -> ScanPlan
+}
+
+extension Table {
+    public var hiddenColumns: [Field] { [] }
 }
 
 /// Facts for the optimizer.

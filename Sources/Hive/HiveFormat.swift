@@ -65,7 +65,7 @@ public final class HiveFormat: TableFormat {
             switch column.origin {
             case .key: keys.append(column.field)
             case .file: columns.append(column.field)
-            case .filename, .rowNumber: continue
+            case .filename, .rowNumber, .sizeBytes, .modified: continue
             }
         }
         guard !keys.isEmpty else { return definition }

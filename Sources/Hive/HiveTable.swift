@@ -20,6 +20,7 @@ final class HiveTable: Table {
     private let opening: Mutex<RequestCounters>
 
     var schema: Schema { columns.schema }
+    var hiddenColumns: [Field] { columns.hiddenColumns }
 
     init(
         format: HiveFormat, name: String, places: [FilePlace], columns: TableColumns, reader: KeyReader,
@@ -89,10 +90,9 @@ final class HiveTable: Table {
             throw SQLError(.undefinedFile, "no files match \"\(cacheKey.location)\"")
         }
         var kept = found.files
-        if let column = columns.columns.firstIndex(where: { $0.origin == .filename }),
-            let domain = request.domains[column]
-        {
-            kept = kept.filter { domain.mayMatch(.text($0.info.path.text)) }
+        for (column, domain) in request.domains where !domain.isAll {
+            if case .key = columns.columns[column].origin { continue }
+            kept = kept.filter { file in columns.known(column, of: file).map { domain.mayMatch($0) } ?? true }
         }
         if let mayPass = request.mayPass { kept = kept.filter { mayPass(known($0, request)) } }
         report.filesPrunedByPartition += found.files.count - kept.count
@@ -102,11 +102,7 @@ final class HiveTable: Table {
     /// What the path tells of the output columns.
     private func known(_ file: ListedFile, _ request: ScanRequest) -> [Column?] {
         request.columns.map { column in
-            switch columns.columns[column].origin {
-            case .key(let key): Column.constant(file.keyValues[key], count: 1)
-            case .filename: Column.constant(.text(file.info.path.text), count: 1)
-            case .file, .rowNumber: nil
-            }
+            columns.known(column, of: file).map { Column.constant($0, count: 1) }
         }
     }
 

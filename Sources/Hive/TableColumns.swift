@@ -14,6 +14,10 @@ struct TableColumn: Sendable {
         case key(Int)
         case filename
         case rowNumber
+        /// Bytes of the file.
+        case sizeBytes
+        /// When the file was written.
+        case modified
     }
 
     var field: Field
@@ -22,7 +26,10 @@ struct TableColumn: Sendable {
 
 /// The columns of a table.
 struct TableColumns: Sendable {
-    var columns: [TableColumn]
+    /// Those of the schema, then the hidden ones.
+    private(set) var columns: [TableColumn]
+    /// How many of them are hidden.
+    private var hidden = 0
     /// The file that gave the types; nil when they were declared or united.
     var sample: ObjectPath?
     /// Whether a file may lack columns: then they are NULL.
@@ -61,9 +68,31 @@ struct TableColumns: Sendable {
                 columns.append(column)
             }
         }
+        // DuckDB's name, and Trino's.
+        let all: [TableColumn] = [
+            TableColumn(field: Field("filename", .text, isNullable: false), origin: .filename),
+            TableColumn(field: Field("$path", .text, isNullable: false), origin: .filename),
+            TableColumn(field: Field("$file_size", .int8, isNullable: false), origin: .sizeBytes),
+            TableColumn(field: Field("$file_modified_time", .timestamptz, isNullable: false), origin: .modified),
+        ]
+        let free = all.filter { !isTaken($0.field.name) }
+        hidden = free.count
+        columns += free
     }
 
-    var schema: Schema { Schema(columns.map(\.field)) }
+    var schema: Schema { Schema(columns.dropLast(hidden).map(\.field)) }
+    var hiddenColumns: [Field] { columns.suffix(hidden).map(\.field) }
+
+    /// The value that all rows of a file have in a column, where its path and its place in a listing tell.
+    func known(_ index: Int, of file: ListedFile) -> Scalar? {
+        switch columns[index].origin {
+        case .key(let key): file.keyValues[key]
+        case .filename: .text(file.info.path.text)
+        case .sizeBytes: .int8(file.info.sizeBytes)
+        case .modified: Scalar(.timestamptz, .int(file.info.modified))
+        case .file, .rowNumber: nil
+        }
+    }
 
     /// Where some columns of the table are in a file.
     ///
@@ -75,9 +104,12 @@ struct TableColumns: Sendable {
         result.reserveCapacity(wanted.count)
         for index in wanted {
             let column = columns[index]
+            if let value = known(index, of: file) {
+                result.append(.constant(value))
+                continue
+            }
             switch column.origin {
-            case .key(let key): result.append(.constant(file.keyValues[key]))
-            case .filename: result.append(.constant(.text(file.info.path.text)))
+            case .key, .filename, .sizeBytes, .modified: continue
             case .rowNumber: result.append(FileColumn(.rowNumber, type: .int8))
             case .file:
                 let at = place(of: column.field.name, in: footer, guess[index])

@@ -107,7 +107,7 @@ extension QueryBinder {
         switch relation {
         case .table(let table):
             let plan = scan(table, alias: alias?.name.value ?? reference.name)
-            var item = Scope.Item(name: reference.name, columns: itemColumns(plan.columns))
+            var item = Scope.Item(name: reference.name, columns: itemColumns(plan.columns, of: table))
             use(of: reference, &item.columns)
             item.schema = reference.schema
             item.table = reference.name
@@ -125,7 +125,7 @@ extension QueryBinder {
     /// A scan of all columns; rules drop those that nobody uses.
     func scan(_ table: any Table, alias: String) -> LogicalPlan {
         var columns: [(column: PlanColumn, index: Int)] = []
-        for (index, field) in table.schema.fields.enumerated() {
+        for (index, field) in (table.schema.fields + table.hiddenColumns).enumerated() {
             columns.append((column(field.name, field.type, isNullable: field.isNullable), index))
         }
         return .scan(LogicalPlan.Scan(table: table, alias: alias, columns: columns))
@@ -133,6 +133,14 @@ extension QueryBinder {
 
     func itemColumns(_ columns: [PlanColumn]) -> [Scope.ItemColumn] {
         columns.map { Scope.ItemColumn(name: $0.name, expr: .column($0)) }
+    }
+
+    /// The columns of a scan, with those that the table hides.
+    func itemColumns(_ columns: [PlanColumn], of table: any Table) -> [Scope.ItemColumn] {
+        let shown = table.schema.fields.count
+        return columns.enumerated().map { index, column in
+            Scope.ItemColumn(name: column.name, expr: .column(column), isHidden: index >= shown)
+        }
     }
 
     /// Binds a view's text as a subquery with the view's search path.
@@ -183,10 +191,11 @@ extension QueryBinder {
         var result = item
         result.name = alias.name.value
         result.schema = nil
-        guard alias.columns.count <= item.columns.count else {
+        let available = item.columns.count { !$0.isHidden }
+        guard alias.columns.count <= available else {
             throw SQLError(
                 .invalidColumnReference,
-                "table \"\(alias.name.value)\" has \(item.columns.count) columns available but "
+                "table \"\(alias.name.value)\" has \(available) columns available but "
                     + "\(alias.columns.count) columns specified", position: at)
         }
         for (index, name) in alias.columns.enumerated() { result.columns[index].name = name.value }

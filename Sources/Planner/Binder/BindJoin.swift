@@ -96,7 +96,7 @@ extension QueryBinder {
     }
 
     private func visible(_ items: [Scope.Item]) -> [Scope.ItemColumn] {
-        items.filter(\.areColumnsVisible).flatMap(\.columns)
+        items.filter(\.areColumnsVisible).flatMap(\.columns).filter { !$0.isHidden }
     }
 
     private func mergedColumn(

@@ -260,6 +260,6 @@ extension QueryBinder {
 extension Scope {
     /// Whether a bare name is a column of this scope itself.
     fileprivate func hasOwnColumn(_ name: String) -> Bool {
-        items.contains { $0.areColumnsVisible && $0.columns.contains { $0.name == name } }
+        items.contains { $0.areColumnsVisible && $0.columns.contains { $0.name == name && !$0.isHidden } }
     }
 }

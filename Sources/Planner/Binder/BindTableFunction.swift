@@ -71,7 +71,7 @@ extension QueryBinder {
             throw SQLError(.featureNotSupported, "\(name) cannot be used here", position: at)
         }
         let plan = scan(table, alias: alias?.name.value ?? name)
-        let item = Scope.Item(name: name, columns: itemColumns(plan.columns))
+        let item = Scope.Item(name: name, columns: itemColumns(plan.columns, of: table))
         return FromItem(plan: plan, items: [try renamed(item, alias, at)])
     }
 

@@ -76,17 +76,20 @@ final class Scope {
 
     /// Looks a bare column name up, here and then outwards.
     func find(_ name: String) -> Found {
-        var scope: Scope? = self
-        while let current = scope {
-            var found: ItemColumn?
-            for item in current.items where item.areColumnsVisible {
-                for column in item.columns where column.name == name {
-                    if found != nil { return .ambiguous }
-                    found = column
+        // A column that a table hides gives way to every other, also to one further out.
+        for hidden in [false, true] {
+            var scope: Scope? = self
+            while let current = scope {
+                var found: ItemColumn?
+                for item in current.items where item.areColumnsVisible {
+                    for column in item.columns where column.name == name && column.isHidden == hidden {
+                        if found != nil { return .ambiguous }
+                        found = column
+                    }
                 }
+                if let found { return .column(found.expr, scope: current, source: found.source) }
+                scope = current.outer
             }
-            if let found { return .column(found.expr, scope: current, source: found.source) }
-            scope = current.outer
         }
         return .nothing
     }
@@ -110,7 +113,7 @@ final class Scope {
         var scope: Scope? = self
         while let current = scope {
             for item in current.items where qualifier == nil || item.name == qualifier {
-                for column in item.columns {
+                for column in item.columns where !column.isHidden {
                     let distance = editDistance(name, column.name)
                     guard distance <= Scope.suggestionDistanceMax, distance * 2 <= max(name.count, 1) else { continue }
                     best.append((item.name.map { "\($0).\(column.name)" } ?? column.name, distance))

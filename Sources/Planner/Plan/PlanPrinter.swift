@@ -239,7 +239,7 @@ private struct NodePrinter {
         if !scan.filter.isEmpty { details.append(("Filter", conditions(scan.filter))) }
         if !scan.domains.isEmpty {
             let pruned = scan.domains.keys.sorted().map { index in
-                index < scan.table.schema.fields.count ? scan.table.schema.fields[index].name : "#\(index)"
+                (scan.table.schema.fields + scan.table.hiddenColumns).dropFirst(index).first?.name ?? "#\(index)"
             }
             details.append(("Pruned By", pruned.joined(separator: ", ")))
         }

@@ -1,0 +1,49 @@
+// Columns that `*` does not list: which file a row comes from.
+import Diagnostics
+import Foundation
+import Iceberg
+import Storage
+import Support
+import Testing
+
+@Suite struct HiddenColumnTests {
+    @Test("files tell their name, size and age to those who ask")
+    func files() async throws {
+        let folder = NSTemporaryDirectory() + "hidden-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        for day in 1...2 {
+            let place = folder + "/t/day=\(day)"
+            try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
+            try FileManager.default.copyItem(
+                atPath: TestLake.root + "/Fixtures/lake/shop/orders/year=2025/month=12/day=28/part-0.parquet",
+                toPath: place + "/a.parquet")
+        }
+        let lake = try await TestLake()
+        let session = try await lake.session()
+        _ = try await session.rows("CREATE EXTERNAL TABLE t STORED AS PARQUET LOCATION '\(folder)/t'")
+        let shown = try await session.rows("SELECT * FROM t LIMIT 1")
+        let wide = try await session.rows("SELECT *, filename FROM t LIMIT 1")
+        #expect(wide.first?.count == (shown.first?.count ?? 0) + 1)
+        let size = try FileManager.default.attributesOfItem(atPath: folder + "/t/day=1/a.parquet")[.size] as? Int ?? 0
+        let rows = try await session.rows(
+            """
+            SELECT DISTINCT filename, "$path" = filename, "$file_size", "$file_modified_time" > now() - interval '1 hour'
+            FROM t WHERE day = 1
+            """)
+        #expect(rows == [["\(folder)/t/day=1/a.parquet", "t", "\(size)", "t"]])
+        let plan = try await session.rows("EXPLAIN ANALYZE SELECT count(*) FROM t WHERE filename LIKE '%day=2%'")
+        #expect(plan.contains { $0[0]?.contains("2 considered, 1 pruned by partition") == true }, "\(plan)")
+        // Names of the query's own come first.
+        #expect(
+            try await session.rows(
+                "SELECT f FROM (SELECT 1 AS filename) q, LATERAL (SELECT filename AS f FROM t LIMIT 1) l") == [["1"]])
+        #expect(
+            try await session.rows("SELECT day % 1 AS filename, count(*) > 0 FROM t GROUP BY filename") == [["0", "t"]])
+        #expect(
+            try await session.rows("SELECT count(*) FROM t a NATURAL JOIN (SELECT 1 AS filename, 2 AS day) b")[0][0]
+                != nil)
+        #expect(
+            try await session.rows(
+                "SELECT DISTINCT filename LIKE '%/a.parquet' FROM read_parquet('\(folder)/t/*/*.parquet')") == [["t"]])
+    }
+}
