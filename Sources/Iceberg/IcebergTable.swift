@@ -17,6 +17,7 @@ final class IcebergTable: WritableTable {
     private let format: IcebergFormat
 
     var schema: Schema { columns.schema }
+    var hiddenColumns: [Field] { ScanColumn.hidden(metadata).map(\.field) }
     var properties: [String: String] { metadata.properties }
 
     init(
@@ -58,7 +59,9 @@ final class IcebergTable: WritableTable {
         let loader = format.deletes(metadata, work.planning)
         let deleted = try await loader.load(found.files)
         var files: [WorkFile] = []
-        for (planned, deleted) in zip(found.files, deleted) { files.append(try WorkFile(planned.file, deleted)) }
+        for (planned, deleted) in zip(found.files, deleted) {
+            files.append(try WorkFile(planned.file, addedBy: planned.sequenceNumber, deleted))
+        }
         try await split(files, work, request, &plan)
         return plan
     }
@@ -78,10 +81,11 @@ final class IcebergTable: WritableTable {
     private func work(_ request: ScanRequest) throws(SQLError) -> ScanWork {
         func column(_ index: Int) throws(SQLError) -> ScanColumn {
             let count = columns.fields.count
-            guard index >= 0, index < count + RowPlace.hiddenColumns.count else {
+            let hidden = ScanColumn.hidden(metadata)
+            guard index >= 0, index < count + hidden.count else {
                 throw SQLError(.internalError, "a scan of \"\(name)\" names a column that does not exist")
             }
-            if index >= count { return index == count ? .path : .position }
+            if index >= count { return hidden[index - count].column }
             let field = columns.fields[index]
             guard field.sqlType != .unknown else {
                 throw SQLError(

@@ -46,4 +46,34 @@ import Testing
             try await session.rows(
                 "SELECT DISTINCT filename LIKE '%/a.parquet' FROM read_parquet('\(folder)/t/*/*.parquet')") == [["t"]])
     }
+
+    @Test("rows of v3 tables keep their ids when they move to other files")
+    func lineage() async throws {
+        let house = try await UpkeepTests.FileLake()
+        let session = try await house.lake.session()
+        _ = try await session.rows("CREATE TABLE t (id int, _pos int) WITH (\"format-version\" = '3')")
+        _ = try await session.rows("INSERT INTO t SELECT i, -i FROM generate_series(1, 4) g (i)")
+        _ = try await session.rows("INSERT INTO t VALUES (5, -5), (6, -6)")
+        let ask = "SELECT id, _row_id, _last_updated_sequence_number FROM t ORDER BY id"
+        let first = try await session.rows(ask)
+        #expect(first.map { $0[1] } == ["0", "1", "2", "3", "4", "5"])
+        #expect(first.map { $0[2] } == ["1", "1", "1", "1", "2", "2"])
+        #expect(try await session.rows("SELECT id FROM t WHERE _row_id BETWEEN 3 AND 4 ORDER BY id") == [["4"], ["5"]])
+        // A column of the table's own comes before a hidden one of that name.
+        #expect(try await session.rows("SELECT min(_pos), min(t._pos) FROM t") == [["-6", "-6"]])
+        #expect(try await session.rows("SELECT count(DISTINCT _file) FROM t") == [["2"]])
+        _ = try await session.rows("DELETE FROM t WHERE id = 2")
+        _ = try await session.rows("OPTIMIZE TABLE t")
+        #expect(try await session.rows("SELECT count(DISTINCT _file) FROM t") == [["1"]])
+        #expect(try await session.rows(ask) == first.filter { $0[0] != "2" })
+        _ = try await session.rows("INSERT INTO t VALUES (7, -7)")
+        let last = try await session.rows(ask)
+        #expect(Set(last.map { $0[1] }).count == last.count)
+        _ = try await session.rows("CREATE TABLE old (id int); INSERT INTO old VALUES (1)")
+        do throws(SQLError) {
+            _ = try await session.rows("SELECT _row_id FROM old")
+            Issue.record("a v2 table has no lineage")
+        } catch { #expect(error.state == .undefinedColumn) }
+        #expect(try await session.rows("SELECT _pos FROM old") == [["0"]])
+    }
 }

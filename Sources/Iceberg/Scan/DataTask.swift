@@ -53,15 +53,19 @@ final class ScanWork: Sendable {
 /// A data file with what its deletes remove.
 struct WorkFile: Sendable {
     let file: DataFile
+    /// The commit that added the file.
+    let sequenceNumber: Int64
     let path: ObjectPath
     let deleted: DeletedRows
 
-    init(_ file: DataFile, _ deleted: DeletedRows) throws(SQLError) {
+    /// `sequence` matters to those who read lineage only.
+    init(_ file: DataFile, addedBy sequence: Int64 = 0, _ deleted: DeletedRows) throws(SQLError) {
         guard file.format == "PARQUET" else {
             throw SQLError(
                 .featureNotSupported, "data files in format \(file.format) are not supported (\"\(file.path)\")")
         }
         self.file = file
+        sequenceNumber = sequence
         path = try ObjectPath(iceberg: file.path)
         self.deleted = deleted
     }
@@ -94,7 +98,8 @@ struct OpenedFile: Sendable {
             keyColumns.append(Array(wanted.count..<wanted.count + keys.fields.count))
             wanted += keys.fields.map { .field($0) }
         }
-        let projection = try Projection(metadata: work.metadata).resolve(wanted, in: file.file, footer)
+        let projection = try Projection(metadata: work.metadata).resolve(
+            wanted, in: file.file, changedBy: file.sequenceNumber, footer)
         self.footer = footer
         self.projection = projection
         self.positionColumn = positionColumn

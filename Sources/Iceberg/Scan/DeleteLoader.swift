@@ -200,7 +200,8 @@ struct DeleteLoader: Sendable {
 
     private func read(_ delete: DataFile, into set: EqualityKeys) async throws(SQLError) {
         let (footer, path) = try await footer(delete)
-        let projection = try Projection(metadata: metadata).resolve(set.fields.map { .field($0) }, in: delete, footer)
+        let projection = try Projection(metadata: metadata).resolve(
+            set.fields.map { .field($0) }, in: delete, changedBy: 0, footer)
         let scan = FileScan(footer, in: store, columns: projection.columns)
         try await onThread { () throws(SQLError) in
             let source = try ParquetSource(scan)

@@ -1,5 +1,6 @@
 // How the columns of a file become those of the table: by field id (specification, "Column Projection").
 
+import Catalogs
 import Columns
 import Diagnostics
 import Formats
@@ -9,6 +10,18 @@ enum ScanColumn: Sendable, Hashable {
     case field(IcebergField)
     /// Hidden columns: the file's path and the row's number in it.
     case path, position
+    /// Row lineage (specification, "Row Lineage"): what stays the row's own when it moves to another file, and the commit
+    /// that changed it last.
+    case rowID, sequenceNumber
+
+    /// The hidden columns of a table, in the order of their indexes.
+    static func hidden(_ metadata: TableMetadata) -> [(field: Field, column: ScanColumn)] {
+        let places = zip(RowPlace.hiddenColumns, [ScanColumn.path, .position]).map { ($0, $1) }
+        guard metadata.formatVersion > 2 else { return places }
+        return places + [
+            (Field("_row_id", .int8), .rowID), (Field("_last_updated_sequence_number", .int8), .sequenceNumber),
+        ]
+    }
 }
 
 /// A change of a column's type that keeps its bits, or of bytes to what they mean.
@@ -17,11 +30,36 @@ enum ColumnRepair: Sendable, Hashable {
     case retype(SQLType)
     /// Sixteen bytes that the file does not call a UUID.
     case uuid
+    /// Numbers that begin elsewhere.
+    case adding(Int64)
+    /// What stands for NULL.
+    case filling(Int64)
+    /// Row ids that were written with the rows.
+    case complete
 
     func apply(_ column: Column, file: String) throws(SQLError) -> Column {
         switch self {
         case .none: return column
         case .retype(let type): return column.type == type ? column : column.retyped(type)
+        case .adding(let first):
+            let flat = Flatten.flat(column)
+            let values = Buffer(count: max(1, flat.count), of: Int64.self)
+            let (from, to) = (flat.pointer(Int64.self), values.pointer(Int64.self))
+            for row in 0..<flat.count { to[row] = from[row] &+ first }
+            return Column(.int8, count: flat.count, values: values, validity: flat.validity)
+        case .filling(let value):
+            let flat = Flatten.flat(column)
+            let values = Buffer(count: max(1, flat.count), of: Int64.self)
+            let (from, to) = (flat.pointer(Int64.self), values.pointer(Int64.self))
+            for row in 0..<flat.count { to[row] = flat.isValid(row) ? from[row] : value }
+            return Column(.int8, count: flat.count, values: values)
+        case .complete:
+            for row in 0..<column.count where !column.isValid(row) {
+                throw SQLError(
+                    .featureNotSupported, "\"\(file)\" has ids for some rows and not for others",
+                    hint: "Rows can be read without _row_id.")
+            }
+            return column
         case .uuid:
             let flat = Flatten.flat(column)
             let values = Buffer(count: max(1, flat.count), of: Int128.self)
@@ -55,7 +93,7 @@ struct Projection: Sendable {
     let metadata: TableMetadata
 
     func resolve(
-        _ wanted: [ScanColumn], in file: DataFile, _ footer: FileFooter
+        _ wanted: [ScanColumn], in file: DataFile, changedBy sequence: Int64, _ footer: FileFooter
     ) throws(SQLError) -> FileProjection {
         var result = FileProjection()
         let places = places(footer)
@@ -63,6 +101,7 @@ struct Projection: Sendable {
             switch column {
             case .path: result.add(.constant(.text(file.path)))
             case .position: result.add(FileColumn(.rowNumber, type: .int8))
+            case .rowID, .sequenceNumber: add(lineage: column, places, file, sequence, &result)
             case .field(let field):
                 if let place = places[field.id] {
                     try add(field, footer.fields[place], place, file, &result)
@@ -111,6 +150,24 @@ struct Projection: Sendable {
         default:
             guard found.type.widens(to: wanted) else { throw mismatch(field, found, file) }
             result.add(FileColumn(.file(place), type: wanted))
+        }
+    }
+
+    /// Files from before the table had lineage have none.
+    private func add(
+        lineage column: ScanColumn, _ places: [Int32: Int], _ file: DataFile, _ sequence: Int64,
+        _ result: inout FileProjection
+    ) {
+        let isRowID = column == .rowID
+        if let place = places[isRowID ? Lineage.rowID.id : Lineage.sequence.id] {
+            return result.add(
+                FileColumn(.file(place), type: .int8), isRowID ? .complete : .filling(sequence))
+        }
+        guard let first = file.facts.firstRowID else { return result.add(.constant(.null(.int8))) }
+        if isRowID {
+            result.add(FileColumn(.rowNumber, type: .int8), .adding(first))
+        } else {
+            result.add(.constant(.int8(sequence)))
         }
     }
 

@@ -149,13 +149,17 @@ final class Compaction: TableCompaction {
     func write() async throws(SQLError) {
         for group in groups {
             guard let first = group.first, let spec = metadata.specs[first.file.specID] else { continue }
-            let layout = try WriteLayout(metadata, spec: spec, columns: metadata.currentSchema)
+            let layout = try WriteLayout(
+                metadata, spec: spec,
+                columns: Lineage.columns(of: metadata.currentSchema, metadata, from: group.map(\.file)))
             let deleted = try await format.deletes(metadata).load(group)
             var sources: [WorkFile] = []
-            for (file, deleted) in zip(group, deleted) { sources.append(try WorkFile(file.file, deleted)) }
+            for (file, deleted) in zip(group, deleted) {
+                sources.append(try WorkFile(file.file, addedBy: file.sequenceNumber, deleted))
+            }
             let work = ScanWork(
                 store: format.stores, footers: format.footers, metadata: metadata,
-                columns: layout.fields.map { .field($0) }, width: layout.fields.count, domains: [:], limit: nil)
+                columns: layout.fields.map { ScanColumn($0) }, width: layout.fields.count, domains: [:], limit: nil)
             let store = format.stores
             let files = sources
             let made = try await onThread { () throws(SQLError) -> [DataFile] in

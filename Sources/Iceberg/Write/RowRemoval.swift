@@ -290,15 +290,16 @@ struct RowRemoval: Sendable {
         guard let spec = base.specs[data.specID] else {
             throw Committer.conflict(name, "its partitioning \(data.specID) is not known")
         }
-        let layout = try WriteLayout(base, spec: spec, columns: base.currentSchema)
+        let layout = try WriteLayout(
+            base, spec: spec, columns: Lineage.columns(of: base.currentSchema, base, from: [data]))
         let loader = format.deletes(base)
         let before = try await loader.load([file.planned])
         var deleted = before.first ?? DeletedRows()
         deleted.positions = file.positions
         let work = ScanWork(
-            store: format.stores, footers: format.footers, metadata: base, columns: layout.fields.map { .field($0) },
+            store: format.stores, footers: format.footers, metadata: base, columns: layout.fields.map { ScanColumn($0) },
             width: layout.fields.count, domains: [:], limit: nil)
-        let source = try WorkFile(data, deleted)
+        let source = try WorkFile(data, addedBy: file.planned.sequenceNumber, deleted)
         let store = format.stores
         return try await onThread { () throws(SQLError) -> DataFile in
             let rows = try DataTask(work, source).open(ScanContext())

@@ -125,7 +125,9 @@ extension QueryBinder {
         guard !isAmbiguous else {
             throw SQLError(SQLState("42P09"), "table reference \"\(table)\" is ambiguous", position: at)
         }
-        let matches = item.columns.filter { $0.name == column }
+        // A column that the table hides gives way to its others.
+        let named = item.columns.filter { $0.name == column }
+        let matches = named.contains { !$0.isHidden } ? named.filter { !$0.isHidden } : named
         if matches.isEmpty, column == "tableoid", let expr = try tableNumber(item, at) { return expr }
         guard let first = matches.first else {
             throw missing("column \(table).\(column) does not exist", column, table, at, scope)
