@@ -35,6 +35,9 @@ bench-catalog: packages
 # Programs from PyPI as clients of a server of their own; Tests/Clients/README.md.
 clients: build
 	python3 -m venv .build/clients
+	.build/clients/bin/pip install --quiet psycopg2-binary asyncpg pg8000 SQLAlchemy pandas polars connectorx pyarrow \
+		adbc-driver-postgresql 'dlt[postgres]' duckdb==1.4.4 duckdb-ext-postgres 'psycopg[binary]'
+	PATH=$(CURDIR)/.build/clients/bin:$$PATH .build/clients/bin/python Tests/Clients/drivers.py
 	.build/clients/bin/pip install --quiet 'dbt-core==1.9.*' 'dbt-postgres==1.9.*' 'psycopg[binary]' pyarrow 'moto[server]' boto3
 	PATH=$(CURDIR)/.build/clients/bin:$$PATH .build/clients/bin/python Tests/Clients/dbt/run.py --apus $(BINARY)
 

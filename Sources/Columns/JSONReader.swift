@@ -165,6 +165,22 @@ private struct JSONReader {
         var at = start + 1
         var high: UInt32?
         while at < end {
+            // Eight bytes at a time up to a quote, a backslash or a control character.
+            while high == nil, at &+ 8 <= end {
+                let word = UnsafeRawPointer(base + at).loadUnaligned(as: UInt64.self)
+                let ones: UInt64 = 0x0101_0101_0101_0101
+                let quote = word ^ (ones &* 0x22)
+                let slash = word ^ (ones &* 0x5c)
+                let control = (word &- ones &* 0x20) & ~word
+                let found = ((quote &- ones) & ~quote) | ((slash &- ones) & ~slash) | control
+                let hit = found & 0x8080_8080_8080_8080
+                guard hit == 0 else {
+                    at &+= hit.trailingZeroBitCount &>> 3
+                    break
+                }
+                at &+= 8
+            }
+            guard at < end else { break }
             let byte = base[at]
             if byte == UInt8(ascii: "\"") {
                 if high != nil { throw lowMissing() }

@@ -103,7 +103,12 @@ enum JSONAccess {
         { (_, a, rows) throws(SQLError) in
             let numbers = Lane(a[1], Int32.self)
             return try parts(a, rows, result) { (scan, row) throws(SQLError) in
-                scan.element(scan.skipBlanks(0), Int(numbers[row]))
+                let (start, number) = (scan.skipBlanks(0), Int(numbers[row]))
+                // A scalar jsonb is an array of itself here, as in PostgreSQL.
+                if type == .jsonb, number == 0 || number == -1, scan.kind(start) != .array, scan.kind(start) != .object {
+                    return scan.root
+                }
+                return scan.element(start, number)
             }
         }
     }

@@ -144,7 +144,7 @@ enum JSONChange {
         case .object, .array: break
         default: throw SQLError(.invalidParameterValue, "cannot delete path in scalar")
         }
-        if path.isEmpty { return value }
+        if path.isEmpty || value.isEmpty { return value }
         return try changed(value, path[...], Edit(value: nil, makesMissing: false, inserts: false, isAfter: false), 1)
     }
 
@@ -186,6 +186,7 @@ enum JSONChange {
         default: throw SQLError(.invalidParameterValue, "cannot set path in scalar")
         }
         let path = texts(a[1], row)
+        if value.isEmpty, !edit.makesMissing { return value }
         return path.isEmpty ? value : try changed(value, path[...], edit, 1)
     }
 

@@ -185,7 +185,7 @@ final class JSONPathRun {
         default: children = []
         }
         let isLeaf = children.isEmpty && item.kind != .array && item.kind != .object
-        if level >= low && level <= high || low == Int.max && isLeaf { out.append(item) }
+        if level >= low && level <= high || low == Int.max && isLeaf && level > 0 { out.append(item) }
         guard level < high else { return }
         for child in children { descend(child, level + 1, low, high, &out) }
     }

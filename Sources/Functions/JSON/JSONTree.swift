@@ -66,6 +66,15 @@ indirect enum JSONTree: Sendable {
         }
     }
 
+    /// Whether this is an array or an object without anything in it.
+    var isEmpty: Bool {
+        switch self {
+        case .array(let items): items.isEmpty
+        case .object(let members): members.isEmpty
+        default: false
+        }
+    }
+
     /// Appends the normal form.
     func append(to out: inout [UInt8]) {
         switch self {

@@ -11,6 +11,8 @@ enum IntrospectionFunctions {
                 return true
             }
         },
+        options("pg_option_names") { text, sign in String(text[..<sign]) },
+        options("pg_option_values") { text, sign in String(text[sign...].dropFirst()) },
         Overload("parse_ident", [.text], .array(.text)) { (_, a, rows) throws(SQLError) in try identifiers(a[0], rows)
         },
         Overload("parse_ident", [.text, .boolean], .array(.text)) { (_, a, rows) throws(SQLError) in
@@ -69,6 +71,27 @@ enum IntrospectionFunctions {
             }
             guard let dot = rest.popFirst() else { return parts }
             guard dot == "." else { throw invalid }
+        }
+    }
+
+    /// One half of each `name=value`: what pg_options_to_table() is unnest() of.
+    private static func options(
+        _ name: String, _ half: @escaping @Sendable (String, String.Index) -> String
+    ) -> Overload {
+        Overload(name, [.array(.text)], .array(.text), canFail: false) { (_, a, rows) throws(SQLError) in
+            let builder = ColumnBuilder(.array(.text), capacity: rows)
+            for row in 0..<rows {
+                guard let items = ArrayFunctions.elements(a[0], row) else {
+                    builder.appendNull()
+                    continue
+                }
+                let halves = items.map { item -> Scalar in
+                    guard case .string(let text) = item.value else { return .null(.text) }
+                    return .text(half(text, text.firstIndex(of: "=") ?? text.endIndex))
+                }
+                builder.append(Scalar(.array(.text), .array(halves)))
+            }
+            return builder.finish()
         }
     }
 }

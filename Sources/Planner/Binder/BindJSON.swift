@@ -124,6 +124,8 @@ extension QueryBinder {
                     arrays: ["\(type)_each_keys", "\(type)_\(values)"], columns: ["key", "value"])
             }
         }
+        sets["pg_options_to_table"] = JSONSet(
+            arrays: ["pg_option_names", "pg_option_values"], columns: ["option_name", "option_value"])
         sets["jsonb_path_query"] = JSONSet(arrays: ["jsonb_path_query"])
         sets["jsonb_path_query_tz"] = JSONSet(arrays: ["jsonb_path_query"])
         return sets

@@ -12,6 +12,13 @@ extension QueryBinder {
 
     /// `array[index]`; vectors count from 0.
     func subscripted(_ array: Typed, _ index: Typed, _ at: Int?) throws(SQLError) -> Expr {
+        if array.type == .system(.name) {
+            // name[0] is its first byte: names are arrays of "char" that count from 0.
+            let place = Typed(try operation("+", index, Typed(.literal(.int4(1)), at), at), at)
+            let text = Typed(try coerce(array, to: .text, .explicit), at)
+            let byte = try call("substr", [text, place, Typed(.literal(.int4(1)), at)], at)
+            return try coerce(Typed(byte, at), to: .system(.char), .explicit)
+        }
         if array.type == .jsonb {
             let step = index.isOpen ? index : Typed(try coerce(index, to: .text, .explicit), at)
             return try call("jsonb_subscript", [array, step], at)
