@@ -43,7 +43,10 @@ public struct SystemTable: Table {
             domains[relation.fields[index].name] = domain
         }
         let wanted = request.columns.map { relation.fields[$0] }
-        if DirectoryMemo.relations.contains(name), DirectoryMemo.keys.isDisjoint(with: domains.keys) {
+        // What information_schema shows depends on rights.
+        let showsAll = try state.showsAll()
+        let isForAll = relation.schema != CatalogData.informationSchema || showsAll
+        if isForAll, DirectoryMemo.relations.contains(name), DirectoryMemo.keys.isDisjoint(with: domains.keys) {
             return try await remembered(rows, wanted)
         }
         let set = try await rows.build(state, Keys(domains, wanted: Set(wanted.map(\.name))))

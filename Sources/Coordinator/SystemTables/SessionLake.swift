@@ -172,6 +172,8 @@ struct SessionLake: LakeSource {
             body: .select(Select(items: [SelectItem(value: star)], from: [table], position: 0)), position: 0)
         var nested = resolver
         nested.isNested = true
+        // Columns of views are no secret, as those of tables are none, and what is found is remembered for all users.
+        nested.access = nil
         var pinned = transaction
         pinned.pinned[ref] = commit
         let bound = try await QueryLife(engine: engine, resolver: nested, context: resolver.context)

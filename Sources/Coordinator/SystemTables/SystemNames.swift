@@ -30,6 +30,7 @@ extension Resolver {
     ) async throws(SQLError) -> SystemTable? {
         guard let schema = systemSchema(of: reference) else { return nil }
         let ref = try self.ref(of: reference)
+        try await access?.requireReading(ref, engine.catalog, reference.definer)
         var state = context.functions.system as? SystemState ?? SystemState()
         let isOwn = ref == .named(branch) || ref == .branch(branch)
         // Another branch's catalog is a state of its own.

@@ -1,4 +1,5 @@
 // information_schema: the SQL standard's views over the same relations.
+import Access
 import Catalogs
 import Columns
 import Diagnostics
@@ -30,8 +31,17 @@ extension RelationRows {
     ) async throws(SQLError) -> [NamedRelation] {
         let database = try state.source().database
         let (schemas, names) = (keys.names("table_schema"), keys.names("table_name"))
+        let access = try state.source().access
+        let who = try state.source().standing
+        let showsAll = try state.showsAll()
         return try await state.directory().relations.filter { relation in
-            relation.kind != "m" && (!viewsOnly || relation.kind == "v")
+            if !showsAll, let object = relation.secured, !who.has(object.owner),
+                access.rightsOnAnyColumn(of: object, of: who).isEmpty
+            {
+                return false
+            }
+            return
+                relation.kind != "m" && (!viewsOnly || relation.kind == "v")
                 && schemas?.contains(relation.name.schema) != false
                 && names?.contains(relation.name.name) != false
         }.map { NamedRelation(database: database, relation: $0) }
@@ -71,7 +81,16 @@ extension RelationRows {
             "schemata",
             items: { (state, _) async throws(SQLError) -> [NamedRelation] in
                 let database = try state.source().database
-                return try await state.directory().schemas.map { schema in
+                let access = try state.source().access
+                let who = try state.source().standing
+                let showsAll = try state.showsAll()
+                let schemas = try await state.directory().schemas.filter { schema in
+                    showsAll || SystemTable.schemas.contains(schema.name) || who.has(schema.owner)
+                        || !access.rights(
+                            on: SecuredObject(.schema, name: schema.name, owner: schema.owner), of: who
+                        ).isEmpty
+                }
+                return schemas.map { schema in
                     NamedRelation(
                         database: database,
                         relation: Directory.RelationEntry(

@@ -74,6 +74,9 @@ extension SystemState {
         return items.sorted { $0.role.name < $1.role.name }
     }
 
+    /// Whether the user may know of everything.
+    func showsAll() throws(SQLError) -> Bool { try source().standing.isSuperuser }
+
     /// The name of a role by its number.
     func roleName(_ oid: Int64) -> String? {
         if oid == OIDs.owner { return OIDs.ownerName }
