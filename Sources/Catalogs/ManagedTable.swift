@@ -144,8 +144,15 @@ public protocol WritableTable: Table {
     var definition: ManagedDefinition { get }
     /// The table's properties: those of CREATE TABLE and ALTER TABLE, and the format's own.
     var properties: [String: String] { get }
+    /// Columns that scans take behind those of ``RowPlace``, and that a row which UPDATE or MERGE changes takes along: what
+    /// names the row whatever its values. A sink gets them behind the table's own columns, NULL for new rows.
+    var movedColumns: [Field] { get }
     /// Begins a change of the rows; writes nothing yet. One sink a worker takes the rows, then `commit` makes a new state.
     func write(_ kind: WriteKind) -> any TableWrite
+}
+
+extension WritableTable {
+    public var movedColumns: [Field] { [] }
 }
 
 /// Names of the properties in which SQL keeps what the format has no place for.
@@ -201,7 +208,7 @@ public protocol TableWrite: AnyObject, Sendable {
 
 /// One worker's end of a write. One owner thread at a time.
 public protocol RowSink: AnyObject {
-    /// Adds rows: columns in the table's order and of its types. Throws 23502 for NULL in a required column.
+    /// Adds rows: columns in the table's order and of its types, then its `movedColumns` or none of them. Throws 23502 for NULL in a required column.
     func append(_ batch: Batch) throws(SQLError)
     /// Removes rows by their places: the columns of ``RowPlace/hiddenColumns``.
     func remove(_ places: Batch) throws(SQLError)

@@ -18,6 +18,7 @@ final class IcebergTable: WritableTable {
 
     var schema: Schema { columns.schema }
     var hiddenColumns: [Field] { ScanColumn.hidden(metadata).map(\.field) }
+    var movedColumns: [Field] { metadata.formatVersion > 2 ? [Field("_row_id", .int8)] : [] }
     var properties: [String: String] { metadata.properties }
 
     init(

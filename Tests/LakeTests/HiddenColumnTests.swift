@@ -69,6 +69,22 @@ import Testing
         _ = try await session.rows("INSERT INTO t VALUES (7, -7)")
         let last = try await session.rows(ask)
         #expect(Set(last.map { $0[1] }).count == last.count)
+        // Changed rows keep theirs; the commit that changed them is another.
+        _ = try await session.rows("UPDATE t SET id = id + 100 WHERE id IN (1, 5)")
+        _ = try await session.rows(
+            """
+            MERGE INTO t USING (VALUES (3), (8), (9)) s (id) ON t.id = s.id
+            WHEN MATCHED THEN UPDATE SET id = 103 WHEN NOT MATCHED THEN INSERT VALUES (s.id, 0)
+            """)
+        let changed = try await session.rows(ask)
+        let ids = Dictionary(uniqueKeysWithValues: changed.map { ($0[0] ?? "", $0[1] ?? "") })
+        #expect(ids["101"] == "0" && ids["105"] == "4" && ids["103"] == "2" && ids["4"] == "3")
+        #expect(Set(ids.values).count == 8, "\(ids)")
+        let commits = Dictionary(uniqueKeysWithValues: changed.map { ($0[0] ?? "", Int($0[2] ?? "") ?? 0) })
+        #expect(commits["4"] == 1 && commits["101"] == commits["105"] && (commits["103"] ?? 0) > (commits["101"] ?? 0))
+        _ = try await session.rows("DELETE FROM t WHERE id = 8")
+        _ = try await session.rows("OPTIMIZE TABLE t (min_files => 1)")
+        #expect(try await session.rows(ask) == changed.filter { $0[0] != "8" })
         _ = try await session.rows("CREATE TABLE old (id int); INSERT INTO old VALUES (1)")
         do throws(SQLError) {
             _ = try await session.rows("SELECT _row_id FROM old")

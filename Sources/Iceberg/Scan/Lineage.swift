@@ -9,6 +9,13 @@ enum Lineage {
     static let sequence = IcebergField(
         id: 2_147_483_539, name: "_last_updated_sequence_number", isRequired: false, type: .long)
 
+    /// The columns of files whose rows were changed and keep their ids.
+    static func withIDs(_ schema: IcebergSchema) -> IcebergSchema {
+        var wide = schema
+        wide.fields.append(rowID)
+        return wide
+    }
+
     /// The columns of files that take over all rows of others as they are: with lineage, where the rows have it.
     static func columns(of schema: IcebergSchema, _ metadata: TableMetadata, from files: [DataFile]) -> IcebergSchema {
         guard metadata.formatVersion > 2, files.allSatisfy({ $0.facts.firstRowID != nil }) else { return schema }

@@ -125,9 +125,11 @@ extension IcebergFormat {
 final class IcebergSink: RowSink {
     private let write: IcebergWrite
     private let layout: WriteLayout
+    /// That of files for rows that keep their ids.
+    private let movedLayout: WriteLayout
     private let split: PartitionSplit
     private let columns: [IcebergField]
-    private var open: [[Scalar]: DataFileWriter] = [:]
+    private var open: [FileKey: DataFileWriter] = [:]
     private var finished: [DataFile] = []
     private var removed: [String: PositionSet] = [:]
     private var current: (path: String, positions: PositionSet)?
@@ -143,7 +145,15 @@ final class IcebergSink: RowSink {
         self.write = write
         columns = write.table.columns.fields
         layout = try WriteLayout(write.table.metadata, columns: write.table.columns)
+        movedLayout = try WriteLayout(write.table.metadata, columns: Lineage.withIDs(write.table.columns))
         split = try PartitionSplit(layout.spec, columns)
+    }
+
+    /// Which file a row goes to.
+    private struct FileKey: Hashable {
+        var partition: [Scalar]
+        /// Whether the rows bring their ids along.
+        var isMoved: Bool
     }
 
     deinit {
@@ -157,24 +167,39 @@ final class IcebergSink: RowSink {
 
     func append(_ batch: Batch) throws(SQLError) {
         guard batch.rows > 0 else { return }
-        guard batch.columns.count == columns.count else {
+        guard batch.columns.count == columns.count || batch.columns.count == columns.count + 1 else {
             throw SQLError(.internalError, "a write of \"\(write.table.name)\" has the wrong number of columns")
         }
+        guard batch.columns.count > columns.count else { return try append(batch, isMoved: false) }
+        // Rows with an id keep it; the others are new, and must not be in one file with them.
+        let ids = batch.columns[columns.count]
+        var (moved, new): ([Int32], [Int32]) = ([], [])
+        for row in 0..<batch.rows { if ids.isValid(row) { moved.append(Int32(row)) } else { new.append(Int32(row)) } }
+        if new.isEmpty { return try append(batch, isMoved: true) }
+        if !moved.isEmpty { try append(IcebergSink.part(batch, moved), isMoved: true) }
+        let rest = moved.isEmpty ? batch : IcebergSink.part(batch, new)
+        try append(Batch(Array(rest.columns.prefix(columns.count)), rows: rest.rows), isMoved: false)
+    }
+
+    private static func part(_ batch: Batch, _ rows: [Int32]) -> Batch {
+        rows.withUnsafeBufferPointer { rows in
+            guard let base = rows.baseAddress else { return batch }
+            return Batch(batch.columns.map { Gather.take($0, base, count: rows.count) }, rows: rows.count)
+        }
+    }
+
+    private func append(_ batch: Batch, isMoved: Bool) throws(SQLError) {
         for (column, field) in zip(batch.columns, columns) { try check(column, field, batch.rows) }
-        guard !layout.spec.fields.isEmpty else { return try push(batch, []) }
+        guard !layout.spec.fields.isEmpty else { return try push(batch, FileKey(partition: [], isMoved: isMoved)) }
         let values = try split.values(batch)
         let groups = PartitionSplit.groups(values, rows: batch.rows)
         for group in groups {
-            let key = values.map { $0.scalar(group.sample) }
+            let key = FileKey(partition: values.map { $0.scalar(group.sample) }, isMoved: isMoved)
             if groups.count == 1 {
                 try push(batch, key)
                 continue
             }
-            let part = group.rows.withUnsafeBufferPointer { rows -> Batch? in
-                guard let base = rows.baseAddress else { return nil }
-                return Batch(batch.columns.map { Gather.take($0, base, count: rows.count) }, rows: rows.count)
-            }
-            if let part { try push(part, key) }
+            if !group.rows.isEmpty { try push(IcebergSink.part(batch, group.rows), key) }
         }
     }
 
@@ -197,18 +222,20 @@ final class IcebergSink: RowSink {
         }
     }
 
-    private func push(_ batch: Batch, _ key: [Scalar]) throws(SQLError) {
+    private func push(_ batch: Batch, _ key: FileKey) throws(SQLError) {
         clock += 1
         let file: DataFileWriter
         if let known = open[key] {
             file = known
         } else {
             if open.count >= IcebergSink.openMax { try closeOldest() }
-            file = try DataFileWriter(layout, partition: key, in: write.format.stores)
+            file = try DataFileWriter(
+                key.isMoved ? movedLayout : layout, partition: key.partition, in: write.format.stores)
             open[key] = file
         }
         file.lastUse = clock
-        try file.push(Batch(layout.places.map { batch.columns[$0] }, rows: batch.rows))
+        let places = key.isMoved ? movedLayout.places : layout.places
+        try file.push(Batch(places.map { batch.columns[$0] }, rows: batch.rows))
         if file.isFull {
             finished.append(try file.finish())
             open[key] = nil

@@ -297,7 +297,8 @@ struct RowRemoval: Sendable {
         var deleted = before.first ?? DeletedRows()
         deleted.positions = file.positions
         let work = ScanWork(
-            store: format.stores, footers: format.footers, metadata: base, columns: layout.fields.map { ScanColumn($0) },
+            store: format.stores, footers: format.footers, metadata: base,
+            columns: layout.fields.map { ScanColumn($0) },
             width: layout.fields.count, domains: [:], limit: nil)
         let source = try WorkFile(data, addedBy: file.planned.sequenceNumber, deleted)
         let store = format.stores

@@ -146,7 +146,8 @@ extension WriteBinder {
         scope.items[0] = item(appended)
         let place = LogicalPlan.WriteNode.Place(
             file: target.file.nullable, position: target.position.nullable, repeated: .refused)
-        return try finished("Merge", plan, appended: appended, place: place, action: action, scope)
+        return try finished(
+            "Merge", plan, appended: appended, moved: target.moved.map(\.nullable), place: place, action: action, scope)
     }
 
     /// What a clause does to a row: bit 0 remove, bit 1 append; and the values of all columns.

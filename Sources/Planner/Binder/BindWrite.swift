@@ -276,7 +276,7 @@ struct WriteBinder {
         let scope = Scope(outer: nil, ctes: ctes)
         var plan = try source(target, from, filter, scope)
         let values = try self.values(assignments, scope)
-        var outputs = [target.file, target.position].map { LogicalPlan.Output($0, .column($0)) }
+        var outputs = ([target.file, target.position] + target.moved).map { LogicalPlan.Output($0, .column($0)) }
         var appended: [PlanColumn] = []
         for (index, field) in fields.enumerated() {
             let new = binder.column(field.name, field.type)
@@ -287,14 +287,14 @@ struct WriteBinder {
                 outputs.append(LogicalPlan.Output(new, try kept(target.columns[index], field)))
             }
         }
-        let old = Set(target.columns.map(\.id) + [target.file.id, target.position.id])
+        let old = Set((target.columns + [target.file, target.position] + target.moved).map(\.id))
         outputs += plan.columns.filter { !old.contains($0.id) }.map { LogicalPlan.Output($0, .column($0)) }
         plan = .project(plan, outputs)
         // RETURNING sees the new row.
         scope.items[0] = item(appended)
         let place = LogicalPlan.WriteNode.Place(
             file: target.file, position: target.position, repeated: from.isEmpty ? .never : .ignored)
-        return try finished("Update", plan, appended: appended, place: place, scope)
+        return try finished("Update", plan, appended: appended, moved: target.moved, place: place, scope)
     }
 
     /// A column that keeps its value, in its declared type.
@@ -390,17 +390,21 @@ struct WriteBinder {
         var columns: [PlanColumn]
         var file: PlanColumn
         var position: PlanColumn
+        /// What names the row whatever its values.
+        var moved: [PlanColumn]
     }
 
     func targetScan() -> TargetScan {
         var columns: [(column: PlanColumn, index: Int)] = []
-        for (index, field) in (table.schema.fields + RowPlace.hiddenColumns).enumerated() {
+        let all = table.schema.fields + RowPlace.hiddenColumns + table.movedColumns
+        for (index, field) in all.enumerated() {
             columns.append((binder.column(field.name, field.type, isNullable: field.isNullable), index))
         }
-        let all = columns.map(\.column)
+        let made = columns.map(\.column)
         let plan = LogicalPlan.scan(LogicalPlan.Scan(table: table, alias: targetName, columns: columns))
         return TargetScan(
-            plan: plan, columns: Array(all.dropLast(2)), file: all[fields.count], position: all[fields.count + 1])
+            plan: plan, columns: Array(made.prefix(fields.count)), file: made[fields.count],
+            position: made[fields.count + 1], moved: Array(made.dropFirst(fields.count + 2)))
     }
 
     /// The target as an item of FROM.
@@ -438,12 +442,14 @@ struct WriteBinder {
 
     /// The write node over its input, and RETURNING over that.
     func finished(
-        _ verb: String, _ input: LogicalPlan, appended: [PlanColumn], place: LogicalPlan.WriteNode.Place?,
+        _ verb: String, _ input: LogicalPlan, appended: [PlanColumn], moved: [PlanColumn] = [],
+        place: LogicalPlan.WriteNode.Place?,
         action: PlanColumn? = nil, _ scope: Scope
     ) throws(SQLError) -> LogicalPlan {
         let (input, kept) = try stored(input, appended)
         var node = LogicalPlan.WriteNode(
-            verb: verb, table: name.name, input: input, write: write, count: count, appended: kept, place: place,
+            verb: verb, table: name.name, input: input, write: write, count: count, appended: kept + moved,
+            place: place,
             action: action)
         guard !statement.returning.isEmpty else { return .write(node) }
         node.outputs = input.columns

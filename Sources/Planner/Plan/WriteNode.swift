@@ -13,7 +13,7 @@ extension LogicalPlan {
         public var input: LogicalPlan
         public var write: any TableWrite
         public var count: WriteCount
-        /// Columns that are appended, in the table's order; empty: nothing is.
+        /// Columns that are appended, in the table's order, then its `movedColumns` or none; empty: nothing is.
         public var appended: [PlanColumn]
         /// The place of the row that is removed: the columns of ``RowPlace``; nil: nothing is removed.
         public var place: Place?
