@@ -114,7 +114,9 @@ let package = Package(
         suite("ExecutionTests", ["Execution", "Planner", "Functions", "Catalogs", "Columns", "Diagnostics"]),
         suite("FunctionsTests", ["Functions", "Columns", "Diagnostics"], besides: ["Expectations"]),
         suite("PlannerTests", ["Planner", "Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"]),
-        suite("FormatsTests", ["Formats", "Storage", "Columns", "Diagnostics"], besides: ["check_written.py"]),
+        suite(
+            "FormatsTests", ["Formats", "Storage", "Columns", "Diagnostics"],
+            besides: ["check_written.py", "nested_files.py"]),
         suite(
             "ServerTests",
             [

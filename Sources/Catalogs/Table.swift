@@ -11,12 +11,15 @@ public protocol Table: Sendable {
     var hiddenColumns: [Field] { get }
     /// What is known without reading data. May be estimates.
     var statistics: TableStatistics { get }
+    /// Whether scans can read a field of a struct alone.
+    var readsFields: Bool { get }
     /// Plans a scan: prunes, and returns tasks with what they already enforce.
     func scan(_ request: ScanRequest) async throws(SQLError) -> ScanPlan
 }
 
 extension Table {
     public var hiddenColumns: [Field] { [] }
+    public var readsFields: Bool { false }
 }
 
 /// Facts for the optimizer.
@@ -64,6 +67,11 @@ public struct ScanRequest: Sendable {
     public var mayPass: (@Sendable ([Column?]) -> Bool)?
     /// Rows wanted at most, when no filter remains.
     public var limit: Int?
+    /// Output columns, by their place, that are a field inside a struct: the places of the fields on the way. Asked
+    /// for only of tables that read fields.
+    public var paths: [Int: [Int]] = [:]
+    /// What must hold for those, as `domains`.
+    public var fieldDomains: [Int: ColumnDomain] = [:]
     public init(columns: [Int], domains: [Int: ColumnDomain] = [:], limit: Int? = nil) {
         self.columns = columns
         self.domains = domains

@@ -103,6 +103,16 @@ public indirect enum SQLType: Hashable, Sendable, Codable {
         return nil
     }
 
+    /// The type of a field inside structs, by the places of the fields on the way; nil when there is none.
+    public func field(at path: some Sequence<Int>) -> SQLType? {
+        var type = self
+        for place in path {
+            guard let fields = type.rowFields, fields.indices.contains(place) else { return nil }
+            type = fields[place].type
+        }
+        return type
+    }
+
     /// Whether values have parts: arrays, structs and maps.
     public var isNested: Bool { physical == .list || physical == .row }
 
@@ -227,4 +237,13 @@ public struct Schema: Hashable, Sendable {
 
     /// Returns the index of the first field of this exact name.
     public func index(of name: String) -> Int? { fields.firstIndex { $0.name == name } }
+}
+
+extension [StructField] {
+    /// The field of a name: exactly, else without regard to case.
+    public func place(of name: String) -> Int? {
+        if let exact = firstIndex(where: { $0.name == name }) { return exact }
+        let lower = name.lowercased()
+        return firstIndex { $0.name.lowercased() == lower }
+    }
 }

@@ -181,6 +181,10 @@ final class Lowering {
             var request = ScanRequest(
                 columns: scan.columns.map(\.index), domains: scan.domains,
                 limit: scan.filter.isEmpty && scan.runtimeFilters.isEmpty ? scan.limit : nil)
+            for (place, entry) in scan.columns.enumerated() {
+                if let path = scan.paths[entry.column.id] { request.paths[place] = path }
+                if let domain = scan.fieldDomains[entry.column.id] { request.fieldDomains[place] = domain }
+            }
             request.mayPass = try KnownValues(scan.filter, ColumnLayout(scan.columns.map(\.column)), run)?.mayPass
             slot = ScanSlot(table: scan.table, request: request)
         }

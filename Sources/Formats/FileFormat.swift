@@ -169,12 +169,3 @@ extension SQLType {
         }
     }
 }
-
-extension [StructField] {
-    /// The field of a name: exactly, else without regard to case.
-    public func place(of name: String) -> Int? {
-        if let exact = firstIndex(where: { $0.name == name }) { return exact }
-        let lower = name.lowercased()
-        return firstIndex { $0.name.lowercased() == lower }
-    }
-}

@@ -15,10 +15,18 @@ public enum FunctionRegistry {
             + EncodingFunctions.all + RegexFunctions.all
             + DatePartFunctions.all + DateTrunc.all + DateFunctions.all + SystemFunctions.all + CatalogFunctions.all
             + AdvisoryLockFunctions.all
-            + ArrayFunctions.all
+            + lists(ArrayFunctions.all + ListFunctions.all) + NestedFunctions.all
             + ToChar.all + ToCharNumbers.all + ToDate.all + JSONAccess.functions + JSONBuilding.functions
             + JSONSets.functions + JSONCompare.functions + JSONChange.functions
             + JSONPathFunctions.functions + JSONDuckDB.functions)
+
+    /// The same functions under DuckDB's names, too.
+    private static func lists(_ overloads: [Overload]) -> [Overload] {
+        overloads
+            + ListFunctions.aliases.flatMap { alias in
+                overloads.filter { $0.name == alias.name }.map { $0.renamed(alias.alias) }
+            }
+    }
 
     private static func table(_ overloads: [Overload]) -> [String: [Overload]] {
         Dictionary(grouping: overloads, by: \.name)

@@ -25,7 +25,29 @@ final class SharedScan: Sendable {
 
     /// Where the columns are in a file: first the output's, then those that only prune.
     func mapped(_ file: ListedFile, _ footer: FileFooter, _ guess: inout [Int?]) throws(SQLError) -> [FileColumn] {
-        try columns.mapped(wanted, of: file, footer: footer, guess: &guess)
+        var mapped = try columns.mapped(wanted, of: file, footer: footer, guess: &guess)
+        for (place, path) in request.paths where mapped.indices.contains(place) {
+            mapped[place] = SharedScan.narrowed(mapped[place], path, footer)
+        }
+        return mapped
+    }
+
+    /// A field inside a struct, found by its names; NULL where the file lacks it.
+    private static func narrowed(_ column: FileColumn, _ path: [Int], _ footer: FileFooter) -> FileColumn {
+        let type = column.type.field(at: path) ?? .unknown
+        guard case .file(let index) = column.origin else { return .constant(.null(type)) }
+        var (wanted, found) = (column.type, footer.fields[index])
+        var places: [Int] = []
+        for step in path {
+            guard let name = wanted.rowFields?[step].name, let fields = found.type.rowFields,
+                let place = fields.place(of: name)
+            else { return found.unsupported == nil ? .constant(.null(type)) : column }
+            places.append(place)
+            found = found.children[place]
+            wanted = wanted.rowFields?[step].type ?? .unknown
+        }
+        let shape = places.reversed().reduce(FileShape.named) { .field($1, $0) }
+        return FileColumn(.nested(index, shape), type: type)
     }
 
     /// The row groups that may hold matches.
@@ -41,6 +63,13 @@ final class SharedScan: Sendable {
                 case .file, .nested:
                     let statistics = footer.statistics(rowGroup: group, of: mapped[place])
                     if !statistics.mayMatch(domain, rows: rows) { return false }
+                }
+            }
+            for (place, domain) in request.fieldDomains where mapped.indices.contains(place) {
+                if case .constant(let value) = mapped[place].origin {
+                    if !domain.mayMatch(value) { return false }
+                } else if !footer.statistics(rowGroup: group, of: mapped[place]).mayMatch(domain, rows: rows) {
+                    return false
                 }
             }
             return true
@@ -63,8 +92,10 @@ final class SharedScan: Sendable {
     ) throws(SQLError) -> ParquetSource {
         var domains: [Int: ColumnDomain] = [:]
         for (output, column) in request.columns.enumerated() {
+            if request.paths[output] != nil { continue }
             if let domain = request.domains[column] { domains[output] = domain }
         }
+        domains.merge(request.fieldDomains) { old, _ in old }
         var scan = FileScan(
             footer, in: format.stores, columns: Array(mapped.prefix(request.columns.count)), rowGroups: groups,
             domains: domains, dynamicDomains: context.dynamicDomains,

@@ -36,6 +36,8 @@ final class HiveTable: Table {
         self.opening = Mutex(opening)
     }
 
+    var readsFields: Bool { true }
+
     func scan(_ request: ScanRequest) async throws(SQLError) -> ScanPlan {
         var plan = ScanPlan(tasks: [])
         plan.report.add(

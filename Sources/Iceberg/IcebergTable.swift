@@ -34,6 +34,8 @@ final class IcebergTable: WritableTable {
         definition = metadata.definition(snapshot)
     }
 
+    var readsFields: Bool { true }
+
     func scan(_ request: ScanRequest) async throws(SQLError) -> ScanPlan {
         var plan = ScanPlan(tasks: [])
         let work = try work(request)
@@ -98,10 +100,17 @@ final class IcebergTable: WritableTable {
             return .field(field)
         }
         var list: [ScanColumn] = []
-        for index in request.columns { list.append(try column(index)) }
-        var domains: [Int: ColumnDomain] = [:]
+        for (place, index) in request.columns.enumerated() {
+            let made = try column(index)
+            if let path = request.paths[place], case .field(let field) = made {
+                list.append(.part(field, path))
+            } else {
+                list.append(made)
+            }
+        }
+        var domains = request.fieldDomains
         for (index, domain) in request.domains {
-            let places = request.columns.indices.filter { request.columns[$0] == index }
+            let places = request.columns.indices.filter { request.columns[$0] == index && request.paths[$0] == nil }
             if places.isEmpty {
                 domains[list.count] = domain
                 list.append(try column(index))

@@ -253,6 +253,8 @@ public struct TypeName: Hashable, Sendable {
     /// A schema such as pg_catalog, when given.
     public var schema: String?
     public var modifiers: [Int]
+    /// The fields of a struct (row), or key and value of a map, which have no names.
+    public var parts: [Part]
     /// Number of [] behind it.
     public var arrayDimensions: Int
     /// "year", "month", "day", "hour", "minute", "second" of `interval day to second`: first and last.
@@ -261,13 +263,25 @@ public struct TypeName: Hashable, Sendable {
 
     public init(
         _ name: String, schema: String? = nil, modifiers: [Int] = [], arrayDimensions: Int = 0,
-        intervalFields: [String] = [], position: Int
+        intervalFields: [String] = [], parts: [Part] = [], position: Int
     ) {
         self.name = name
         self.schema = schema
         self.modifiers = modifiers
         self.arrayDimensions = arrayDimensions
         self.intervalFields = intervalFields
+        self.parts = parts
         self.position = position
+    }
+
+    /// A type inside a type.
+    public struct Part: Hashable, Sendable {
+        public var name: Identifier?
+        public var type: TypeName
+
+        public init(name: Identifier? = nil, type: TypeName) {
+            self.name = name
+            self.type = type
+        }
     }
 }

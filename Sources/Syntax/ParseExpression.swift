@@ -277,6 +277,7 @@ extension Parser {
         var hasFields = at("(")
         if case .parameter = token.kind { hasFields = true }
         var value = try primary()
+        if case .call = value.node { hasFields = true }
         while true {
             let position = token.position
             try grow()

@@ -23,6 +23,8 @@ extension Parser {
         case .symbol("("): return try parenthesized()
         // DuckDB's list literal.
         case .symbol("["): return try arrayElements(position)
+        // DuckDB's struct literal.
+        case .symbol("{"): return try structLiteral(position)
         case .word(let word): return try wordPrimary(word)
         case .quotedWord: return try named()
         case .symbol, .end:
@@ -96,6 +98,10 @@ extension Parser {
             let items = try expressions()
             try expect(")")
             return Expression(.grouping(items), position: position)
+        case "map":
+            guard peek().kind == .symbol("{") else { break }
+            advance()
+            return try mapLiteral(position)
         case "interval":
             guard case .string = peek().kind else { break }
             return try intervalLiteral()
@@ -196,6 +202,47 @@ extension Parser {
         }
         try expect("]")
         return Expression(.array(items), position: position)
+    }
+
+    /// `{'a': 1, b: 2}`: a call of struct_pack().
+    private mutating func structLiteral(_ position: Int) throws(SQLError) -> Expression {
+        try expect("{")
+        var call = FunctionCall(name: QualifiedName([Identifier("struct_pack", position: position)], position: position))
+        repeat {
+            let name: Identifier
+            if case .string(let text) = token.kind {
+                name = Identifier(text, isQuoted: true, position: token.position)
+                advance()
+            } else {
+                name = try label()
+            }
+            try expect(":")
+            let value = try nested { (parser) throws(SQLError) in try parser.expression() }
+            call.arguments.append(FunctionCall.Argument(name: name, value: value))
+        } while take(",")
+        try expect("}")
+        return Expression(.call(call), position: position)
+    }
+
+    /// `MAP {'a': 1}`: a call of map() over two arrays.
+    private mutating func mapLiteral(_ position: Int) throws(SQLError) -> Expression {
+        try expect("{")
+        var (keys, values): ([Expression], [Expression]) = ([], [])
+        if !at("}") {
+            repeat {
+                keys.append(try nested { (parser) throws(SQLError) in try parser.expression() })
+                try expect(":")
+                values.append(try nested { (parser) throws(SQLError) in try parser.expression() })
+            } while take(",")
+        }
+        try expect("}")
+        var call = FunctionCall(name: QualifiedName([Identifier("map", position: position)], position: position))
+        if !keys.isEmpty {
+            for items in [keys, values] {
+                call.arguments.append(FunctionCall.Argument(value: Expression(.array(items), position: position)))
+            }
+        }
+        return Expression(.call(call), position: position)
     }
 
     private mutating func conditional() throws(SQLError) -> Expression {

@@ -176,6 +176,7 @@ extension Parser {
                 "interval", modifiers: fields.isEmpty ? try modifiers() : [], intervalFields: fields,
                 position: position)
         }
+        if peek().kind == .symbol("("), let nested = try nestedType(position) { return nested }
         // The words with a grammar of their own are taken above, except these.
         let isPlain = token.keyword.isDisjoint(with: .columnName) || token.keyword.contains(.typeWord)
         guard isPlain, !token.keyword.contains(.reserved) else { throw unexpected() }
@@ -189,5 +190,20 @@ extension Parser {
         return TypeName(
             name.isQuoted && name.value == "char" ? "\"char\"" : name.value, schema: schema,
             modifiers: try modifiers(), position: position)
+    }
+
+    /// `struct(a int, b text)`, the same as `row(...)`, and `map(text, int)`; nil for other types.
+    private mutating func nestedType(_ position: Int) throws(SQLError) -> TypeName? {
+        guard case .word(let word) = token.kind, word == "struct" || word == "row" || word == "map" else { return nil }
+        advance()
+        try expect("(")
+        var type = TypeName(word == "map" ? "map" : "struct", position: position)
+        repeat {
+            let name = word == "map" ? nil : try label()
+            let part = try nested { (parser) throws(SQLError) in try parser.typeName() }
+            type.parts.append(TypeName.Part(name: name, type: part))
+        } while take(",")
+        try expect(")")
+        return type
     }
 }

@@ -66,13 +66,14 @@ private final class UnnestTransform: Transform {
         }
         guard var at = current else { return .none }
         let builders = plan.columns.map { ColumnBuilder($0.type, capacity: 64) }
+        let places = plan.kind == .elements ? plan.columns.map { _ in Places() } : []
         let ordinality = plan.hasOrdinality ? ColumnBuilder(.int8, capacity: 64) : nil
         let rows = inputRows.pointer(Int32.self)
         var count = 0
         while count < Batch.rowsMax, at.row < input.rows {
             let given = max(0, at.position)
             if at.position < 0 { try begin(&at) }
-            let (made, isDone) = try take(&at, Batch.rowsMax - count, builders)
+            let (made, isDone) = try take(&at, Batch.rowsMax - count, builders, places)
             for index in 0..<made {
                 rows[count + index] = Int32(truncatingIfNeeded: at.row)
                 ordinality?.append(Int64(given + index + 1))
@@ -82,6 +83,7 @@ private final class UnnestTransform: Transform {
             guard isDone else { continue }
             if at.position == 0, plan.keepsEmpty {
                 for builder in builders { builder.appendNull() }
+                for place in places { place.append(-1) }
                 ordinality?.appendNull()
                 rows[count] = Int32(truncatingIfNeeded: at.row)
                 count += 1
@@ -94,7 +96,13 @@ private final class UnnestTransform: Transform {
         guard count > 0 else { return .none }
         var columns: [Column] = []
         for index in picked { columns.append(Gather.take(input.columns[index], rows, count: count)) }
-        columns += builders.map { $0.finish() }
+        if plan.kind == .elements {
+            for (index, column) in plan.columns.enumerated() {
+                columns.append(places[index].take(at.arguments[index].storage.child, column.type))
+            }
+        } else {
+            columns += builders.map { $0.finish() }
+        }
         if let ordinality { columns.append(ordinality.finish()) }
         let batch = Batch(columns, rows: count)
         return isLast ? .one(batch) : .more(batch)
@@ -108,7 +116,7 @@ private final class UnnestTransform: Transform {
 
     /// Appends values of the current row; says whether it has no more.
     private func take(
-        _ at: inout Current, _ room: Int, _ builders: [ColumnBuilder]
+        _ at: inout Current, _ room: Int, _ builders: [ColumnBuilder], _ places: [Places]
     ) throws(SQLError) -> (Int, isDone: Bool) {
         switch plan.kind {
         case .series:
@@ -120,12 +128,12 @@ private final class UnnestTransform: Transform {
             guard at.arguments[0].isValid(at.row) else { return (0, true) }
             builders[0].append(at.arguments[0].scalar(at.row))
             return (1, true)
-        case .elements: return elements(at, room, builders)
+        case .elements: return elements(at, room, places)
         }
     }
 
     /// Shorter arrays are filled up with NULLs.
-    private func elements(_ at: Current, _ room: Int, _ builders: [ColumnBuilder]) -> (Int, isDone: Bool) {
+    private func elements(_ at: Current, _ room: Int, _ places: [Places]) -> (Int, isDone: Bool) {
         var longest = 0
         var spans: [ListSpan] = []
         for argument in at.arguments {
@@ -137,16 +145,28 @@ private final class UnnestTransform: Transform {
             longest = max(longest, Int(span.count))
         }
         let end = min(longest, at.position + room)
-        for (index, builder) in builders.enumerated() {
-            let (span, child) = (spans[index], at.arguments[index].storage.child)
+        for (span, target) in zip(spans, places) {
             for position in at.position..<end {
-                if let child, position < Int(span.count) {
-                    builder.append(child.scalar(Int(span.start) + position))
-                } else {
-                    builder.appendNull()
-                }
+                target.append(position < Int(span.count) ? span.start &+ Int32(truncatingIfNeeded: position) : -1)
             }
         }
         return (end - at.position, end == longest)
+    }
+}
+
+/// Places of elements among all elements of an argument; -1 for none. One owner thread.
+private final class Places {
+    private let buffer = Buffer(count: Batch.rowsMax, of: Int32.self)
+    private var count = 0
+
+    /// There is room for a batch.
+    func append(_ place: Int32) {
+        buffer.pointer(Int32.self)[count] = place
+        count &+= 1
+    }
+
+    func take(_ elements: Column?, _ type: SQLType) -> Column {
+        guard let elements else { return Gather.nulls(type, count: count) }
+        return Gather.takeOrNull(elements, buffer.pointer(Int32.self), count: count)
     }
 }

@@ -43,6 +43,7 @@ struct EncodedChunk {
     var dictionaryBytes = 0
     var uncompressedBytes = 0
     var values = 0
+    var rows = 0
     var nulls = 0
     var nans = 0
     var distinct: Int?
@@ -73,8 +74,11 @@ final class ChunkEncoder {
     private static let strayFactor = 4
     private var seen: Column?
 
-    // The page.
+    // The page: rows, or entries of a nested column.
     private var pageRows = 0
+    /// Nested columns only.
+    private let levels: LevelStage?
+    private var nestedRows = 0
     private var pageNulls = 0
     private let validity: Buffer
 
@@ -86,6 +90,7 @@ final class ChunkEncoder {
     init(_ leaf: WriteLeaf, _ options: ParquetOptions) {
         self.leaf = leaf
         self.options = options
+        levels = leaf.isPart ? LevelStage(leaf) : nil
         input = InputValues(leaf)
         values =
             switch leaf.stage {
@@ -130,6 +135,38 @@ final class ChunkEncoder {
             if case .views = values { rows = fitting(column, row, rows) }
             try append(column, row, rows, scratch)
             row += rows
+            if pageRows >= options.pageRowsMax || pageBytes >= options.pageBytesMax { try finishPage(scratch) }
+        }
+    }
+
+    /// Appends what a leaf gets of some rows.
+    func append(_ shredded: ShreddedLeaf, _ scratch: EncodingScratch) throws(SQLError) {
+        let column = shredded.values.count > 0 ? Flatten.flat(try input.adapt(shredded.values)) : shredded.values
+        let definitions = UnsafePointer(shredded.definitions.pointer(UInt8.self))
+        let repetitions = UnsafePointer(shredded.repetitions.pointer(UInt8.self))
+        let stride = column.physical.stride
+        var (entry, value) = (0, 0)
+        while entry < shredded.count {
+            // Pages end where rows do.
+            var (end, rows) = (entry, 0)
+            repeat {
+                end += 1
+                rows += 1
+                if leaf.repetitionMax > 0 { while end < shredded.count, repetitions[end] != 0 { end += 1 } }
+            } while end < shredded.count && end - entry < EncodingScratch.rowsMax
+            let found = LevelBits.count(of: leaf.definitionMax, definitions + entry, end - entry)
+            levels?.append(definitions + entry, repetitions + entry, end - entry)
+            var done = 0
+            while done < found {
+                let step = min(EncodingScratch.rowsMax, found - done)
+                take(UnsafeRawPointer(column.values.base) + (value + done) &* stride, step)
+                done += step
+            }
+            pageRows += end - entry
+            pageNulls += end - entry - found
+            nestedRows += rows
+            entry = end
+            value += found
             if pageRows >= options.pageRowsMax || pageBytes >= options.pageBytesMax { try finishPage(scratch) }
         }
     }
@@ -255,7 +292,11 @@ final class ChunkEncoder {
     private func finishPage(_ scratch: EncodingScratch) throws(SQLError) {
         let body = scratch.body
         body.count = 0
-        if leaf.column.isNullable { writeLevels(body) }
+        if let levels {
+            levels.write(pageRows, to: body)
+        } else if leaf.column.isNullable {
+            writeLevels(body)
+        }
         let facts =
             switch values {
             case .bools(let values): values.finishPage(body)
@@ -275,10 +316,12 @@ final class ChunkEncoder {
         }
         chunk.pages.append(
             WrittenPage(
-                offset: offset, bytes: output.count - offset, firstRow: chunk.values, rows: pageRows, nulls: pageNulls,
+                offset: offset, bytes: output.count - offset, firstRow: chunk.rows, rows: pageRows, nulls: pageNulls,
                 bounds: facts.bounds))
         chunk.encodings[facts.encoding, default: 0] += 1
         chunk.values += pageRows
+        chunk.rows += levels == nil ? pageRows : nestedRows
+        nestedRows = 0
         chunk.nulls += pageNulls
         chunk.nans += facts.nans
         if let bounds = facts.bounds {

@@ -36,13 +36,15 @@ struct WrittenChunk {
 struct FooterWriter {
     private typealias Kind = ThriftReader.Kind
 
+    private let columns: [WriteNode]
     private let leaves: [WriteLeaf]
     private let options: ParquetOptions
     private var groups: [WrittenGroup]
     private let rows: Int64
 
-    init(_ leaves: [WriteLeaf], _ options: ParquetOptions, groups: [WrittenGroup], rows: Int64) {
-        self.leaves = leaves
+    init(_ tree: WriteTree, _ options: ParquetOptions, groups: [WrittenGroup], rows: Int64) {
+        columns = tree.columns
+        leaves = tree.leaves
         self.options = options
         self.groups = groups
         self.rows = rows
@@ -126,12 +128,13 @@ struct FooterWriter {
     private func metadata() -> [UInt8] {
         var writer = ThriftWriter()
         writer.int32(1, 2)
-        writer.list(2, Kind.structure, count: leaves.count + 1)
+        let elements = columns.flatMap { $0.elements(leaves) }
+        writer.list(2, Kind.structure, count: elements.count + 1)
         writer.beginElement()
         writer.string(4, "schema")
-        writer.int32(5, Int32(leaves.count))
+        writer.int32(5, Int32(columns.count))
         writer.end()
-        for leaf in leaves { element(leaf.element, &writer) }
+        for element in elements { self.element(element, &writer) }
         writer.int64(3, rows)
         writer.list(4, Kind.structure, count: groups.count)
         for (index, group) in groups.enumerated() { rowGroup(group, index, &writer) }
@@ -161,6 +164,7 @@ struct FooterWriter {
         if element.length > 0 { writer.int32(2, Int32(element.length)) }
         writer.int32(3, element.repetition)
         writer.string(4, element.name)
+        if element.children > 0 { writer.int32(5, Int32(element.children)) }
         if let converted = element.converted { writer.int32(6, converted) }
         if case .decimal(let scale, let precision) = element.logical {
             writer.int32(7, Int32(scale))
@@ -251,12 +255,12 @@ struct FooterWriter {
         writer.begin(3)
         writer.int32(1, leaf.physical.rawValue)
         var encodings: [PageEncoding] = facts.encodings.keys.sorted { $0.rawValue < $1.rawValue }
-        if leaf.column.isNullable { encodings.append(.rle) }
+        if leaf.definitionMax > 0 || leaf.repetitionMax > 0 { encodings.append(.rle) }
         if facts.dictionaryBytes > 0, !encodings.contains(.plain) { encodings.append(.plain) }
         writer.list(2, Kind.int32, count: encodings.count)
         for encoding in encodings { writer.element(Int64(encoding.rawValue)) }
-        writer.list(3, Kind.binary, count: 1)
-        writer.element(Array(leaf.column.name.utf8))
+        writer.list(3, Kind.binary, count: leaf.path.count)
+        for name in leaf.path { writer.element(Array(name.utf8)) }
         writer.int32(4, options.codec.number)
         writer.int64(5, Int64(facts.values))
         writer.int64(6, Int64(facts.uncompressedBytes))

@@ -16,10 +16,13 @@ public struct ParquetColumn: Sendable, Hashable {
     public var hasBloomFilter: Bool
     /// Whether repeated values may be written once.
     public var hasDictionary: Bool
+    /// The parts of a nested column, where they have ids or are never NULL: fields of a struct, the element of an
+    /// array, key and value of a map. Empty: as the type says.
+    public var parts: [ParquetColumn]
 
     public init(
         _ name: String, _ type: SQLType, isNullable: Bool = true, id: Int32? = nil, hasBloomFilter: Bool = false,
-        hasDictionary: Bool = true
+        hasDictionary: Bool = true, parts: [ParquetColumn] = []
     ) {
         self.name = name
         self.type = type
@@ -27,6 +30,7 @@ public struct ParquetColumn: Sendable, Hashable {
         self.id = id
         self.hasBloomFilter = hasBloomFilter
         self.hasDictionary = hasDictionary
+        self.parts = parts
     }
 }
 
@@ -98,7 +102,7 @@ public struct WrittenFile: Sendable {
     public var rows: Int64
     /// Where each row group starts in the file.
     public var splitOffsets: [Int64]
-    /// By column.
+    /// By column; nested ones by their leaves.
     public var columns: [WrittenColumn]
 
     public var sizeBytes: Int64 { info.sizeBytes }

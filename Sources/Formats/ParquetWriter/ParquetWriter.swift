@@ -21,7 +21,7 @@ public final class ParquetWriter: Sendable {
 
     public let path: ObjectPath
     public let columns: [ParquetColumn]
-    private let leaves: [WriteLeaf]
+    private let tree: WriteTree
     private let options: ParquetOptions
     /// The lock is held while bytes are appended: that is the back pressure of a slow store.
     private let state: Mutex<State>
@@ -31,9 +31,8 @@ public final class ParquetWriter: Sendable {
         _ columns: [ParquetColumn], to path: ObjectPath, in store: any ObjectStore,
         options: ParquetOptions = ParquetOptions(), metrics: StoreMetrics? = nil
     ) throws(SQLError) {
-        var leaves: [WriteLeaf] = []
-        for column in columns { leaves.append(try WriteLeaf(column)) }
-        guard !leaves.isEmpty else {
+        let tree = try WriteTree(columns)
+        guard !tree.leaves.isEmpty else {
             throw SQLError(.featureNotSupported, "a Parquet file needs at least one column")
         }
         var options = options
@@ -44,7 +43,7 @@ public final class ParquetWriter: Sendable {
         options.boundBytesMax = max(4, options.boundBytesMax)
         self.path = path
         self.columns = columns
-        self.leaves = leaves
+        self.tree = tree
         self.options = options
         let upload = try store.upload(to: path, isDurable: options.isDurable, metrics: metrics)
         try upload.append([Bytes("PAR1")])
@@ -62,7 +61,7 @@ public final class ParquetWriter: Sendable {
     /// A way in for the batches of one thread. With more than one thread, columns are encoded side by side: for a
     /// source that has an order to keep and so has one thread only.
     public func lane(threads: Int = 1) -> ParquetLane {
-        ParquetLane(self, RowGroupEncoder(leaves, options, threads: threads))
+        ParquetLane(self, RowGroupEncoder(tree, options, threads: threads))
     }
 
     /// Appends a row group.
@@ -96,7 +95,7 @@ public final class ParquetWriter: Sendable {
     public func finish(if precondition: Precondition = .none) throws(SQLError) -> WrittenFile {
         try state.withLock { state throws(SQLError) in
             guard let upload = state.upload else { throw ParquetWriter.isOver(path) }
-            var footer = FooterWriter(leaves, options, groups: state.groups, rows: state.rows)
+            var footer = FooterWriter(tree, options, groups: state.groups, rows: state.rows)
             try upload.append([Bytes(footer.write(at: state.position))])
             let info = try upload.complete(if: precondition)
             state.upload = nil

@@ -12,7 +12,7 @@ struct EncodedRowGroup {
 /// Encodes row groups; what it holds is at most about ``ParquetOptions/rowGroupBytesMax``.
 final class RowGroupEncoder {
     private let options: ParquetOptions
-    private let columns: [ChunkEncoder]
+    private let columns: [ColumnEncoder]
     private let scratch: [EncodingScratch]
     private let crew: EncodingCrew?
     /// Batches that wait for the other threads.
@@ -22,10 +22,17 @@ final class RowGroupEncoder {
     /// Batches that threads take a column of at a time: enough work to pay for waking them.
     private static let roundBatches = 32
 
-    init(_ leaves: [WriteLeaf], _ options: ParquetOptions, threads: Int) {
+    init(_ tree: WriteTree, _ options: ParquetOptions, threads: Int) {
         self.options = options
-        columns = leaves.map { ChunkEncoder($0, options) }
-        let count = max(1, min(threads, leaves.count))
+        var columns: [ColumnEncoder] = []
+        var leaves = tree.leaves[...]
+        for node in tree.columns {
+            let count = node.leafCount
+            columns.append(ColumnEncoder(node, leaves.prefix(count), options))
+            leaves = leaves.dropFirst(count)
+        }
+        self.columns = columns
+        let count = max(1, min(threads, columns.count))
         scratch = (0..<count).map { _ in EncodingScratch(options) }
         crew = count > 1 ? EncodingCrew(threads: count) : nil
     }
@@ -67,9 +74,9 @@ final class RowGroupEncoder {
             try crew.run(columns.count) { index, worker throws(SQLError) in
                 round.made[index] = try round.columns[index].finish(round.scratch[worker])
             }
-            chunks = round.made.compactMap { $0 }
+            chunks = round.made.flatMap { $0 ?? [] }
         } else {
-            for column in columns { chunks.append(try column.finish(scratch[0])) }
+            for column in columns { chunks += try column.finish(scratch[0]) }
         }
         defer { rows = 0 }
         return EncodedRowGroup(rows: rows, chunks: chunks)
@@ -80,11 +87,11 @@ final class RowGroupEncoder {
 private final class UncheckedRound: @unchecked Sendable {
     // Sendable: the crew gives every column to one thread, and every thread has its own scratch.
     let batches: [Batch]
-    let columns: [ChunkEncoder]
+    let columns: [ColumnEncoder]
     let scratch: [EncodingScratch]
-    let made: UnsafeMutableBufferPointer<EncodedChunk?>
+    let made: UnsafeMutableBufferPointer<[EncodedChunk]?>
 
-    init(batches: [Batch], columns: [ChunkEncoder], scratch: [EncodingScratch]) {
+    init(batches: [Batch], columns: [ColumnEncoder], scratch: [EncodingScratch]) {
         self.batches = batches
         self.columns = columns
         self.scratch = scratch

@@ -34,7 +34,7 @@ enum FixedForm {
 }
 
 /// A column of a file being written.
-struct WriteLeaf {
+struct WriteLeaf: Sendable {
     var column: ParquetColumn
     var physical: PhysicalKind
     /// Bytes of a FIXED_LEN_BYTE_ARRAY value.
@@ -44,6 +44,12 @@ struct WriteLeaf {
     var fixed = FixedForm.decimal
     var logical: SchemaElement.Logical?
     var converted: Int32?
+    /// The names that lead to it, and its levels.
+    var path: [String] = []
+    var definitionMax = 0
+    var repetitionMax = 0
+    /// Whether it lies inside another column.
+    var isPart = false
 
     /// Bytes of a PLAIN value; 0 when it varies.
     var width: Int { physical.width(length: length) }

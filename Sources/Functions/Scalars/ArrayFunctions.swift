@@ -115,16 +115,13 @@ enum ArrayFunctions {
     // MARK: Reading
 
     private static let reading: [Overload] =
-        ["array_subscript", "array_get", "list_extract"].map { name in
+        ["array_subscript", "array_get", "list_extract", "element_at"].map { name in
             Overload(name, [.anyArray, .type(.int4)], canFail: false) { (call) throws(SQLError) in
                 let (type, item) = (call.types[0], element(call.types[0]))
-                return Binding(
-                    arguments: [type, .int4], result: item,
-                    kernel: rowwise(item) { (a, row) in
-                        guard let items = elements(a[0], row), a[1].isValid(row) else { return .null(item) }
-                        let index = Int(Lane(a[1], Int32.self)[row])
-                        return index >= 1 && index <= items.count ? items[index - 1] : .null(item)
-                    })
+                let countsBack = name == "list_extract" || name == "element_at"
+                return Binding(arguments: [type, .int4], result: item) { (_, a, rows) throws(SQLError) in
+                    picked(a[0], a[1], rows, item, countsBack: countsBack)
+                }
             }
         } + [
             Overload(
@@ -163,6 +160,27 @@ enum ArrayFunctions {
                     })
             },
         ]
+
+    /// The elements at the indexes; from the end where DuckDB's functions count so. NULL where there is none.
+    private static func picked(
+        _ lists: Column, _ indexes: Column, _ rows: Int, _ item: SQLType, countsBack: Bool
+    ) -> Column {
+        guard let child = lists.child else { return Gather.nulls(item, count: rows) }
+        let places = Buffer(count: max(1, rows), of: Int32.self)
+        let target = places.pointer(Int32.self)
+        let (spans, wanted) = (Lane(lists, ListSpan.self), Lane(indexes, Int32.self))
+        for row in 0..<rows {
+            target[row] = -1
+            guard lists.isValid(row), indexes.isValid(row) else { continue }
+            let (span, index) = (spans[row], wanted[row])
+            if index >= 1, index <= span.count {
+                target[row] = span.start &+ index &- 1
+            } else if countsBack, index < 0, index >= 0 &- span.count {
+                target[row] = span.start &+ span.count &+ index
+            }
+        }
+        return Gather.takeOrNull(child, target, count: rows)
+    }
 
     private static func bound(_ name: String, _ body: @escaping @Sendable ([Scalar]) -> Int32) -> Overload {
         Overload(name, [.anyArray, .type(.int4)], canFail: false) { (call) throws(SQLError) in

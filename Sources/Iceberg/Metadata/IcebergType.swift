@@ -4,7 +4,7 @@ import Columns
 import Diagnostics
 
 /// The type of a column.
-enum IcebergType: Hashable, Sendable {
+indirect enum IcebergType: Hashable, Sendable {
     case boolean, int, long, float, double
     case decimal(precision: Int, scale: Int)
     case date, time, timestamp, timestamptz, timestampNanos, timestamptzNanos
@@ -12,13 +12,16 @@ enum IcebergType: Hashable, Sendable {
     case fixed(Int)
     /// Version 3: every value is NULL.
     case unknown
-    /// Structs, lists, maps, and what this program does not know.
+    case row([IcebergField])
+    /// The element is a field without a name of its own, as are the parts of maps.
+    case list(IcebergField)
+    case map(key: IcebergField, value: IcebergField)
+    /// What this program does not know.
     case other(JSON)
 
     init(_ json: JSON) throws(Malformed) {
         guard let text = json.asString else {
-            guard json["type"] != nil else { throw Malformed("a column has no type") }
-            self = .other(json)
+            self = try IcebergType.nested(json)
             return
         }
         let word = text.filter { $0 != " " }
@@ -51,6 +54,54 @@ enum IcebergType: Hashable, Sendable {
         }
     }
 
+    /// Structs, lists and maps.
+    private static func nested(_ json: JSON) throws(Malformed) -> IcebergType {
+        func part(_ name: String) throws(Malformed) -> IcebergField {
+            guard let id = json["\(name)-id"]?.asInt32, let type = json[name] else {
+                throw Malformed("a column of lists or maps has no \(name)")
+            }
+            let isRequired = name == "key" || json["\(name)-required"]?.asBool ?? false
+            return IcebergField(id: id, name: name, isRequired: isRequired, type: try IcebergType(type))
+        }
+        switch json["type"]?.asString {
+        case "struct":
+            var fields: [IcebergField] = []
+            var ids: Set<Int32> = []
+            for field in json["fields"]?.asArray ?? [] {
+                let made = try IcebergField(field)
+                guard ids.insert(made.id).inserted else { throw Malformed("two fields have the id \(made.id)") }
+                fields.append(made)
+            }
+            return .row(fields)
+        case "list": return .list(try part("element"))
+        case "map": return .map(key: try part("key"), value: try part("value"))
+        case nil: throw Malformed("a column has no type")
+        default: return .other(json)
+        }
+    }
+
+    /// The parts of a nested type: fields of a struct, the element of a list, key and value of a map.
+    var parts: [IcebergField] {
+        switch self {
+        case .row(let fields): fields
+        case .list(let element): [element]
+        case .map(let key, let value): [key, value]
+        default: []
+        }
+    }
+
+    var isNested: Bool {
+        switch self {
+        case .row, .list, .map: true
+        default: false
+        }
+    }
+
+    /// Whether this or a part of it satisfies a condition.
+    func contains(_ condition: (IcebergType) -> Bool) -> Bool {
+        condition(self) || parts.contains { $0.type.contains(condition) }
+    }
+
     private static func arguments(_ word: String, _ start: String, _ end: String) -> [Int]? {
         guard word.hasPrefix(start), word.hasSuffix(end) else { return nil }
         let parts = word.dropFirst(start.count).dropLast(end.count).split(separator: ",")
@@ -58,10 +109,31 @@ enum IcebergType: Hashable, Sendable {
         return numbers.count == parts.count && numbers.allSatisfy { $0 >= 0 } ? numbers : nil
     }
 
-    var json: JSON {
+    var json: JSON { json(over: nil) }
+
+    /// As metadata has it, edited into what stood there.
+    func json(over old: JSON?) -> JSON {
         switch self {
-        case .other(let json): json
-        default: .string(name)
+        case .other(let json): return json
+        case .row(let fields):
+            var known: [Int32: JSON] = [:]
+            for field in old?["fields"]?.asArray ?? [] {
+                if let id = field["id"]?.asInt32 { known[id] = field }
+            }
+            var object = old?.asObject ?? JSONObject()
+            object["type"] = .string("struct")
+            object["fields"] = .array(fields.map { $0.json(over: known[$0.id]) })
+            return .object(object)
+        case .list, .map:
+            var object = old?.asObject ?? JSONObject()
+            object["type"] = .string(name)
+            for part in parts {
+                object["\(part.name)-id"] = .int(Int64(part.id))
+                object[part.name] = part.type.json(over: old?[part.name])
+                if part.name != "key" { object["\(part.name)-required"] = .bool(part.isRequired) }
+            }
+            return .object(object)
+        default: return .string(name)
         }
     }
 
@@ -84,6 +156,9 @@ enum IcebergType: Hashable, Sendable {
         case .binary: "binary"
         case .fixed(let length): "fixed[\(length)]"
         case .unknown: "unknown"
+        case .row: "struct"
+        case .list: "list"
+        case .map: "map"
         case .other(let json): json["type"]?.asString ?? json.asString ?? "unknown"
         }
     }
@@ -104,13 +179,56 @@ enum IcebergType: Hashable, Sendable {
         case .string, .unknown: .text
         case .uuid: .uuid
         case .binary, .fixed: .bytea
+        case .row(let fields):
+            fields.contains { $0.sqlType == .unknown }
+                ? .unknown : .row(fields.map { StructField($0.name, $0.sqlType) })
+        case .list(let element): element.sqlType == .unknown ? .unknown : .array(element.sqlType)
+        case .map(let key, let value):
+            key.sqlType == .unknown || value.sqlType == .unknown
+                ? .unknown : .map(key: key.sqlType, value: value.sqlType)
         case .other: .unknown
         }
     }
 
     var isNanos: Bool { self == .timestampNanos || self == .timestamptzNanos }
 
-    /// The type that stores values of an SQL type; nil when there is none.
+    /// The type that stores values of an SQL type, which may be nested: its parts get the ids after `last`. Nil when
+    /// there is none.
+    init?(storing type: SQLType, last: inout Int32) {
+        func part(_ name: String, _ type: SQLType, isRequired: Bool = false, id: Int32) -> IcebergField? {
+            IcebergType(storing: type, last: &last).map {
+                IcebergField(id: id, name: name, isRequired: isRequired, type: $0)
+            }
+        }
+        let first = last + 1
+        switch type {
+        case .row(let fields):
+            // The ids of a level come before those inside it.
+            last += Int32(fields.count)
+            var made: [IcebergField] = []
+            for (index, field) in fields.enumerated() {
+                guard let part = part(field.name, field.type, id: first + Int32(index)) else { return nil }
+                made.append(part)
+            }
+            guard !made.isEmpty else { return nil }
+            self = .row(made)
+        case .array(let element):
+            last += 1
+            guard let part = part("element", element, id: first) else { return nil }
+            self = .list(part)
+        case .map(let key, let value):
+            last += 2
+            guard let keyPart = part("key", key, isRequired: true, id: first),
+                let valuePart = part("value", value, id: first + 1)
+            else { return nil }
+            self = .map(key: keyPart, value: valuePart)
+        default:
+            guard let plain = IcebergType(storing: type) else { return nil }
+            self = plain
+        }
+    }
+
+    /// The type that stores values of an SQL type that is not nested; nil when there is none.
     init?(storing type: SQLType) {
         switch type {
         case .boolean: self = .boolean
@@ -134,6 +252,16 @@ enum IcebergType: Hashable, Sendable {
 
     /// Fractional digits of `numeric` columns without a modifier.
     static let numericScale = 16
+
+    /// Whether values of this type can be written.
+    var isWritable: Bool {
+        !contains { type in
+            switch type {
+            case .timestampNanos, .timestamptzNanos, .fixed, .unknown, .other: true
+            default: false
+            }
+        }
+    }
 
     /// Whether a column may be changed to a type, as the specification allows it.
     func promotes(to target: IcebergType, version: Int) -> Bool {
@@ -184,7 +312,7 @@ struct IcebergField: Sendable, Hashable {
         object["id"] = .int(Int64(id))
         object["name"] = .string(name)
         object["required"] = .bool(isRequired)
-        object["type"] = type.json
+        object["type"] = type.json(over: old?["type"])
         if let doc { object["doc"] = .string(doc) }
         if let initialDefault { object["initial-default"] = initialDefault }
         if let writeDefault { object["write-default"] = writeDefault }

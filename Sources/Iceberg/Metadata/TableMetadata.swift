@@ -251,15 +251,23 @@ struct NameMapping: Sendable, Hashable {
     static let property = "schema.name-mapping.default"
 
     private let ids: [String: Int32]
+    /// The names of what is inside a column.
+    private let children: [Int32: NameMapping]
 
     init(_ json: JSON) {
         var ids: [String: Int32] = [:]
+        var children: [Int32: NameMapping] = [:]
         for field in json.asArray ?? [] {
             guard let id = field["field-id"]?.asInt32 else { continue }
             for name in (field["names"]?.asArray ?? []).compactMap(\.asString) { ids[name] = id }
+            if let inner = field["fields"] { children[id] = NameMapping(inner) }
         }
         self.ids = ids
+        self.children = children
     }
+
+    /// The names inside a column.
+    func child(_ id: Int32) -> NameMapping? { children[id] }
 
     func id(of name: String) -> Int32? { ids[name] }
 }

@@ -8,6 +8,8 @@ import Formats
 /// A column that a scan reads.
 enum ScanColumn: Sendable, Hashable {
     case field(IcebergField)
+    /// A field inside a struct: the places of the fields on the way.
+    case part(IcebergField, [Int])
     /// Hidden columns: the file's path and the row's number in it.
     case path, position
     /// Row lineage (specification, "Row Lineage"): what stays the row's own when it moves to another file, and the commit
@@ -102,8 +104,13 @@ struct Projection: Sendable {
             case .path: result.add(.constant(.text(file.path)))
             case .position: result.add(FileColumn(.rowNumber, type: .int8))
             case .rowID, .sequenceNumber: add(lineage: column, places, file, sequence, &result)
+            case .part(let field, let path):
+                result.add(try part(of: field, path, places[field.id], file, footer))
             case .field(let field):
-                if let place = places[field.id] {
+                if let place = places[field.id], field.type.isNested, footer.fields[place].unsupported == nil {
+                    let shape = try shape(of: field, place, file, footer)
+                    result.add(FileColumn(.nested(place, shape), type: field.sqlType))
+                } else if let place = places[field.id] {
                     try add(field, footer.fields[place], place, file, &result)
                 } else {
                     result.add(.constant(try missing(field, file)))
@@ -116,7 +123,7 @@ struct Projection: Sendable {
     /// The columns of a file by field id.
     private func places(_ footer: FileFooter) -> [Int32: Int] {
         var places: [Int32: Int] = [:]
-        if footer.fields.contains(where: { $0.id != nil }) {
+        if hasIDs(footer) {
             for (index, field) in footer.fields.enumerated() {
                 if let id = field.id { places[id] = index }
             }
@@ -130,6 +137,79 @@ struct Projection: Sendable {
             if let id { places[id] = index }
         }
         return places
+    }
+
+    private func hasIDs(_ footer: FileFooter) -> Bool { footer.fields.contains { $0.id != nil } }
+
+    private func shape(
+        of field: IcebergField, _ place: Int, _ file: DataFile, _ footer: FileFooter
+    ) throws(SQLError) -> FileShape {
+        let names = hasIDs(footer) ? nil : metadata.nameMapping?.child(field.id)
+        return try shape(of: field, in: footer.fields[place], file, names, usesNames: !hasIDs(footer))
+    }
+
+    /// A field inside a struct.
+    private func part(
+        of field: IcebergField, _ path: [Int], _ place: Int?, _ file: DataFile, _ footer: FileFooter
+    ) throws(SQLError) -> FileColumn {
+        let type = field.sqlType.field(at: path) ?? .unknown
+        guard let place else { return .constant(.null(type)) }
+        // A column that cannot be read is an error of its own when it is read.
+        if footer.fields[place].unsupported != nil { return FileColumn(.file(place), type: .unknown) }
+        var shape = try shape(of: field, place, file, footer)
+        var places: [Int] = []
+        for step in path {
+            guard case .row(let parts) = shape, parts.indices.contains(step) else {
+                return .constant(.null(type))
+            }
+            switch parts[step] {
+            case .field(let index, let inner):
+                places.append(index)
+                shape = inner
+            case .constant(let value):
+                // NULL also where the struct is; no other value is.
+                guard value.isNull else {
+                    throw SQLError(
+                        .featureNotSupported,
+                        "reading a default inside column \"\(field.name)\" of \"\(file.path)\" is not supported")
+                }
+                return .constant(.null(type))
+            }
+        }
+        return FileColumn(.nested(place, places.reversed().reduce(shape) { .field($1, $0) }), type: type)
+    }
+
+    /// How the parts of a nested column are found in a file: by their ids, or by their names where files have none.
+    private func shape(
+        of field: IcebergField, in found: FileField, _ file: DataFile, _ names: NameMapping?, usesNames: Bool
+    ) throws(SQLError) -> FileShape {
+        let mismatch = { mismatch(field, found, file) }
+        func part(_ index: Int, _ child: Int) throws(SQLError) -> FileShape {
+            try shape(
+                of: field.type.parts[index], in: found.children[child], file, names?.child(field.type.parts[index].id),
+                usesNames: usesNames)
+        }
+        switch (field.type, found.type) {
+        case (.row(let fields), .row):
+            var parts: [FileShape.Part] = []
+            for (index, field) in fields.enumerated() {
+                let place = found.children.firstIndex { child in
+                    guard usesNames else { return child.id == field.id }
+                    return names.map { $0.id(of: child.name) == field.id } ?? (child.name == field.name)
+                }
+                if let place {
+                    parts.append(.field(place, try part(index, place)))
+                } else {
+                    parts.append(.constant(try missing(field, file)))
+                }
+            }
+            return .row(parts)
+        case (.list, .array): return .list(try part(0, 0))
+        case (.map, .map): return .map(key: try part(0, 0), value: try part(1, 1))
+        default:
+            guard !field.type.isNested, !found.type.isNested else { throw mismatch() }
+            return .value
+        }
     }
 
     private func add(

@@ -33,7 +33,7 @@ enum SingleValue {
         case .string: return String(validating: bytes, as: UTF8.self).map { Scalar(.text, .string($0)) }
         case .uuid: return uuid(bytes).map { Scalar(sql, .int128($0)) }
         case .binary, .fixed: return Scalar(sql, .bytes(bytes))
-        case .unknown, .other: return nil
+        case .unknown, .row, .list, .map, .other: return nil
         }
     }
 
@@ -186,7 +186,7 @@ enum SingleValue {
                 "logicalType": .string(type.isNanos ? "timestamp-nanos" : "timestamp-micros"),
                 "adjust-to-utc": .bool(type == .timestamptz || type == .timestamptzNanos),
             ])
-        case .string, .unknown, .other: return .string("string")
+        case .string, .unknown, .row, .list, .map, .other: return .string("string")
         case .binary: return .string("bytes")
         case .uuid:
             return .object([

@@ -84,7 +84,7 @@ enum Transform: Hashable, Sendable {
     func applies(to source: IcebergType) -> Bool {
         switch (self, source) {
         case (.void, _): return true
-        case (_, .other), (_, .unknown): return false
+        case (_, .other), (_, .unknown), (_, .row), (_, .list), (_, .map): return false
         case (.identity, _): return true
         case (.bucket, .boolean), (.bucket, .float), (.bucket, .double): return false
         case (.bucket, _): return true

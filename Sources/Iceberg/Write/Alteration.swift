@@ -93,7 +93,8 @@ struct Alteration {
                 hint: "Add the column without NOT NULL.")
         }
         lastColumnID &+= 1
-        schema.fields.append(try IcebergFormat.field(column, id: lastColumnID, among: []))
+        let id = lastColumnID
+        schema.fields.append(try IcebergFormat.field(column, id: id, among: [], last: &lastColumnID))
         if DeclaredType.isNeeded(column.type) {
             properties[TableProperty.declaredType(of: column.name)] = column.type.name
         }

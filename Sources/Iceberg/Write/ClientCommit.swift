@@ -122,10 +122,11 @@ extension IcebergFormat {
 
     /// Columns of SQL as a schema document; those that cannot be stored are strings.
     public static func document(of columns: [Field]) -> JSON {
+        var last = Int32(columns.count)
         let fields = columns.enumerated().map { index, column in
             IcebergField(
                 id: Int32(index + 1), name: column.name, isRequired: !column.isNullable,
-                type: IcebergType(storing: column.type) ?? .string)
+                type: IcebergType(storing: column.type, last: &last) ?? .string)
         }
         return IcebergSchema(id: 0, fields: fields).json()
     }

@@ -16,8 +16,9 @@ extension IcebergFormat {
             properties["write.parquet.compression-codec"] = "zstd"
         }
         var fields: [IcebergField] = []
+        var last = Int32(table.columns.count)
         for (index, column) in table.columns.enumerated() {
-            fields.append(try IcebergFormat.field(column, id: Int32(index + 1), among: fields))
+            fields.append(try IcebergFormat.field(column, id: Int32(index + 1), among: fields, last: &last))
             if DeclaredType.isNeeded(column.type) {
                 properties[TableProperty.declaredType(of: column.name)] = column.type.name
             }
@@ -33,7 +34,7 @@ extension IcebergFormat {
         ]
         if version > 1 { raw["last-sequence-number"] = .int(0) }
         raw["last-updated-ms"] = .int(Int64(Date().timeIntervalSince1970 * 1000))
-        raw["last-column-id"] = .int(fields.count)
+        raw["last-column-id"] = .int(Int64(last))
         raw["current-schema-id"] = .int(0)
         raw["schemas"] = .array([schema.json()])
         raw["default-spec-id"] = .int(0)
@@ -76,9 +77,11 @@ extension IcebergFormat {
         return version
     }
 
-    /// A column of SQL as one of Iceberg.
-    static func field(_ column: Field, id: Int32, among others: [IcebergField]) throws(SQLError) -> IcebergField {
-        guard let type = IcebergType(storing: column.type) else {
+    /// A column of SQL as one of Iceberg; its parts get the ids after `last`.
+    static func field(
+        _ column: Field, id: Int32, among others: [IcebergField], last: inout Int32
+    ) throws(SQLError) -> IcebergField {
+        guard let type = IcebergType(storing: column.type, last: &last) else {
             throw SQLError(
                 .featureNotSupported, "column \"\(column.name)\" of type \(column.type.name) cannot be stored",
                 hint: "Cast it to another type, such as text.")

@@ -30,20 +30,24 @@ struct WriteLayout: Sendable {
         for (place, field) in table.fields.enumerated() {
             switch field.type {
             case .other, .unknown: continue
-            case .timestampNanos, .timestamptzNanos, .fixed:
-                throw SQLError(
-                    .featureNotSupported,
-                    "writing column \"\(field.name)\" of type \(field.type.name) is not supported")
-            default: places.append(place)
+            default:
+                // Other writers' structs may hold what this one does not know; such a column is left out, too.
+                if field.sqlType == .unknown { continue }
+                guard field.type.isWritable else {
+                    throw SQLError(
+                        .featureNotSupported,
+                        "writing column \"\(field.name)\" of type \(field.type.name) is not supported")
+                }
+                places.append(place)
             }
         }
         self.places = places
         fields = places.map { table.fields[$0] }
         let blooms = metadata.properties
         columns = fields.map { field in
-            ParquetColumn(
-                field.name, field.sqlType, isNullable: !field.isRequired, id: field.id,
-                hasBloomFilter: blooms["write.parquet.bloom-filter-enabled.column.\(field.name)"] == "true")
+            var column = WriteLayout.column(field)
+            column.hasBloomFilter = blooms["write.parquet.bloom-filter-enabled.column.\(field.name)"] == "true"
+            return column
         }
         var options = ParquetOptions()
         options.boundBytesMax = WriteLayout.boundBytesMax
@@ -61,6 +65,13 @@ struct WriteLayout: Sendable {
         self.options = options
         let target = metadata.properties["write.target-file-size-bytes"].flatMap { Int64($0) }
         targetBytes = max(1 << 16, target ?? WriteLayout.defaultTargetBytes)
+    }
+
+    /// A column with the ids of all its parts.
+    private static func column(_ field: IcebergField) -> ParquetColumn {
+        ParquetColumn(
+            field.name, field.sqlType, isNullable: !field.isRequired, id: field.id,
+            parts: field.type.parts.map { WriteLayout.column($0) })
     }
 
     /// The folder of data files.
@@ -150,11 +161,17 @@ final class DataFileWriter {
         var nans: [Int32: Int64] = [:]
         var lower: [Int32: [UInt8]] = [:]
         var upper: [Int32: [UInt8]] = [:]
-        for (column, field) in zip(written.columns, fields) {
+        let isSingle = Set(fields.flatMap { single($0) })
+        let leaves = Dictionary(
+            fields.flatMap { DataFileWriter.leaves($0) }.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        for column in written.columns {
+            guard let id = column.id, let field = leaves[id] else { continue }
             sizes[field.id] = column.compressedBytes
             values[field.id] = column.valueCount
             nulls[field.id] = column.nullCount
             if field.sqlType.isFloat, let count = column.nanCount { nans[field.id] = count }
+            // Bounds inside lists and maps say nothing of a row, and other readers do not expect them.
+            guard isSingle.contains(id) else { continue }
             if let low = column.lower.flatMap({ cut($0) }) { lower[field.id] = SingleValue.encode(low, field.type) }
             if let high = column.upper.flatMap({ raised($0) }) {
                 upper[field.id] = SingleValue.encode(high, field.type)
@@ -168,6 +185,20 @@ final class DataFileWriter {
         facts.upperBounds = upper
         facts.splitOffsets = written.splitOffsets
         return facts
+    }
+
+    /// The fields that have columns of their own in a file.
+    private static func leaves(_ field: IcebergField) -> [IcebergField] {
+        field.type.isNested ? field.type.parts.flatMap { leaves($0) } : [field]
+    }
+
+    /// The ids of those of which each row has one.
+    private static func single(_ field: IcebergField) -> [Int32] {
+        switch field.type {
+        case .row(let fields): fields.flatMap { single($0) }
+        case .list, .map: []
+        default: [field.id]
+        }
     }
 
     /// Characters, or bytes, of a bound (the default `truncate(16)` of all writers).

@@ -117,6 +117,9 @@ extension QueryBinder {
         case "overlaps":
             let bound = try arguments(of: call, scope)
             return bound.count == 4 ? try overlaps(bound, at) : nil
+        case "struct_pack": return try structPack(call, at, scope)
+        case "row" where call.arguments.allSatisfy { $0.name == nil }:
+            return try rowValue(call.arguments.map(\.value), at, scope)
         case "pg_typeof":
             let bound = try arguments(of: call, scope)
             guard bound.count == 1 else { return nil }
@@ -199,7 +202,16 @@ extension QueryBinder {
             } else if let set = QueryBinder.jsonSets[name] {
                 arrays = try jsonArrays(set, bound, at)
             } else {
-                for argument in bound { arrays.append(try arrayed(argument)) }
+                for argument in bound {
+                    guard case .map = argument.type else {
+                        arrays.append(try arrayed(argument))
+                        continue
+                    }
+                    // A map gives its keys and its values side by side.
+                    for part in ["map_keys", "map_values"] {
+                        arrays.append(Typed(try self.call(part, [argument], at), argument.position))
+                    }
+                }
             }
             var types: [SQLType] = []
             for argument in arrays {

@@ -39,12 +39,8 @@ extension QueryBinder {
             return .subquery(Expr.Subquery(kind: .exists, plan: try subquery(query, in: scope)))
         case .scalarQuery(let query): return try scalarQuery(query, at, scope)
         case .arrayQuery(let query): return try arrayQuery(query, at, scope)
-        case .row:
-            throw SQLError(.featureNotSupported, "row values are supported in comparisons only", position: at)
-        case .field(let value, let name):
-            if let expr = try field(name.value, of: try bind(value, scope), at) { return expr }
-            throw SQLError(
-                .featureNotSupported, "composite types are not supported: field \"\(name.value)\"", position: at)
+        case .row(let items): return try rowValue(items, at, scope)
+        case .field(let value, let name): return try field(name.value, of: try bind(value, scope), at)
         default: return nil
         }
     }
@@ -108,11 +104,9 @@ extension QueryBinder {
             if column == "tableoid", scope.items.count == 1, let expr = try tableNumber(scope.items[0], at) {
                 return expr
             }
-            if let (item, found, _) = scope.item(column, schema: nil), item.isScalar, let value = item.columns.first {
-                return use(value.expr, at, found)
-            }
-            if scope.item(column, schema: nil) != nil {
-                throw SQLError(.featureNotSupported, "whole-row references are not supported", position: at)
+            if let (item, found, isAmbiguous) = scope.item(column, schema: nil), !isAmbiguous {
+                if item.isScalar, let value = item.columns.first { return use(value.expr, at, found) }
+                return wholeRow(item, found, at)
             }
             throw missing("column \"\(column)\" does not exist", column, nil, at, scope)
         }
@@ -120,6 +114,7 @@ extension QueryBinder {
         let table = parts[parts.count - 2]
         let schema = parts.count > 2 ? parts[parts.count - 3] : nil
         guard let (item, found, isAmbiguous) = scope.item(table, schema: schema) else {
+            if let expr = try fieldPath(name, scope) { return expr }
             throw missingTable(parts.dropLast().joined(separator: "."), at, scope)
         }
         guard !isAmbiguous else {
@@ -130,6 +125,7 @@ extension QueryBinder {
         let matches = named.contains { !$0.isHidden } ? named.filter { !$0.isHidden } : named
         if matches.isEmpty, column == "tableoid", let expr = try tableNumber(item, at) { return expr }
         guard let first = matches.first else {
+            if let expr = try fieldPath(name, scope) { return expr }
             throw missing("column \(table).\(column) does not exist", column, table, at, scope)
         }
         guard matches.count == 1 else {
@@ -173,7 +169,7 @@ extension QueryBinder {
     }
 
     /// Notes that a column is used, for aggregates' levels and the check of ungrouped columns.
-    private func use(_ expr: Expr, _ at: Int?, _ scope: Scope) -> Expr {
+    func use(_ expr: Expr, _ at: Int?, _ scope: Scope) -> Expr {
         noteUse(of: scope)
         if let block = scope.block, !scope.isInsideAggregate {
             if case .column(let column) = expr { block.uses.append((column.id, at)) }

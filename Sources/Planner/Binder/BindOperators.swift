@@ -249,10 +249,6 @@ extension QueryBinder {
         var bound: [Typed] = []
         for item in items { bound.append(try bind(item, scope)) }
         let (exprs, type) = try unify(bound, "ARRAY")
-        if case .array = type {
-            throw SQLError(
-                .featureNotSupported, "arrays of more than one dimension are not supported", position: at)
-        }
         var values: [Scalar] = []
         for expr in exprs { if case .literal(let scalar) = expr { values.append(Scalar(type, scalar.value)) } }
         if values.count == exprs.count { return .literal(Scalar(.array(type), .array(values))) }

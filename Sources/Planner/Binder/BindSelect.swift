@@ -104,10 +104,13 @@ extension QueryBinder {
         if let qualifier = star.qualifier {
             let parts = qualifier.parts.map(\.value)
             let schema = parts.count > 1 ? parts[parts.count - 2] : nil
-            guard let found = scope.item(qualifier.last, schema: schema) else {
+            if let found = scope.item(qualifier.last, schema: schema) {
+                columns = found.item.columns
+            } else if let fields = try structColumns(qualifier, scope) {
+                columns = fields
+            } else {
                 throw missingTable(qualifier.text, position(qualifier.position), scope)
             }
-            columns = found.item.columns
         } else {
             guard !scope.items.isEmpty else {
                 throw SQLError(

@@ -10,15 +10,42 @@ public enum TypeNames {
     public static func type(_ name: TypeName) throws(SQLError) -> SQLType {
         guard name.schema == nil || name.schema == "pg_catalog" else { throw unknown(name) }
         var type = try base(name)
-        guard name.arrayDimensions <= 1 else {
+        guard name.arrayDimensions <= dimensionsMax else {
             throw SQLError(
-                .featureNotSupported, "arrays of more than one dimension are not supported", position: name.position)
+                .programLimitExceeded, "arrays of more than \(dimensionsMax) dimensions are not supported",
+                position: name.position)
         }
-        if name.arrayDimensions == 1 { type = .array(type) }
+        for _ in 0..<name.arrayDimensions { type = .array(type) }
         return type
     }
 
+    /// PostgreSQL's most dimensions of an array.
+    private static let dimensionsMax = 6
+
+    /// Structs and maps; nil for other types.
+    private static func nested(_ name: TypeName) throws(SQLError) -> SQLType? {
+        guard !name.parts.isEmpty else { return nil }
+        if name.name == "map" {
+            guard name.parts.count == 2 else {
+                throw SQLError(.syntaxError, "map needs two types: map(text, integer)", position: name.position)
+            }
+            return .map(key: try type(name.parts[0].type), value: try type(name.parts[1].type))
+        }
+        var fields: [StructField] = []
+        var names: Set<String> = []
+        for part in name.parts {
+            let field = part.name?.value ?? ""
+            guard names.insert(field.lowercased()).inserted else {
+                throw SQLError(
+                    .duplicateColumn, "field \"\(field)\" specified more than once", position: part.name?.position)
+            }
+            fields.append(StructField(field, try type(part.type)))
+        }
+        return .row(fields)
+    }
+
     private static func base(_ name: TypeName) throws(SQLError) -> SQLType {
+        if let nested = try nested(name) { return nested }
         if let plain = plain[name.name] {
             guard name.modifiers.isEmpty else {
                 throw SQLError(

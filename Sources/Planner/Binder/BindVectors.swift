@@ -23,6 +23,9 @@ extension QueryBinder {
             let step = index.isOpen ? index : Typed(try coerce(index, to: .text, .explicit), at)
             return try call("jsonb_subscript", [array, step], at)
         }
+        if array.type.rowFields != nil, case .literal(let scalar) = index.expr, case .string(let name) = scalar.value {
+            return try field(name, of: array, at)
+        }
         guard case .system(let type) = array.type, type.vector != nil else {
             return try call(QueryBinder.subscriptFunction, [array, index], at)
         }
@@ -49,7 +52,7 @@ extension QueryBinder {
     }
 
     /// `(keys).x` and `(keys).n` of what _pg_expandarray gave; nil for other fields.
-    func field(_ name: String, of value: Typed, _ at: Int?) throws(SQLError) -> Expr? {
+    func pairPart(_ name: String, of value: Typed, _ at: Int?) throws(SQLError) -> Expr? {
         guard case .array = value.type, let index = ["x": Int32(1), "n": 2][name] else { return nil }
         return try call(QueryBinder.subscriptFunction, [value, Typed(.literal(.int4(index)), at)], at)
     }

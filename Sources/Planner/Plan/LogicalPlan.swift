@@ -50,6 +50,10 @@ public indirect enum LogicalPlan: Sendable {
         /// Prunes files, row groups and pages, by table column index; implied by the filter.
         public var domains: [Int: ColumnDomain]
         public var limit: Int?
+        /// Columns that are a field inside a struct of the table: the places of the fields on the way.
+        public var paths: [ColumnID: [Int]] = [:]
+        /// What must hold for those columns, as `domains`.
+        public var fieldDomains: [ColumnID: ColumnDomain] = [:]
         /// Joins whose build keys filter this scan at run time, set by the RuntimeFilters rule.
         public var runtimeFilters: [RuntimeFilterTarget]
         public init(

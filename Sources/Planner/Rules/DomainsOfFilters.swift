@@ -14,6 +14,10 @@ struct DomainsOfFilters: OptimizerRule {
                 scan.columns.map { ($0.column.id, $0.index) }, uniquingKeysWith: { first, _ in first })
             for condition in scan.filter {
                 guard let (id, domain) = DomainsOfFilters.domain(condition), let index = indexes[id] else { continue }
+                if scan.paths[id] != nil {
+                    scan.fieldDomains[id] = scan.fieldDomains[id].map { $0.intersect(domain) } ?? domain
+                    continue
+                }
                 scan.domains[index] = scan.domains[index].map { $0.intersect(domain) } ?? domain
             }
             return .scan(scan)

@@ -41,6 +41,8 @@ public enum Optimizer {
         PushDownLimits(),
         // After the last rule that reads columns from afar.
         PruneColumns(),
+        // Structs that nothing reads as a whole are gone from above the scans by now, but for their fields.
+        PushDownFields(),
         // Filters to domains that scans prune with.
         DomainsOfFilters(),
         // Needs the final join order.
