@@ -246,4 +246,13 @@ extension [StructField] {
         let lower = name.lowercased()
         return firstIndex { $0.name.lowercased() == lower }
     }
+
+    /// For a cast to other fields: by name where both have the same names, else by place; nil when there are more of
+    /// one than of the other.
+    public func sources(for target: [StructField]) -> [Int]? {
+        guard count == target.count else { return nil }
+        let places = target.map { place(of: $0.name) }
+        guard Set(places).count == count, !places.contains(nil) else { return indices.map { $0 } }
+        return places.compactMap { $0 }
+    }
 }

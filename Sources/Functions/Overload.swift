@@ -166,8 +166,9 @@ enum OverloadChoice {
             case .any: break
             case .type(let wanted): if !TypeRules.canCast(type, wanted, .implicit) { return false }
             case .anyElement: elements.append(type)
-            case .anyRow: if type.rowFields == nil { return false }
+            case .anyRow: if type.rowFields == nil, type != .unknown { return false }
             case .anyMap:
+                guard type != .unknown else { break }
                 guard case .map = type else { return false }
             case .anyArray:
                 hasArray = true

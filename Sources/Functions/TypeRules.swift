@@ -48,8 +48,8 @@ enum TypeRules {
         case (.unknown, _): return true
         case (.array(let a), .array(let b)): return canCast(a, b, context)
         case (.row(let a), .row(let b)):
-            return a.count == b.count
-                && zip(a, b).allSatisfy { canCast(base($0.type), base($1.type), context) }
+            guard let sources = a.sources(for: b) else { return false }
+            return zip(sources, b).allSatisfy { canCast(base(a[$0].type), base($1.type), context) }
         case (.map(let key, let value), .map(let otherKey, let otherValue)):
             return canCast(base(key), base(otherKey), context) && canCast(base(value), base(otherValue), context)
         default: break
@@ -162,6 +162,8 @@ enum TypeRules {
 
     private static func common(_ a: SQLType, _ b: SQLType, _ isPrinted: Bool) -> SQLType? {
         if a == b { return a }
+        // Elements of an empty list may become anything.
+        if a == .unknown || b == .unknown { return a == .unknown ? b : a }
         let (x, y) = (base(a), base(b))
         switch (a, b) {
         case (.row(let m), .row(let n)): return commonRow(m, n, isPrinted)
@@ -169,7 +171,7 @@ enum TypeRules {
             guard let key = common(key, otherKey, isPrinted), let value = common(value, otherValue, isPrinted)
             else { return nil }
             return .map(key: key, value: value)
-        case (.array(let m), .array(let n)) where m.isNested || n.isNested:
+        case (.array(let m), .array(let n)) where m.isNested || n.isNested || m == .unknown || n == .unknown:
             return common(m, n, isPrinted).map { .array($0) }
         default: break
         }

@@ -290,6 +290,10 @@ extension Parser {
             } else if at("."), hasFields {
                 advance()
                 if at("*") {
+                    if case .column(let name) = value.node {
+                        advance()
+                        return Expression(.star(try starChanges(name)), position: position)
+                    }
                     throw SQLError(
                         .featureNotSupported, "expanding a row by .* is not supported", position: token.position)
                 }

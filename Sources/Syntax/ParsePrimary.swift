@@ -22,7 +22,7 @@ extension Parser {
             return Expression(.typedLiteral(TypeName("bit", position: position), text), position: position)
         case .symbol("("): return try parenthesized()
         // DuckDB's list literal.
-        case .symbol("["): return try arrayElements(position)
+        case .symbol("["): return try listLiteral(position)
         // DuckDB's struct literal.
         case .symbol("{"): return try structLiteral(position)
         case .word(let word): return try wordPrimary(word)
@@ -186,6 +186,15 @@ extension Parser {
         return try arrayElements(position)
     }
 
+    /// `[1, 2]`; `[]` is a call of list_value(), whose elements may become anything.
+    private mutating func listLiteral(_ position: Int) throws(SQLError) -> Expression {
+        guard peek().kind == .symbol("]") else { return try arrayElements(position) }
+        try expect("[")
+        try expect("]")
+        let name = QualifiedName([Identifier("list_value", position: position)], position: position)
+        return Expression(.call(FunctionCall(name: name)), position: position)
+    }
+
     private mutating func arrayElements(_ position: Int) throws(SQLError) -> Expression {
         try expect("[")
         var items: [Expression] = []
@@ -193,8 +202,7 @@ extension Parser {
             repeat {
                 if at("[") {
                     let inner = token.position
-                    items.append(
-                        try nested { (parser) throws(SQLError) in try parser.arrayElements(inner) })
+                    items.append(try nested { (parser) throws(SQLError) in try parser.listLiteral(inner) })
                 } else {
                     items.append(try expression())
                 }
@@ -281,7 +289,10 @@ extension Parser {
             }
             parts.append(try label())
         }
-        let name = try checked(QualifiedName(parts, position: position))
+        // Behind the name of a column there may be fields.
+        guard parts.count <= Parser.fieldsMax else { throw unexpected() }
+        let plain = QualifiedName(parts, position: position)
+        let name = at("(") ? try checked(plain) : plain
         if at("(") { return Expression(.call(try call(name)), position: position) }
         if case .string(let text) = token.kind, parts.count <= 2 {
             // Any type's name before a string makes a literal of that type.
@@ -292,6 +303,9 @@ extension Parser {
         }
         return Expression(.column(name), position: position)
     }
+
+    /// Names with more parts are refused.
+    private static let fieldsMax = 64
 
     /// The word here, when it may begin a column or a call: left, right and other join words may name functions.
     private func columnOrFunctionWord() -> Identifier? {

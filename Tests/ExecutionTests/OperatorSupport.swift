@@ -28,6 +28,7 @@ struct RandomRows {
         .boolean, .int2, .int4, .int8, .float4, .float8, .decimal(precision: 10, scale: 2),
         .decimal(precision: 30, scale: 2), .numeric, .text, .varchar(20), .char(8), .bytea, .date, .timestamp,
         .interval, .uuid, .array(.int4), .array(.text),
+        .row([StructField("a", .int4), StructField("b", .text)]), .map(key: .int4, value: .text),
     ]
 
     /// A value out of about `distinct` ones.
@@ -49,6 +50,7 @@ struct RandomRows {
             return Scalar(type, .numeric(mantissa: (Int128(number) - 5) * factor, scale: 1 + zeros))
         case .json, .jsonb: return Scalar(type, .string("\"\(text(number))\""))
         case .text, .varchar, .unknown: return Scalar(type, .string(text(number)))
+        case .json, .jsonb: return Scalar(type, .string("\(number)"))
         case .system(let system):
             return Scalar(type, system.isNumber ? .int(Int64(number)) : .string(text(number)))
         case .char:

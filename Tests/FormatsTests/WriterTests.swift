@@ -180,7 +180,7 @@ struct WriterTests {
             let error = #expect(throws: SQLError.self) { try folder.write([null], required, threads: threads) }
             #expect(error?.state == .notNullViolation)
         }
-        for type in [.numeric, .array(.int4)] as [SQLType] {
+        for type in [.numeric, .array(.numeric), .row([])] as [SQLType] {
             let error = #expect(throws: SQLError.self) { try folder.write([], [ParquetColumn("a", type)]) }
             #expect(error?.state == .featureNotSupported)
         }

@@ -134,6 +134,8 @@ enum Lake {
         return rows
     }
 
+    private static func part(_ scalar: Scalar) -> String { scalar.isNull ? "NULL" : text(scalar) }
+
     /// A value as the expected files write it.
     static func text(_ scalar: Scalar) -> String {
         switch scalar.value {
@@ -146,6 +148,17 @@ enum Lake {
                     ? String(UnicodeScalar(byte))
                     : "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16).uppercased()
             }.joined()
+        // As DuckDB prints nested values.
+        case .array(let items):
+            let isMap = if case .map = scalar.type { true } else { false }
+            let parts = items.map { item in
+                guard isMap, case .row(let entry) = item.value else { return part(item) }
+                return entry.map(part).joined(separator: "=")
+            }
+            return (isMap ? "{" : "[") + parts.joined(separator: ", ") + (isMap ? "}" : "]")
+        case .row(let values):
+            let names = (scalar.type.rowFields ?? []).map(\.name)
+            return "{" + zip(names, values).map { "'\($0)': \(part($1))" }.joined(separator: ", ") + "}"
         default: return scalar.outputText() ?? ""
         }
     }

@@ -144,8 +144,10 @@ final class LevelReader {
 
     private static func reserve(_ buffer: inout Buffer, _ used: Int, _ more: Int) {
         guard used + more > buffer.capacity else { return }
-        let grown = Buffer(bytes: max(used + more, buffer.capacity * 2))
-        grown.base.copyMemory(from: buffer.base, byteCount: used)
+        // Held until it is copied: the assignment lets go of it as early as it likes.
+        let old = buffer
+        let grown = Buffer(bytes: max(used + more, old.capacity * 2))
+        withExtendedLifetime(old) { grown.base.copyMemory(from: old.base, byteCount: used) }
         buffer = grown
     }
 

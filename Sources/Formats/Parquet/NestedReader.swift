@@ -151,43 +151,50 @@ final class NestedReader {
         case .constant(let value): return Column.constant(value, count: slots)
         case .leaf(let index, let type): return try leaf(readers[index], list, slots, type)
         case .row(let guide, let present, let parts, let type):
-            let levels = try checked(readers[guide].levels, list, slots)
+            let levels = try checked(readers[guide], list, slots)
             let validity = levels.validity(list, present: present, slots: slots)
             var fields: [Column] = []
             for part in parts { fields.append(Flatten.flat(try build(part, list, slots: slots))) }
             return Column(type, count: slots, values: Column.places(slots), validity: validity, fields: fields)
         case .list(let guide, let present, let inner, let element, let type):
-            let levels = try checked(readers[guide].levels, list, slots)
-            guard let spans = levels.spans(list, of: inner, slots: slots) else { throw NestedReader.contradiction }
+            let levels = try checked(readers[guide], list, slots)
+            guard let spans = levels.spans(list, of: inner, slots: slots) else {
+                throw NestedReader.contradiction(readers[guide].leaf, 0, slots)
+            }
             let validity = levels.validity(list, present: present, slots: slots)
             let child = try build(element, inner, slots: levels.slots(inner))
             return Column(type, count: slots, values: spans, validity: validity, child: Flatten.flat(child))
         }
     }
 
-    private static var contradiction: Damage { Damage("the levels of a nested column contradict each other") }
+    private static func contradiction(_ leaf: Leaf, _ found: Int, _ wanted: Int) -> Damage {
+        Damage("the levels of leaf \"\(leaf.name)\" tell of \(found) values where \(wanted) are expected")
+    }
 
     /// All leaves of a struct must tell of as many structs.
-    private func checked(_ levels: LeafLevels, _ list: ListLevels, _ slots: Int) throws(Damage) -> LeafLevels {
-        guard levels.slots(list) == slots else { throw NestedReader.contradiction }
+    private func checked(_ reader: LevelReader, _ list: ListLevels, _ slots: Int) throws(Damage) -> LeafLevels {
+        let levels = reader.levels
+        let found = levels.slots(list)
+        guard found == slots else { throw NestedReader.contradiction(reader.leaf, found, slots) }
         return levels
     }
 
     private func leaf(
         _ reader: LevelReader, _ list: ListLevels, _ slots: Int, _ type: SQLType
     ) throws(Damage) -> Column {
-        let levels = try checked(reader.levels, list, slots)
+        let levels = try checked(reader, list, slots)
         let dense = reader.dense
         let spread: Column
         if let validity = levels.validity(list, present: reader.leaf.definitionMax, slots: slots) {
             let stride = dense.physical.stride
             let values = Buffer(bytes: max(1, slots) * stride)
             let bits = UnsafePointer(validity.pointer(UInt64.self))
-            guard BitCopy.ones(bits, at: 0, slots) == dense.count else { throw NestedReader.contradiction }
+            let ones = BitCopy.ones(bits, at: 0, slots)
+            guard ones == dense.count else { throw NestedReader.contradiction(reader.leaf, dense.count, ones) }
             Moves.spread(dense.values.base, bits, at: 0, slots, stride: stride, to: values.base)
             spread = Column(dense.type, count: slots, values: values, validity: validity, heaps: dense.heaps)
         } else {
-            guard dense.count == slots else { throw NestedReader.contradiction }
+            guard dense.count == slots else { throw NestedReader.contradiction(reader.leaf, dense.count, slots) }
             spread = dense
         }
         return try NestedValues.convert(spread, to: type)

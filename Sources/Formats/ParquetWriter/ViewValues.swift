@@ -11,7 +11,9 @@ final class ViewValues {
     /// Values not NULL on the page.
     private(set) var count = 0
     private(set) var isDictionary: Bool
-    private let codes: Buffer
+    private var codes: Buffer
+    /// Codes that there is room for; rows of nested columns may bring more.
+    private var rowsMax: Int
     /// The page's PLAIN values when there are no codes.
     private let staged = OutputBuffer(64 << 10)
     private var range = ViewRange()
@@ -39,7 +41,8 @@ final class ViewValues {
         self.leaf = leaf
         self.options = options
         isDictionary = leaf.column.hasDictionary
-        codes = Buffer(count: options.pageRowsMax + 8, of: UInt32.self)
+        rowsMax = options.pageRowsMax
+        codes = Buffer(count: rowsMax + 8, of: UInt32.self)
         slots = Buffer(count: ViewValues.slotsMin, of: UInt32.self)
         slots.fill(0)
         mask = ViewValues.slotsMin - 1
@@ -66,6 +69,14 @@ final class ViewValues {
     /// Takes values; the page has room for their number.
     func append(_ values: UnsafePointer<StringView>, _ n: Int) {
         if isDictionary {
+            if count + n > rowsMax {
+                rowsMax = max(count + n, rowsMax * 2)
+                let (old, grown) = (codes, Buffer(count: rowsMax + 8, of: UInt32.self))
+                withExtendedLifetime(old) {
+                    grown.base.copyMemory(from: old.base, byteCount: count * MemoryLayout<UInt32>.stride)
+                }
+                codes = grown
+            }
             lookUp(values, n, codes.pointer(UInt32.self) + count)
             count &+= n
             if dictionaryBytes > options.dictionaryBytesMax { leaveDictionary() }

@@ -6,16 +6,17 @@ import Columns
 final class WordValues<T: FixedWidthInteger & SignedInteger & BitwiseCopyable> {
     private let leaf: WriteLeaf
     private let options: ParquetOptions
-    private let rowsMax: Int
+    /// Values that the page has room for; rows of nested columns may bring more.
+    private var rowsMax: Int
 
     /// Values not NULL on the page.
     private(set) var count = 0
     /// Whether the page's values are codes.
     private(set) var isDictionary: Bool
     /// Codes of the page.
-    private let codes: Buffer
+    private var codes: Buffer
     /// Values of the page when there are no codes.
-    private let staged: Buffer
+    private var staged: Buffer
 
     // The dictionary: open addressing, slots hold code + 1.
     private var slots: Buffer
@@ -58,8 +59,21 @@ final class WordValues<T: FixedWidthInteger & SignedInteger & BitwiseCopyable> {
 
     // MARK: - Values in
 
-    /// Takes values; the page has room for them.
+    /// Makes room for more values than a page of rows has.
+    private func grow(_ more: Int) {
+        rowsMax = max(count + more, rowsMax * 2)
+        let (newCodes, newStaged) = (Buffer(count: rowsMax + 8, of: UInt32.self), Buffer(count: rowsMax + 8, of: T.self))
+        let old = (codes, staged)
+        withExtendedLifetime(old) {
+            newCodes.base.copyMemory(from: old.0.base, byteCount: count * MemoryLayout<UInt32>.stride)
+            newStaged.base.copyMemory(from: old.1.base, byteCount: count * MemoryLayout<T>.stride)
+        }
+        (codes, staged) = (newCodes, newStaged)
+    }
+
+    /// Takes values.
     func append(_ values: UnsafePointer<T>, _ n: Int) {
+        if count + n > rowsMax { grow(n) }
         if isDictionary {
             let out = codes.pointer(UInt32.self) + count
             lookUp(values, n, out)

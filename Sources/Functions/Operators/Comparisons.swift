@@ -36,6 +36,18 @@ enum Comparisons {
                     arrays(comparison, a[0], a[1], rows)
                 }
             })
+        for parameter in [Parameter.anyRow, .anyMap] {
+            result.append(
+                Overload(comparison.rawValue, [parameter, parameter], canFail: false) { (call) throws(SQLError) in
+                    let known = call.types.filter { $0 != .unknown }
+                    guard let type = TypeRules.common(known) else {
+                        throw NestedFunctions.undefined(comparison.rawValue, call)
+                    }
+                    return Binding(arguments: [type, type], result: .boolean) { (_, a, rows) throws(SQLError) in
+                        arrays(comparison, a[0], a[1], rows)
+                    }
+                })
+        }
         return result
     }
 

@@ -6,7 +6,10 @@ extension FunctionRegistry {
     /// Makes structs of its arguments.
     static func structMaker(_ name: String, _ fields: [StructField]) -> BoundFunction {
         let type = SQLType.row(fields)
-        let kernel: Kernel = { (_, a, rows) throws(SQLError) in Column.structs(type, a, count: rows) }
+        let kernel: Kernel = { (_, a, rows) throws(SQLError) in
+            // A literal whose type nothing settled comes as it is.
+            Column.structs(type, zip(fields, a).map { $1.type == $0.type ? $1 : $1.retyped($0.type) }, count: rows)
+        }
         return BoundFunction(
             name: name, argumentTypes: fields.map(\.type), resultType: type, isStrict: false, canFail: false,
             kernel: KernelFrame.wrap(type, isStrict: false, volatility: .immutable, kernel))

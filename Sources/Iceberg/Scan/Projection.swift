@@ -183,7 +183,6 @@ struct Projection: Sendable {
     private func shape(
         of field: IcebergField, in found: FileField, _ file: DataFile, _ names: NameMapping?, usesNames: Bool
     ) throws(SQLError) -> FileShape {
-        let mismatch = { mismatch(field, found, file) }
         func part(_ index: Int, _ child: Int) throws(SQLError) -> FileShape {
             try shape(
                 of: field.type.parts[index], in: found.children[child], file, names?.child(field.type.parts[index].id),
@@ -207,7 +206,7 @@ struct Projection: Sendable {
         case (.list, .array): return .list(try part(0, 0))
         case (.map, .map): return .map(key: try part(0, 0), value: try part(1, 1))
         default:
-            guard !field.type.isNested, !found.type.isNested else { throw mismatch() }
+            guard !field.type.isNested, !found.type.isNested else { throw mismatch(field, found, file) }
             return .value
         }
     }

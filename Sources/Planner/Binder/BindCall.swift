@@ -117,6 +117,10 @@ extension QueryBinder {
         case "overlaps":
             let bound = try arguments(of: call, scope)
             return bound.count == 4 ? try overlaps(bound, at) : nil
+        case "list_value" where call.arguments.isEmpty:
+            return .literal(Scalar(.array(.unknown), .array([])))
+        case "map" where call.arguments.isEmpty:
+            return .literal(Scalar(.map(key: .unknown, value: .unknown), .array([])))
         case "struct_pack": return try structPack(call, at, scope)
         case "row" where call.arguments.allSatisfy { $0.name == nil }:
             return try rowValue(call.arguments.map(\.value), at, scope)

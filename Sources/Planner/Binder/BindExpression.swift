@@ -115,6 +115,10 @@ extension QueryBinder {
         let schema = parts.count > 2 ? parts[parts.count - 3] : nil
         guard let (item, found, isAmbiguous) = scope.item(table, schema: schema) else {
             if let expr = try fieldPath(name, scope) { return expr }
+            guard parts.count <= QueryBinder.namePartsMax else {
+                throw SQLError(
+                    .syntaxError, "improper qualified name (too many dotted names): \(name.text)", position: at)
+            }
             throw missingTable(parts.dropLast().joined(separator: "."), at, scope)
         }
         guard !isAmbiguous else {
@@ -134,6 +138,9 @@ extension QueryBinder {
         note(first.source)
         return use(first.expr, at, found)
     }
+
+    /// Database, schema, table, column.
+    private static let namePartsMax = 4
 
     private func missing(
         _ message: String, _ column: String, _ qualifier: String?, _ at: Int?, _ scope: Scope

@@ -10,8 +10,14 @@ extension QueryBinder {
     /// `ROW(a, b)` and `(a, b)`.
     func rowValue(_ items: [Expression], _ at: Int?, _ scope: Scope) throws(SQLError) -> Expr {
         var exprs: [Expr] = []
-        for item in items { exprs.append(try settleAsText(try bind(item, scope))) }
-        return .call(FunctionRegistry.row(exprs.map(\.type)), exprs)
+        for item in items { exprs.append(try part(item, scope)) }
+        return .call(FunctionRegistry.row(exprs.map { $0.type == .unknown ? .text : $0.type }), exprs)
+    }
+
+    /// A field's value; a literal stays open, for a cast that is to come.
+    private func part(_ item: Expression, _ scope: Scope) throws(SQLError) -> Expr {
+        let typed = try bind(item, scope)
+        return typed.literal == nil ? try settleAsText(typed) : typed.expr
     }
 
     /// `struct_pack(a := 1)` and `{'a': 1}`.
@@ -31,8 +37,8 @@ extension QueryBinder {
                 throw SQLError(
                     .duplicateColumn, "field \"\(name)\" specified more than once", position: at)
             }
-            let expr = try settleAsText(try bind(argument.value, scope))
-            fields.append(StructField(name, expr.type))
+            let expr = try part(argument.value, scope)
+            fields.append(StructField(name, expr.type == .unknown ? .text : expr.type.settled))
             exprs.append(expr)
         }
         guard !exprs.isEmpty else {

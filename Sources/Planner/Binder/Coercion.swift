@@ -8,6 +8,7 @@ extension QueryBinder {
     func tryCoerce(_ typed: Typed, to target: SQLType, _ context: CastContext) throws(SQLError) -> Expr? {
         if typed.type == target { return typed.expr }
         if target == .unknown { return typed.expr }
+        if target.isNested, let expr = try coerceParts(typed, to: target, context) { return expr }
         switch typed.expr {
         case .parameter(let index, .unknown) where target.reference != nil:
             // Clients send the name: it is looked up like any text.
@@ -161,7 +162,41 @@ extension QueryBinder {
 
     /// Gives open outputs the type text, as PostgreSQL does for what a query returns.
     func settleAsText(_ typed: Typed) throws(SQLError) -> Expr {
-        typed.isOpen ? try coerce(typed, to: .text) : typed.expr
+        if typed.isOpen { return try coerce(typed, to: .text) }
+        let settled = typed.type.settled
+        return typed.type == settled ? typed.expr : try coerce(typed, to: settled)
+    }
+
+    /// Casts what a literal of a struct, an array or a map is made of, part by part, so that literals inside become
+    /// what the target wants; nil when the value is no such literal.
+    private func coerceParts(
+        _ typed: Typed, to target: SQLType, _ context: CastContext
+    ) throws(SQLError) -> Expr? {
+        guard case .call(let function, let arguments) = typed.expr else { return nil }
+        func parts(_ sources: [Int], _ types: [SQLType]) throws(SQLError) -> [Typed]? {
+            var made: [Typed] = []
+            for (source, type) in zip(sources, types) {
+                guard let expr = try tryCoerce(Typed(arguments[source], typed.position), to: type, context) else {
+                    return nil
+                }
+                made.append(Typed(expr, typed.position))
+            }
+            return made
+        }
+        switch (function.name, target) {
+        case ("row", .row(let fields)), ("struct_pack", .row(let fields)):
+            guard let given = typed.type.rowFields, given.count == arguments.count,
+                let sources = given.sources(for: fields), let made = try parts(sources, fields.map(\.type))
+            else { return nil }
+            return .call(FunctionRegistry.structPack(fields), made.map(\.expr))
+        case ("array", .array(let element)):
+            guard let made = try parts(Array(arguments.indices), arguments.map { _ in element }) else { return nil }
+            return try call("array", made, typed.position)
+        case ("map", .map(let key, let value)) where arguments.count == 2:
+            guard let made = try parts([0, 1], [.array(key), .array(value)]) else { return nil }
+            return try call("map", made, typed.position)
+        default: return nil
+        }
     }
 }
 
@@ -170,6 +205,17 @@ extension SQLType {
         switch self {
         case .date, .time, .timestamp, .timestamptz: true
         default: false
+        }
+    }
+
+    /// The type with text for the elements of empty lists, which nothing has settled.
+    var settled: SQLType {
+        switch self {
+        case .array(let element): .array(element == .unknown ? .text : element.settled)
+        case .row(let fields): .row(fields.map { StructField($0.name, $0.type == .unknown ? .text : $0.type.settled) })
+        case .map(let key, let value):
+            .map(key: key == .unknown ? .text : key.settled, value: value == .unknown ? .text : value.settled)
+        default: self
         }
     }
 
