@@ -215,7 +215,8 @@ extension Parser {
     /// `{'a': 1, b: 2}`: a call of struct_pack().
     private mutating func structLiteral(_ position: Int) throws(SQLError) -> Expression {
         try expect("{")
-        var call = FunctionCall(name: QualifiedName([Identifier("struct_pack", position: position)], position: position))
+        var call = FunctionCall(
+            name: QualifiedName([Identifier("struct_pack", position: position)], position: position))
         repeat {
             let name: Identifier
             if case .string(let text) = token.kind {

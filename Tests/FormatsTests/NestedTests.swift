@@ -165,7 +165,10 @@ struct NestedTests {
         options.isDurable = false
         let batch = Batch([builder.finish()], rows: 4000)
         _ = try folder.write(
-            [batch.slice(from: 0, count: 1000), batch.slice(from: 1000, count: 1000), batch.slice(from: 2000, count: 2000)],
+            [
+                batch.slice(from: 0, count: 1000), batch.slice(from: 1000, count: 1000),
+                batch.slice(from: 2000, count: 2000),
+            ],
             [ParquetColumn("s", type)], options)
         let footer = try ParquetFile.footerBlocking(of: folder.file("file.parquet"), in: folder.store)
         let metrics = ScanMetrics()

@@ -163,7 +163,8 @@ import Testing
             }
         }
         #expect(fields.map(\.name) == ["xx", "z"])
-        #expect(texts.count { $0.hasPrefix("xx: ") } == whole.count { $0.contains("'xx': ") && !$0.contains("'xx': NULL") })
+        #expect(
+            texts.count { $0.hasPrefix("xx: ") } == whole.count { $0.contains("'xx': ") && !$0.contains("'xx': NULL") })
         #expect(texts.contains("z: 0.5"))
     }
 

@@ -62,7 +62,9 @@ final class WordValues<T: FixedWidthInteger & SignedInteger & BitwiseCopyable> {
     /// Makes room for more values than a page of rows has.
     private func grow(_ more: Int) {
         rowsMax = max(count + more, rowsMax * 2)
-        let (newCodes, newStaged) = (Buffer(count: rowsMax + 8, of: UInt32.self), Buffer(count: rowsMax + 8, of: T.self))
+        let (newCodes, newStaged) = (
+            Buffer(count: rowsMax + 8, of: UInt32.self), Buffer(count: rowsMax + 8, of: T.self)
+        )
         let old = (codes, staged)
         withExtendedLifetime(old) {
             newCodes.base.copyMemory(from: old.0.base, byteCount: count * MemoryLayout<UInt32>.stride)

@@ -120,7 +120,7 @@ struct WriteLeaf: Sendable {
     func readLeaf(index: Int) -> Leaf? {
         var root = SchemaElement()
         root.children = 1
-        guard let made = try? Leaf.columns(of: [root, element]), 
+        guard let made = try? Leaf.columns(of: [root, element]),
             case .leaf(var leaf)? = made.nodes.first??.kind
         else { return nil }
         leaf.index = index

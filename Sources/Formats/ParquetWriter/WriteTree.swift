@@ -139,7 +139,8 @@ extension ParquetColumn {
             switch type {
             case .row(let fields): fields.map { ParquetColumn($0.name, $0.type) }
             case .array(let element): [ParquetColumn("element", element)]
-            case .map(let key, let value): [ParquetColumn("key", key, isNullable: false), ParquetColumn("value", value)]
+            case .map(let key, let value):
+                [ParquetColumn("key", key, isNullable: false), ParquetColumn("value", value)]
             default: []
             }
         guard !parts.isEmpty else { return expected }

@@ -182,7 +182,9 @@ enum ListFunctions {
 
     private static let nesting: [Overload] = [
         Overload("flatten", [.anyArray], canFail: false) { (call) throws(SQLError) in
-            guard case .array(.array(let item)) = call.types[0] else { throw NestedFunctions.undefined("flatten", call) }
+            guard case .array(.array(let item)) = call.types[0] else {
+                throw NestedFunctions.undefined("flatten", call)
+            }
             let result = SQLType.array(item)
             return Binding(
                 arguments: call.types, result: result,

@@ -39,7 +39,9 @@ extension IcebergFormat {
         }
         guard !pieces.isEmpty else { return [] }
         // Columns that cannot be read would be lost.
-        if let field = metadata.currentSchema.fields.first(where: { $0.sqlType == .unknown || $0.type.contains { $0.isNanos } }) {
+        if let field = metadata.currentSchema.fields.first(where: {
+            $0.sqlType == .unknown || $0.type.contains { $0.isNanos }
+        }) {
             throw SQLError(
                 .featureNotSupported,
                 "compacting table \"\(name.name)\" with column \"\(field.name)\" of type \(field.type.name) "

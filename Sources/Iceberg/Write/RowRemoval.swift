@@ -129,7 +129,9 @@ struct RowRemoval: Sendable {
         _ change: RowChange, _ affected: inout [String: Affected], _ plan: inout RemovalPlan,
         _ written: inout [String]
     ) async throws(SQLError) {
-        let isWhole = base.currentSchema.fields.allSatisfy { $0.sqlType != .unknown && !$0.type.contains { $0.isNanos } }
+        let isWhole = base.currentSchema.fields.allSatisfy {
+            $0.sqlType != .unknown && !$0.type.contains { $0.isNanos }
+        }
         let mode = base.properties["write.delete.mode"]
         let share = mode == "copy-on-write" ? 0 : mode == "merge-on-read" ? 2 : RowRemoval.defaultShare
         var deletes: [Affected] = []

@@ -77,18 +77,25 @@ extension QueryBinder {
             guard let (item, found, isAmbiguous) = scope.item(table, schema: schema), !isAmbiguous else { continue }
             let matches = item.columns.filter { $0.name == column }
             if matches.count == 1, let first = matches.first {
-                return try fields(parts[length...], of: use(first.expr, at, found), at)
+                return try fields(parts[length...], of: read(first, at, found), at)
             }
         }
-        if case .column(let expr, let found) = scope.find(parts[0]), isStruct(expr) {
+        if case .column(let expr, let found, let source) = scope.find(parts[0]), isStruct(expr) {
+            note(source)
             return try fields(parts[1...], of: use(expr, at, found), at)
         }
         if let (item, found, isAmbiguous) = scope.item(parts[0], schema: nil), !isAmbiguous, item.columns.count == 1,
             let only = item.columns.first, let fields = only.expr.type.rowFields, fields.place(of: parts[1]) != nil
         {
-            return try self.fields(parts[1...], of: use(only.expr, at, found), at)
+            return try self.fields(parts[1...], of: read(only, at, found), at)
         }
         return nil
+    }
+
+    /// Notes that a column is read, also for whoever checks the rights to it.
+    private func read(_ column: Scope.ItemColumn, _ at: Int?, _ found: Scope) -> Expr {
+        note(column.source)
+        return use(column.expr, at, found)
     }
 
     private func isStruct(_ expr: Expr) -> Bool { expr.type.rowFields != nil }
@@ -103,7 +110,10 @@ extension QueryBinder {
     func structColumns(_ name: QualifiedName, _ scope: Scope) throws(SQLError) -> [Scope.ItemColumn]? {
         let found: Expr?
         if name.parts.count == 1 {
-            guard case .column(let expr, let owner) = scope.find(name.last) else { return nil }
+            guard case .column(let expr, let owner, let source) = scope.find(name.last), isStruct(expr) else {
+                return nil
+            }
+            note(source)
             found = use(expr, position(name.position), owner)
         } else {
             found = try fieldPath(name, scope)
@@ -122,8 +132,8 @@ extension QueryBinder {
     /// `t` as a value: the columns of a FROM item as one struct.
     func wholeRow(_ item: Scope.Item, _ found: Scope, _ at: Int?) -> Expr {
         let columns = item.columns.filter { !$0.isHidden }
-        if columns.count == 1, let only = columns.first, isStruct(only.expr) { return use(only.expr, at, found) }
+        if columns.count == 1, let only = columns.first, isStruct(only.expr) { return read(only, at, found) }
         let fields = columns.map { StructField($0.name, $0.expr.type) }
-        return .call(FunctionRegistry.structPack(fields), columns.map { use($0.expr, at, found) })
+        return .call(FunctionRegistry.structPack(fields), columns.map { read($0, at, found) })
     }
 }

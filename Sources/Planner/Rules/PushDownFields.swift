@@ -33,7 +33,8 @@ struct PushDownFields: OptimizerRule {
             return .scan(scan)
         }
         return try replaced.replacingExpressions { (expr) throws(SQLError) in
-            guard let path = FieldPath(expr), let found = paths[path.column.id]?.first(where: { $0.names == path.names })
+            guard let path = FieldPath(expr),
+                let found = paths[path.column.id]?.first(where: { $0.names == path.names })
             else { return nil }
             return .column(found.column)
         }
