@@ -18,7 +18,7 @@ WIDTH = 112
 TYPES = """bool bytea char name int8 int2 int2vector int4 regproc text oid xid cid oidvector pg_node_tree float4 float8
 unknown aclitem bpchar varchar date time timestamp timestamptz interval numeric regprocedure regoper regoperator regclass
 regtype uuid regnamespace regrole regcollation void record any anyarray anyelement cstring internal trigger
-language_handler""".split()
+language_handler json jsonb""".split()
 
 # What columns of the catalog are here when their type is not.
 NEAREST = {

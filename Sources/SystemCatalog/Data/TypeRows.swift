@@ -17,7 +17,9 @@ extension CatalogData {
         28 xid 4 t b U f 0 1011 xidin xidout xidrecv xidsend - - - i p 0
         29 cid 4 t b U f 0 1012 cidin cidout cidrecv cidsend - - - i p 0
         30 oidvector -1 f b A f 26 1013 oidvectorin oidvectorout oidvectorrecv oidvectorsend - - array_subscript_handler i p 0
+        114 json -1 f b U f 0 199 json_in json_out json_recv json_send - - - i x 0
         194 pg_node_tree -1 f b Z f 0 0 pg_node_tree_in pg_node_tree_out pg_node_tree_recv pg_node_tree_send - - - i x 100
+        199 _json -1 f b A f 114 0 array_in array_out array_recv array_send - - array_subscript_handler i x 0
         700 float4 4 t b N f 0 1021 float4in float4out float4recv float4send - - - i p 0
         701 float8 8 t b N t 0 1022 float8in float8out float8recv float8send - - - d p 0
         705 unknown -2 f p X f 0 0 unknownin unknownout unknownrecv unknownsend - - - c p 0
@@ -78,6 +80,8 @@ extension CatalogData {
         2287 _record -1 f p P f 2249 0 array_in array_out array_recv array_send - - array_subscript_handler d x 0
         2950 uuid 16 f b U f 0 2951 uuid_in uuid_out uuid_recv uuid_send - - - c p 0
         2951 _uuid -1 f b A f 2950 0 array_in array_out array_recv array_send - - array_subscript_handler i x 0
+        3802 jsonb -1 f b U f 0 3807 jsonb_in jsonb_out jsonb_recv jsonb_send - - jsonb_subscript_handler i x 0
+        3807 _jsonb -1 f b A f 3802 0 array_in array_out array_recv array_send - - array_subscript_handler i x 0
         4089 regnamespace 4 t b N f 0 4090 regnamespacein regnamespaceout regnamespacerecv regnamespacesend - - - i p 0
         4090 _regnamespace -1 f b A f 4089 0 array_in array_out array_recv array_send - - array_subscript_handler i x 0
         4096 regrole 4 t b N f 0 4097 regrolein regroleout regrolerecv regrolesend - - - i p 0
