@@ -5,6 +5,7 @@ import Foundation
 import Iceberg
 import Storage
 import Support
+import Synchronization
 import Testing
 
 /// Upkeep by SQL over Iceberg tables in a folder.
@@ -63,6 +64,28 @@ import Testing
         }
         #expect(failed == "22012")
         #expect(house.files == committed)
+    }
+
+    @Test("on a schedule the server puts files together and collects garbage by itself")
+    func schedule() async throws {
+        let house = try await FileLake()
+        let session = try await house.lake.session()
+        _ = try await session.rows("CREATE TABLE t (id int)")
+        for id in 0..<6 { _ = try await session.rows("INSERT INTO t VALUES (\(id))") }
+        let lines = Mutex<[String]>([])
+        let engine = house.lake.engine
+        let upkeep = Task {
+            try await engine.keepInShape(every: .milliseconds(50)) { line in lines.withLock { $0.append(line) } }
+        }
+        for _ in 0..<200 {
+            if lines.withLock({ $0.count }) >= 4 { break }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        upkeep.cancel()
+        let said = lines.withLock { $0 }
+        #expect(said.count >= 4 && said.allSatisfy { !$0.contains("failed") }, "\(said)")
+        #expect(try await session.rows("OPTIMIZE TABLE t DRY RUN")[0][1] == "0")
+        #expect(try await session.rows("SELECT count(*) FROM t") == [["6"]])
     }
 
     @Test("OPTIMIZE TABLE puts files together, VACUUM does for all tables, both leave the rows alone")
