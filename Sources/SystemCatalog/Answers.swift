@@ -142,6 +142,10 @@ extension SystemState {
             }
             keep(setting: name, arguments[1].string, isLocal: arguments[2].value == .bool(true))
             return arguments[1].string.map { .text($0) } ?? .null(.text)
+        case "acldefault":
+            let items = standardRights(
+                arguments.first?.string ?? "", owner: arguments.count > 1 ? arguments[1].number : nil)
+            return Scalar(.array(.system(.aclitem)), Scalar.Value.acl(items))
         case "pg_blocking_pids": return Scalar(.array(.int4), .array([]))
         default:
             let type = CatalogFunctions.declarations.first { $0.name == function }?.result ?? .text

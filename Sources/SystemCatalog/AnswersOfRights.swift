@@ -68,6 +68,31 @@ extension SystemState {
         }
     }
 
+    /// What an object of a kind has before anything is granted, as acldefault() tells it; nil for an unknown kind.
+    func standardRights(_ kind: String, owner: Int64?) -> [String]? {
+        guard let owner else { return nil }
+        let name = roleName(owner) ?? "?"
+        func items(_ everybody: Rights, _ own: Rights) -> [String] {
+            var list = [AccessItem(grantee: owner, grantor: owner, rights: own)]
+            if !everybody.isEmpty {
+                list.insert(AccessItem(grantee: KnownRole.everybody, grantor: owner, rights: everybody), at: 0)
+            }
+            return AccessState.texts(list) { _ in name }
+        }
+        switch kind {
+        case "c": return []
+        case "r": return items([], SecuredKind.relation.rights)
+        case "s": return items([], [.select, .update, .usage])
+        case "n": return items([], SecuredKind.schema.rights)
+        case "d": return items([.connect, .temporary], SecuredKind.database.rights)
+        case "f": return items(.execute, .execute)
+        case "l", "T": return items(.usage, .usage)
+        case "t": return items([], .create)
+        case "F", "S": return items([], .usage)
+        default: return nil
+        }
+    }
+
     private func standing(named role: Scalar) throws(SQLError) -> Standing? {
         if let number = role.number { return standing(ofRole: number) }
         guard let name = role.string else { return nil }
