@@ -89,8 +89,9 @@ public enum Settings {
         Setting("transaction_isolation", "repeatable read", "Isolation of this transaction: always one snapshot."),
         Setting("transaction_read_only", "off", "Whether this transaction may write.", check: boolean),
         Setting(
-            "unenforced_constraints", "off",
-            "Whether CHECK is recorded without NOT ENFORCED, and keys without a warning.", check: boolean),
+            "unenforced_constraints", "warn",
+            "What is said of constraints without NOT ENFORCED: on records them all, warn keys with a warning, off none.",
+            check: unenforced),
     ]
 
     private static let byName: [String: Setting] = Dictionary(
@@ -146,6 +147,10 @@ public enum Settings {
         default:
             throw SQLError(.invalidParameterValue, "a boolean is needed, not \"\(value)\"")
         }
+    }
+
+    private static let unenforced: @Sendable (String) throws(SQLError) -> String = { (value) throws(SQLError) in
+        value.lowercased() == "warn" ? "warn" : try boolean(value)
     }
 
     private static let passwordEncryption: @Sendable (String) throws(SQLError) -> String = {

@@ -211,8 +211,9 @@ extension Session {
     func check(
         _ key: Statement.KeyDefinition, _ columns: [Field], _ format: any ManagedFormat
     ) throws(SQLError) {
-        let isKept = format.enforcesKeys || settings["unenforced_constraints"] == "on"
-        guard !key.isEnforced || isKept || key.kind != .check else {
+        let setting = settings["unenforced_constraints"]
+        let isKept = format.enforcesKeys || setting == "on"
+        guard !key.isEnforced || isKept || setting == "warn" && key.kind != .check else {
             throw SQLError(
                 .featureNotSupported, "\(key.kind.rawValue) constraints are not enforced",
                 hint: "Write NOT ENFORCED behind it to have it recorded, or SET unenforced_constraints = on.",
