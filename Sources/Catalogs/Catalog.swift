@@ -7,6 +7,8 @@ public enum Entry: Hashable, Sendable, Codable {
     case view(ViewDefinition)
     case external(ExternalDefinition)
     case managed(ManagedDefinition)
+    /// Under names of objects only.
+    case object(SchemaObject)
 }
 
 /// A view: SQL text, bound anew on each use with the search path of its creation.
@@ -122,12 +124,19 @@ public protocol Catalog: Sendable {
     func schema(_ name: String, at commit: CommitID) async throws(SQLError) -> SchemaDefinition?
     /// Lists the names in a schema.
     func names(in schema: String, at commit: CommitID) async throws(SQLError) -> [TableName]
+    /// Lists what a schema holds besides relations.
+    func objects(in schema: String, at commit: CommitID) async throws(SQLError) -> [TableName]
     /// Returns the entries of those names that exist.
     func entries(_ names: Set<TableName>, at commit: CommitID) async throws(SQLError) -> [TableName: Entry]
     /// Commits changes to a branch if its head is still `head` (40001 otherwise).
     func commit(
         _ changes: [Change], to branch: String, expecting head: CommitID, note: CommitNote
     ) async throws(SQLError) -> CommitID
+}
+
+extension Catalog {
+    /// Catalogs of others keep relations only.
+    public func objects(in schema: String, at commit: CommitID) async throws(SQLError) -> [TableName] { [] }
 }
 
 /// Turns an entry into a table that can be scanned: the table formats' side of the catalog.

@@ -159,6 +159,10 @@ extension WritableTable {
 public enum TableProperty {
     /// A column's DEFAULT as SQL text.
     public static func defaultValue(of column: String) -> String { "apus.default.\(column)" }
+    /// "always" or "default" for an identity column, whose DEFAULT is its sequence.
+    public static func identity(of column: String) -> String { "apus.identity.\(column)" }
+    /// What a generated column is computed by, as SQL text.
+    public static func generated(_ column: String) -> String { "apus.generated.\(column)" }
     /// A column's COMMENT.
     public static func comment(on column: String) -> String { "apus.comment.\(column)" }
     /// A column's declared type where the format's own says less (varchar(10) is a string): format_type's text.

@@ -11,7 +11,7 @@ public struct TableName: Hashable, Sendable, CustomStringConvertible {
         self.name = name
     }
 
-    public var description: String { "\(schema).\(name)" }
+    public var description: String { "\(schema).\(isObject ? objectName : name)" }
 }
 
 /// A version of the whole catalog.

@@ -69,6 +69,7 @@ public final class ColumnBuilder {
 
     /// Appends a scalar of this column's type, or NULL.
     public func append(_ scalar: Scalar) {
+        guard isKept(scalar.value) else { return appendNull() }
         switch scalar.value {
         case .null: appendNull()
         case .bool(let value): append(UInt8(value ? 1 : 0))
@@ -96,6 +97,21 @@ public final class ColumnBuilder {
                 if index < values.count { field.append(values[index]) } else { field.appendNull() }
             }
             append(Int32(truncatingIfNeeded: place))
+        }
+    }
+
+    /// Whether a value has a form that this column stores: a wrong one must not end the process.
+    private func isKept(_ value: Scalar.Value) -> Bool {
+        switch value {
+        case .null: true
+        case .bool: physical == .bool
+        case .int: physical == .int16 || physical == .int32 || physical == .int64
+        case .double: physical == .float32 || physical == .float64
+        case .int128: physical == .int64 || physical == .int128
+        case .numeric: physical == .numeric
+        case .string, .bytes: physical == .view
+        case .interval: physical == .interval
+        case .array: physical == .list
         }
     }
 

@@ -7,21 +7,32 @@ import Synchronization
 public struct SessionTimeZone: Sendable {
     /// The name as set.
     public let name: String
+    /// How the session that keeps this zone prints times.
+    public var style = TimeStyle()
     private let offsetAtUTC: @Sendable (Int64) -> Int32
+    private let abbreviationAtUTC: (@Sendable (Int64) -> String?)?
 
-    public init(name: String, offsetAtUTC: @escaping @Sendable (Int64) -> Int32) {
+    public init(
+        name: String, abbreviationAtUTC: (@Sendable (Int64) -> String?)? = nil,
+        offsetAtUTC: @escaping @Sendable (Int64) -> Int32
+    ) {
         self.name = name
+        self.abbreviationAtUTC = abbreviationAtUTC
         self.offsetAtUTC = offsetAtUTC
     }
+
+    /// What the zone is called for short at an instant, such as "PDT"; nil when it has no letters for it.
+    public func abbreviation(atUTC microseconds: Int64) -> String? { abbreviationAtUTC?(microseconds) }
 
     /// Seconds east of UTC at an instant given in microseconds since 1970.
     public func offset(atUTC microseconds: Int64) -> Int32 { offsetAtUTC(microseconds) }
 
-    public static let utc = SessionTimeZone(name: "UTC") { _ in 0 }
+    public static let utc = fixed(0, name: "UTC")
 
     /// Makes a zone of a constant offset, in seconds east of UTC.
     public static func fixed(_ seconds: Int32, name: String) -> SessionTimeZone {
-        SessionTimeZone(name: name) { _ in seconds }
+        let letters = name.allSatisfy { $0.isLetter } ? name : nil
+        return SessionTimeZone(name: name, abbreviationAtUTC: { _ in letters }) { _ in seconds }
     }
 
     /// The clock's reading at an instant, as a timestamp without zone.

@@ -248,7 +248,11 @@ public enum TextForm {
         case .int16: append(int: Int64(from.pointer(Int16.self)[at]), to: &out)
         case .int32:
             let value = from.pointer(Int32.self)[at]
-            if column.type == .date { append(date: value, to: &out) } else { append(int: Int64(value), to: &out) }
+            if column.type == .date {
+                append(to: &out) { write(date: value, style: zone.style, to: $0) }
+            } else {
+                append(int: Int64(value), to: &out)
+            }
         case .int64: append(int64: from.pointer(Int64.self)[at], as: column.type, zone: zone, to: &out)
         case .int128:
             let value = from.pointer(Int128.self)[at]
@@ -260,7 +264,9 @@ public enum TextForm {
         case .float32: append(float: from.pointer(Float.self)[at], to: &out)
         case .float64: append(double: from.pointer(Double.self)[at], to: &out)
         case .numeric: append(numeric: from.pointer(Numeric.self)[at], to: &out)
-        case .interval: append(interval: from.pointer(Interval.self)[at], to: &out)
+        case .interval:
+            let value = from.pointer(Interval.self)[at]
+            append(to: &out) { write(interval: value, style: zone.style, to: $0) }
         case .view:
             let view = from.pointer(StringView.self)[at]
             if column.type == .bytea {
@@ -286,7 +292,7 @@ public enum TextForm {
         switch type {
         case .decimal(_, let scale): append(decimal: Int128(value), scale: scale, to: &out)
         case .time: append(time: value, to: &out)
-        case .timestamp: append(timestamp: value, to: &out)
+        case .timestamp: append(to: &out) { write(timestamp: value, style: zone.style, to: $0) }
         case .timestamptz: append(timestamptz: value, zone: zone, to: &out)
         default: append(int: value, to: &out)
         }

@@ -100,6 +100,7 @@ extension TextForm {
     public static func write(
         timestamptz value: Int64, zone: SessionTimeZone, to start: UnsafeMutablePointer<UInt8>
     ) -> Int {
+        guard zone.style.dates == .iso else { return put(StyledText.timestamptz(value, zone), start) }
         if value == Calendar.infinity { return write("infinity", to: start) }
         if value == Calendar.negativeInfinity { return write("-infinity", to: start) }
         return write(timestamptz: value, offsetSeconds: Int(zone.offset(atUTC: value)), to: start)

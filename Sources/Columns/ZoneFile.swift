@@ -8,6 +8,9 @@ struct ZoneFile {
     /// Offset after each transition, seconds east.
     private var offsets: [Int32] = []
     private var first: Int32 = 0
+    /// What the zone is called after each transition.
+    private var names: [String] = []
+    private var firstName = ""
     /// Holds after the last transition.
     private var rule: ZoneRule?
 
@@ -27,7 +30,9 @@ struct ZoneFile {
             path += (path.hasSuffix("/") ? "" : "/") + entry
         }
         guard let bytes = read(path), let file = ZoneFile(bytes) else { return nil }
-        return SessionTimeZone(name: canonical.joined(separator: "/")) { micros in
+        return SessionTimeZone(
+            name: canonical.joined(separator: "/"), abbreviationAtUTC: { file.abbreviation(floorSeconds($0)) }
+        ) { micros in
             file.offset(floorSeconds(micros))
         }
     }
@@ -82,17 +87,24 @@ struct ZoneFile {
         at += new.times * 8
         let kinds = at
         at += new.times
+        let letters = at + new.types * 6
         var typeOffsets: [Int32] = []
+        var typeNames: [String] = []
         for index in 0..<new.types {
             var value: UInt32 = 0
             for byte in 0..<4 { value = value << 8 | UInt32(bytes[at + index * 6 + byte]) }
             typeOffsets.append(Int32(bitPattern: value))
+            let from = min(Int(bytes[at + index * 6 + 5]), new.chars)
+            let text = bytes[(letters + from)..<(letters + new.chars)].prefix { $0 != 0 }
+            typeNames.append(String(decoding: text, as: UTF8.self))
         }
         for index in 0..<new.times {
             let kind = Int(bytes[kinds + index])
             guard kind < new.types, abs(Int(typeOffsets[kind])) <= 200_000 else { return nil }
             offsets.append(typeOffsets[kind])
+            names.append(typeNames[kind])
         }
+        firstName = typeNames[0]
         transitions = times
         first = typeOffsets[0]
         let footer = start + 44 + size
@@ -118,15 +130,26 @@ struct ZoneFile {
     }
 
     private func offset(_ seconds: Int64) -> Int32 {
-        guard let last = transitions.last else { return rule?.offset(seconds) ?? first }
-        if seconds >= last { return rule?.offset(seconds) ?? offsets[offsets.count - 1] }
-        guard seconds >= transitions[0] else { return first }
+        if transitions.isEmpty || seconds >= transitions[transitions.count - 1], let rule { return rule.offset(seconds) }
+        return index(seconds).map { offsets[$0] } ?? first
+    }
+
+    /// nil where the zone has numbers instead of letters.
+    private func abbreviation(_ seconds: Int64) -> String? {
+        var name = index(seconds).map { names[$0] } ?? firstName
+        if transitions.isEmpty || seconds >= transitions[transitions.count - 1], let rule { name = rule.letters(seconds) }
+        return name.utf8.allSatisfy { $0 | 32 >= 97 && $0 | 32 <= 122 } && !name.isEmpty ? name : nil
+    }
+
+    /// The last transition at or before an instant; nil before the first.
+    private func index(_ seconds: Int64) -> Int? {
+        guard let earliest = transitions.first, seconds >= earliest else { return nil }
         var (low, high) = (0, transitions.count - 1)
         while low < high {
             let middle = (low + high + 1) / 2
             if transitions[middle] <= seconds { low = middle } else { high = middle - 1 }
         }
-        return offsets[low]
+        return low
     }
 }
 
@@ -140,6 +163,8 @@ func floorSeconds(_ microseconds: Int64) -> Int64 {
 struct ZoneRule {
     private var standard: Int32 = 0
     private var daylight: Int32?
+    private var standardName = ""
+    private var daylightName = ""
     private var start = Day(kind: .month(3, 2, 0), seconds: 7200)
     private var end = Day(kind: .month(11, 1, 0), seconds: 7200)
 
@@ -175,10 +200,13 @@ struct ZoneRule {
             standard = Int32(-west)
             return
         }
+        standardName = String(decoding: text[0..<at], as: UTF8.self)
         guard let west = ZoneRule.clock(text, &at) else { return nil }
         standard = Int32(-west)
         guard at < text.count else { return }
+        let second = at
         guard ZoneRule.name(text, &at) else { return nil }
+        daylightName = String(decoding: text[second..<at], as: UTF8.self)
         daylight = standard + 3600
         if at < text.count, text[at] != 44 {
             guard let other = ZoneRule.clock(text, &at) else { return nil }
@@ -207,9 +235,18 @@ struct ZoneRule {
         return isDaylight ? daylight : standard
     }
 
+    /// What the clock is called at an instant.
+    func letters(_ seconds: Int64) -> String {
+        daylight != nil && daylight != standard && offset(seconds) == daylight ? daylightName : standardName
+    }
+
     func zone(_ name: String) -> SessionTimeZone {
         let rule = self
-        return SessionTimeZone(name: name) { rule.offset(floorSeconds($0)) }
+        let letters: @Sendable (Int64) -> String? = {
+            let text = rule.letters(floorSeconds($0))
+            return !text.isEmpty && text.allSatisfy(\.isLetter) ? text : nil
+        }
+        return SessionTimeZone(name: name, abbreviationAtUTC: letters) { rule.offset(floorSeconds($0)) }
     }
 
     /// The name that SHOW TimeZone prints for a number of hours: `<+02>-02`.

@@ -184,7 +184,7 @@ extension Session {
             properties[key] = comment.text
             view.properties = properties.isEmpty ? nil : properties
             try record(found.name, branch) { $0.put(found.name, .view(view)) }
-        case .external:
+        case .external, .object:
             throw SQLError(
                 .featureNotSupported, "comments on external tables are not supported", position: name.position)
         }
@@ -303,7 +303,9 @@ private final class AlterationPlanner {
             throw SQLError(
                 .notNullViolation, "column \"\(new)\" of relation \"\(name.name)\" contains null values")
         }
-        var alterations: [TableAlteration] = [.addColumn(field)]
+        var alterations: [TableAlteration] = [
+            .addColumn(Field(field.name, field.type.stored, isNullable: field.isNullable))
+        ]
         if let value = column.defaultValue, let text = column.defaultText {
             try Binder.checkDefault(value, of: field, context: context)
             alterations.append(.setProperty(TableProperty.defaultValue(of: new), text))

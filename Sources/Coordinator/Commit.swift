@@ -8,6 +8,8 @@ import Synchronization
 extension Session {
     /// Makes the transaction's changes one commit.
     func commit() async throws(SQLError) {
+        guard transaction != nil else { return }
+        try await recordSequences()
         guard let open = transaction else { return }
         do throws(SQLError) {
             try await publish(open)
@@ -205,6 +207,11 @@ private struct Rebase {
             return .drop(name)
         }
         guard let origin = change.origin else {
+            if case .object(.sequence(let mine)) = entry, case .object(.sequence(let theirs))? = now,
+                mine.identity == theirs.identity
+            {
+                return .put(name, .object(.sequence(mine.joined(theirs))))
+            }
             guard now == before || now == nil || now == entry else {
                 throw conflict(
                     name,

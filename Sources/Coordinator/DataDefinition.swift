@@ -105,10 +105,7 @@ extension Session {
     }
 
     func createView(_ create: Statement.CreateView) async throws(SQLError) -> any ResultStream {
-        guard !create.isTemporary else {
-            throw SQLError(.featureNotSupported, "temporary views are not supported", position: create.name.position)
-        }
-        let place = try await newPlace(create.name)
+        let place = try await newPlace(create.name, isTemporary: create.isTemporary)
         let old = try await entry(at: place)
         if let old, !create.orReplace {
             return try existing(old, place.name, create.ifNotExists, create.name, "CREATE VIEW")
@@ -239,7 +236,9 @@ extension Session {
         let stored = try await databases.names(in: schema, at: try await commit(of: branch))
         guard let changes = own(branch)?.changes else { return stored }
         var names = Set(stored.filter { changes.changed($0).map { $0 != nil } ?? true })
-        for (name, change) in changes.tables where name.schema == schema && change.entry != nil { names.insert(name) }
+        for (name, change) in changes.tables where name.schema == schema && change.entry != nil && !name.isObject {
+            names.insert(name)
+        }
         return names.sorted { $0.name < $1.name }
     }
 
@@ -290,6 +289,7 @@ extension Session {
                 hint: "Use DROP \(kind.uppercased()) to remove a \(kind).", position: name.position)
         }
         try await requireStored(found, branch, name)
+        if kind == "table", branch != nil { try await dropOwned(by: found, branch) }
         try record(found.name, branch) { $0.drop(found.name) }
     }
 
@@ -297,7 +297,7 @@ extension Session {
     private func kind(of found: Resolver.Found) async -> String {
         switch found.entry {
         case .view: return "view"
-        case .external: return "table"
+        case .external, .object: return "table"
         case .managed(let definition):
             let table = try? await format(on: found.branch).open(definition, named: found.name)
             return table?.properties[TableProperty.viewQuery] == nil ? "table" : "materialized view"
@@ -355,6 +355,7 @@ extension Entry {
         case .view: "view"
         case .external: "external table"
         case .managed: "table"
+        case .object: "object"
         }
     }
 }

@@ -59,6 +59,11 @@ struct Databases: Sendable {
         return try await place.catalog.names(in: schema, at: place.commit)
     }
 
+    func objects(in schema: String, at commit: CommitID) async throws(SQLError) -> [TableName] {
+        let place = try place(commit)
+        return try await place.catalog.objects(in: schema, at: place.commit)
+    }
+
     func entries(_ names: Set<TableName>, at commit: CommitID) async throws(SQLError) -> [TableName: Entry] {
         let place = try place(commit)
         return try await place.catalog.entries(names, at: place.commit)

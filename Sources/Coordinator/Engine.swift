@@ -25,6 +25,7 @@ public final class Engine: SQLServerEngine {
     let counters = EngineCounters()
     /// Commits of this process to one branch come one after the other.
     let commits = CommitGate()
+    let sequences = LiveSequences()
     /// What the system catalog remembers of commits and tables.
     let directories = DirectoryCache()
     let activity = ActivityList()

@@ -51,7 +51,9 @@ struct Resolver: Sendable {
         var calls = names.fileCalls.map { (call: $0.call, position: $0.position, definer: Int64?.none) }
         var rounds = 0
         try await prepareCatalog(names, transaction, &result.pinned)
-        while !open.isEmpty || !calls.isEmpty {
+        try await learnSequences(names.sequences, transaction, &result.pinned)
+        var functions = try await bodies(names.functions, nil, transaction, &result)
+        while !open.isEmpty || !calls.isEmpty || !functions.isEmpty {
             rounds += 1
             guard rounds <= Resolver.roundsMax else {
                 throw SQLError(.statementTooComplex, "views are nested too deeply")
@@ -59,6 +61,14 @@ struct Resolver: Sendable {
             let fresh = open.filter { result.snapshot.relations[$0.reference] == nil }
             var next: [(reference: CatalogSnapshot.Reference, position: Int)] = []
             var nextCalls: [(call: CatalogSnapshot.FileCall, position: Int, definer: Int64?)] = []
+            var nextFunctions: [QueryNames] = []
+            for inner in functions {
+                try await prepareCatalog(inner, transaction, &result.pinned)
+                try await learnSequences(inner.sequences, transaction, &result.pinned)
+                next += inner.relations
+                nextCalls += inner.fileCalls.map { ($0.call, $0.position, nil) }
+                nextFunctions += try await bodies(inner.functions, nil, transaction, &result)
+            }
             for (reference, position) in fresh where result.snapshot.relations[reference] == nil {
                 let relation: Relation?
                 do {
@@ -74,8 +84,10 @@ struct Resolver: Sendable {
                         of: query, context: context, viewPath: view.searchPath, viewRef: reference.ref,
                         definer: view.definer)
                     try await prepareCatalog(inner, transaction, &result.pinned)
+                    try await learnSequences(inner.sequences, transaction, &result.pinned)
                     next += inner.relations
                     nextCalls += inner.fileCalls.map { ($0.call, $0.position, view.definer) }
+                    nextFunctions += try await bodies(inner.functions, view.searchPath, transaction, &result)
                 }
             }
             for (call, position, definer) in calls {
@@ -93,6 +105,7 @@ struct Resolver: Sendable {
             }
             open = next
             calls = nextCalls
+            functions = nextFunctions
         }
         return result
     }
@@ -112,6 +125,26 @@ struct Resolver: Sendable {
         var refs = isLog ? Array(call.paths.prefix(1)) : call.paths
         if refs.isEmpty || call.function.hasSuffix(".merge_preview") { refs.append(branch) }
         for ref in refs { try await access.requireReading(.named(ref), engine.catalog, definer) }
+    }
+
+    /// Looks up functions that are not the library's; returns the names that their bodies use.
+    private func bodies(
+        _ names: Set<QualifiedName>, _ path: [String]?, _ transaction: Transaction, _ result: inout Result
+    ) async throws(SQLError) -> [QueryNames] {
+        var found: [QueryNames] = []
+        for name in names where name.parts.count <= 2 && result.snapshot.functions[name] == nil {
+            let entry = try await object(.function, name, transaction, &result.pinned, searchPath: path)?.entry
+            guard case .object(.functions(let functions))? = entry else { continue }
+            result.snapshot.functions[name] = functions
+            for function in functions {
+                for parsed in try Parser.parse(function.body) {
+                    guard case .query(let query) = parsed.statement else { continue }
+                    found.append(
+                        try QueryNames.references(of: query, context: context, viewPath: function.searchPath))
+                }
+            }
+        }
+        return found
     }
 
     private func table(of call: CatalogSnapshot.FileCall) async throws(SQLError) -> any Table {
@@ -141,6 +174,7 @@ struct Resolver: Sendable {
         let isHere = found.ref == .named(branch) || found.ref == .branch(branch)
         result.reads.insert(found.name.description + (isHere ? "" : "@\(found.ref)"))
         switch found.entry {
+        case .object: return nil
         case .view(let view): return .view(view)
         case .external(let definition):
             return .table(try await engine.format.open(definition, named: found.name))

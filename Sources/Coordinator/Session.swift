@@ -40,6 +40,7 @@ public actor Session: SQLSession {
     private let watch = Mutex<StatementWatch?>(nil)
     /// What garbage collection must know of this session.
     let hold = SessionHold()
+    let sequences = SessionSequences()
 
     /// Prepared statements of one session.
     static let statementsMax = 10_000
@@ -93,7 +94,8 @@ public actor Session: SQLSession {
     func planContext(isProfiled: Bool = false) -> PlanContext {
         let now = clock()
         let settings = self.settings
-        let zone = (try? SessionTimeZone.setting(settings["timezone"])) ?? .utc
+        var zone = (try? SessionTimeZone.setting(settings["timezone"])) ?? .utc
+        zone.style = TimeStyle(dateStyle: settings["datestyle"], intervalStyle: settings["intervalstyle"])
         var functions = SessionFacts.functions(
             now: now, start: transaction?.isExplicit == true ? transactionTime ?? now : now, zone: zone,
             user: currentUser,
@@ -101,6 +103,7 @@ public actor Session: SQLSession {
         functions.sessionUser = sessionUser
         functions.system = SystemState()
         functions.processID = processID
+        functions.sequences = sequences
         let rules = settings["disabled_rules"].split { $0 == "," || $0 == " " }.map(String.init)
         return PlanContext(
             functions: functions, disabledRules: Set(rules), threadsMax: Int(settings["threads"]),
@@ -330,6 +333,10 @@ public actor Session: SQLSession {
             } catch let error {
                 problem = error
             }
+        }
+        if transaction == nil, sequences.isTouched {
+            transaction = currentTransaction
+            do { try await commit() } catch let error { problem = problem ?? error }
         }
         let status: TransactionStatus =
             switch transaction {

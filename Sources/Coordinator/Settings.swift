@@ -57,7 +57,7 @@ public enum Settings {
             check: milliseconds),
         Setting("in_hot_standby", "off", "Always off.", isReported: true, check: fixed("in_hot_standby")),
         Setting("integer_datetimes", "on", "Always on.", isReported: true, check: fixed("integer_datetimes")),
-        Setting("IntervalStyle", "postgres", "How intervals are printed.", isReported: true, check: only("postgres")),
+        Setting("IntervalStyle", "postgres", "How intervals are printed.", isReported: true, check: intervalStyle),
         Setting(
             "is_superuser", "on", "Whether the user may do everything.", isReported: true, check: fixed("is_superuser")),
         Setting("jit", "off", "Accepted, without effect.", check: boolean),
@@ -182,19 +182,27 @@ public enum Settings {
     }
 
     private static let dateStyle: @Sendable (String) throws(SQLError) -> String = { (value) throws(SQLError) in
-        var order = "MDY"
+        var style = TimeStyle()
         for word in value.split(whereSeparator: { $0 == "," || $0 == " " }) {
             switch word.lowercased() {
-            case "iso": break
-            case "mdy", "us", "noneuro", "noneuropean": order = "MDY"
-            case "dmy", "euro", "european": order = "DMY"
-            case "ymd": order = "YMD"
-            case "postgres", "sql", "german":
-                throw SQLError(.featureNotSupported, "DateStyle \"\(word)\" is not supported", hint: "Use ISO.")
+            case "iso": style.dates = .iso
+            case "postgres": style.dates = .postgres
+            case "sql": style.dates = .sql
+            case "german": style.dates = .german
+            case "mdy", "us", "noneuro", "noneuropean": style.order = .mdy
+            case "dmy", "euro", "european": style.order = .dmy
+            case "ymd": style.order = .ymd
             default: throw invalid("DateStyle", value)
             }
         }
-        return "ISO, \(order)"
+        return "\(style.dates.rawValue), \(style.order.rawValue)"
+    }
+
+    private static let intervalStyle: @Sendable (String) throws(SQLError) -> String = { (value) throws(SQLError) in
+        guard let style = TimeStyle.Intervals(rawValue: value.lowercased()) else {
+            throw invalid("IntervalStyle", value)
+        }
+        return style.rawValue
     }
 
     private static let timeZone: @Sendable (String) throws(SQLError) -> String = { (value) throws(SQLError) in

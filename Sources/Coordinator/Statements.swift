@@ -38,7 +38,7 @@ extension Session {
         case .explain(let explain): return try await self.explain(explain)
         case .write(let write): return try await self.write(write, text, [], types: [])
         case .truncate, .refresh, .createTable, .alterTable, .comment, .createSchema, .createView, .createExternalTable,
-            .drop:
+            .drop, .object:
             return try await define(statement, text)
         case .copy(let copy): return try await self.copy(copy, text)
         case .call(let call, let isSelected): return try await self.call(call, [], isSelected: isSelected)

@@ -20,6 +20,7 @@ extension Session {
             case .createView(let create): return try await createView(create)
             case .createExternalTable(let create): return try await createExternalTable(create)
             case .drop(let drop): return try await self.drop(drop)
+            case .object(let statement): return try await object(statement)
             default: throw SQLError(.internalError, "not a definition")
             }
         }
@@ -40,6 +41,8 @@ extension Session {
         }
         if let query = create.query { return try await createTable(create, as: query, place) }
         let format = try format(on: place.branch)
+        var create = create
+        try await settleSerials(&create, place)
         let new = try newTable(create, place.name, try fields(create.columns), format)
         let definition = try await format.create(try await placed(new, place))
         transaction?.keep(definition, from: nil, of: format)
@@ -48,6 +51,49 @@ extension Session {
         try await grantDefaults(AccessGuard.secured(place.name, .managed(definition)).object)
         if create.dropsOnCommit { droppedOnCommit.insert(place.name.name) }
         return done(tag)
+    }
+
+    /// The types that bring a sequence along.
+    private static let serials: [String: String] = [
+        "serial": "integer", "serial4": "integer", "bigserial": "bigint", "serial8": "bigint",
+        "smallserial": "smallint", "serial2": "smallint",
+    ]
+
+    /// Columns of serial types and identity columns get their sequences, and defaults that ask them.
+    private func settleSerials(
+        _ create: inout Statement.CreateTable, _ place: NewPlace
+    ) async throws(SQLError) {
+        for index in create.columns.indices {
+            var column = create.columns[index]
+            let at = column.name.position
+            let serial = column.type.arrayDimensions == 0 ? Session.serials[column.type.name] : nil
+            guard serial != nil || column.identity != nil else { continue }
+            if let serial {
+                column.type = TypeName(serial, position: column.type.position)
+                column.isNotNull = true
+            }
+            guard column.defaultValue == nil else {
+                let what = serial == nil ? "both default and identity" : "multiple default values"
+                throw SQLError(
+                    .syntaxError, "\(what) specified for column \"\(column.name.value)\" of table \"\(place.name.name)\"",
+                    position: at)
+            }
+            guard place.branch != nil else {
+                throw SQLError(
+                    .featureNotSupported, "temporary tables have no serial or identity columns", position: at)
+            }
+            let type = try TypeNames.type(column.type)
+            guard type.isInteger else {
+                throw SQLError(
+                    .invalidParameterValue, "identity column type must be smallint, integer, or bigint", position: at)
+            }
+            let text = try await createSequence(
+                for: column.name.value, of: place, column.identity?.options ?? ObjectStatement.SequenceOptions(), type,
+                at)
+            column.defaultText = text
+            column.defaultValue = try Parser.parseExpression(text)
+            create.columns[index] = column
+        }
     }
 
     /// CREATE TABLE AS: a new table, and one write into it.
@@ -166,6 +212,14 @@ extension Session {
                 try Binder.checkDefault(value, of: field, context: context)
                 new.properties[TableProperty.defaultValue(of: field.name)] = text
             }
+            if let identity = column.identity {
+                new.properties[TableProperty.identity(of: field.name)] = identity.isAlways ? "always" : "default"
+            }
+            if let value = column.generated, let text = column.generatedText {
+                let generated = Set(create.columns.filter { $0.generated != nil }.map(\.name.value))
+                try Binder.checkGenerated(value, of: field, among: columns, generated: generated, context: context)
+                new.properties[TableProperty.generated(field.name)] = text
+            }
         }
         for field in columns {
             if let text = Session.declaredType(field.type) {
@@ -195,7 +249,7 @@ extension Session {
     /// The type's text, for types of which a table format keeps less.
     static func declaredType(_ type: SQLType) -> String? {
         switch type {
-        case .varchar(.some(_)), .char, .int2, .json, .jsonb: type.name
+        case .varchar(.some(_)), .char, .int2, .json, .jsonb, .numeric, .interval: type.name
         default: nil
         }
     }

@@ -115,6 +115,12 @@ struct ThreeWay: Sendable {
                     guard error.state == .serializationFailure else { throw error }
                     item.reason = error.message
                 }
+            } else if case .object(.sequence(let source))? = change.after, case .object(.sequence(let mine))? = target,
+                source.identity == mine.identity
+            {
+                item.change = .put(name, .object(.sequence(mine.joined(source))))
+                item.action = "merged"
+                return item
             } else {
                 item.reason = ThreeWay.reason(change.after, target)
             }
@@ -153,6 +159,9 @@ struct ThreeWay: Sendable {
         case .view: "view"
         case .external: "external table"
         case .managed, nil: "table"
+        case .object(.sequence): "sequence"
+        case .object(.functions): "function"
+        case .object(.index): "index"
         }
     }
 
@@ -162,6 +171,9 @@ struct ThreeWay: Sendable {
         case nil: nil
         case .view(let view): view.sql
         case .external(let definition): definition.location
+        case .object(.sequence(let sequence)): "at \(sequence.last)"
+        case .object(.functions(let functions)): functions.map(\.body).joined(separator: "; ")
+        case .object(.index(let index)): index.text
         case .managed(let definition):
             (definition.snapshotID.map { "snapshot \($0), " } ?? "")
                 + (definition.metadataLocation.split(separator: "/").last.map(String.init) ?? "")

@@ -86,6 +86,7 @@ extension Session {
                 throw SQLError(
                     .wrongObjectType, "cannot change materialized view \"\(name.last)\"", position: name.position)
             }
+            try await learnSequences(of: table)
             let branch = found.name.isTemporary ? nil : try await requireBranch(found.ref)
             return WriteTarget(
                 name: found.name, branch: branch, table: table,
@@ -94,7 +95,7 @@ extension Session {
             throw SQLError(
                 .wrongObjectType, "cannot execute \(verb) on view \"\(name.last)\"",
                 detail: "Views are not updatable.", position: name.position)
-        case .external:
+        case .external, .object:
             throw SQLError(
                 .wrongObjectType, "cannot execute \(verb) on external table \"\(name.last)\"",
                 detail: "External tables are files that others write.", position: name.position)
@@ -226,7 +227,7 @@ extension Statement {
         switch self {
         case .write, .truncate, .refresh, .createTable, .alterTable, .comment, .createSchema, .createView,
             .createExternalTable,
-            .drop:
+            .drop, .object:
             true
         case .copy(let copy): copy.isFrom
         default: false

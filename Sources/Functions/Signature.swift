@@ -21,6 +21,8 @@ public struct FunctionContext: Sendable {
     public var searchPath: [String]
     /// The system catalog, for statements that ask about it.
     public var system: (any SystemFacts)?
+    /// The session's sequences.
+    public var sequences: (any SequenceValues)?
     /// Value of a setting, by lower-case name: current_setting().
     public var setting: @Sendable (String) -> String?
 

@@ -162,7 +162,8 @@ final class ColumnCells {
         case .int32:
             let values = column.pointer(Int32.self)
             if column.type == .date {
-                each(column, rows, bytesEach: 24) { TextForm.write(date: values[$0], to: $1) }
+                let style = zone.style
+                each(column, rows, bytesEach: 24) { TextForm.write(date: values[$0], style: style, to: $1) }
             } else {
                 each(column, rows, bytesEach: 16) { TextForm.write(int: Int64(values[$0]), to: $1) }
             }
@@ -185,7 +186,10 @@ final class ColumnCells {
             each(column, rows, bytesEach: 48) { TextForm.write(numeric: values[$0], to: $1) }
         case .interval:
             let values = column.pointer(Interval.self)
-            each(column, rows, bytesEach: TextForm.fixedMax) { TextForm.write(interval: values[$0], to: $1) }
+            let style = zone.style
+            each(column, rows, bytesEach: TextForm.fixedMax) {
+                TextForm.write(interval: values[$0], style: style, to: $1)
+            }
         case .view: bytea(column, rows)
         case .list, .row: break
         }
@@ -197,9 +201,11 @@ final class ColumnCells {
         case .decimal(_, let scale):
             each(column, rows, bytesEach: 48) { TextForm.write(decimal: values[$0], scale: scale, to: $1) }
         case .time: each(column, rows, bytesEach: 32) { TextForm.write(time: values[$0], to: $1) }
-        case .timestamp: each(column, rows, bytesEach: 48) { TextForm.write(timestamp: values[$0], to: $1) }
+        case .timestamp:
+            let style = zone.style
+            each(column, rows, bytesEach: 64) { TextForm.write(timestamp: values[$0], style: style, to: $1) }
         case .timestamptz:
-            each(column, rows, bytesEach: 56) { TextForm.write(timestamptz: values[$0], zone: zone, to: $1) }
+            each(column, rows, bytesEach: TextForm.fixedMax) { TextForm.write(timestamptz: values[$0], zone: zone, to: $1) }
         case .system(let type) where type.isReference: references(column, rows, type)
         default: each(column, rows, bytesEach: 24) { TextForm.write(int: values[$0], to: $1) }
         }

@@ -206,18 +206,24 @@ extension Parser {
 
     /// nil: a CREATE that is not supported; the caller rewinds.
     private mutating func create() throws(SQLError) -> Statement? {
+        let start = token.position
         advance()
         let orReplace = takeWords("or", "replace")
         if takeWord("schema") { return .createSchema(try createSchema()) }
         if takeWord("branch") { return .createRef(try createRef(.branch, orReplace)) }
         if takeWord("tag") { return .createRef(try createRef(.tag, orReplace)) }
         if takeWords("external", "table") { return .createExternalTable(try createExternalTable(orReplace)) }
+        if takeWord("index") { return .object(try createIndex(isUnique: false, from: start)) }
+        if takeWords("unique", "index") { return .object(try createIndex(isUnique: true, from: start)) }
+        if takeWord("function") { return .object(try createFunction(isProcedure: false, orReplace)) }
+        if takeWord("procedure") { return .object(try createFunction(isProcedure: true, orReplace)) }
         if takeWord("global") || takeWord("local") {}
         let isTemporary = takeWord("temporary") || takeWord("temp")
         if takeWord("table") || takeWords("unlogged", "table") {
             return .createTable(try createTable(orReplace, isTemporary))
         }
         if takeWords("materialized", "view") { return .createTable(try createMaterializedView(orReplace)) }
+        if takeWord("sequence") || takeWords("unlogged", "sequence") { return .object(try createSequence()) }
         guard takeWord("view") else { return nil }
         return .createView(try createView(orReplace, isTemporary))
     }
@@ -384,6 +390,10 @@ extension Parser {
             let kind: Statement.RefKind = takeWord("tag") ? .tag : .branch
             let ifExists = try ifExists()
             return .dropRef(kind: kind, name: try refName(), ifExists: ifExists)
+        }
+        for object in [ObjectStatement.Kind.sequence, .index, .function, .procedure, .routine]
+        where takeWord(object.rawValue) {
+            return .object(try dropObjects(object))
         }
         let kind: Statement.DropKind
         if takeWord("schema") {

@@ -97,9 +97,8 @@ extension Parser {
                 column.defaultText = text(from: start)
             } else if takeWord("collate") {
                 _ = try qualifiedName()
-            } else if atWord("generated") {
-                throw SQLError(
-                    .featureNotSupported, "generated and identity columns are not supported", position: position)
+            } else if takeWord("generated") {
+                try generated(&column)
             } else if takeWords("primary", "key") {
                 keys.append(
                     try key(.primary, [name], "PRIMARY KEY (\(Parser.quoted(name.value)))", position))
@@ -116,6 +115,33 @@ extension Parser {
                 return column
             }
         }
+    }
+
+    /// Behind GENERATED.
+    private mutating func generated(_ column: inout Statement.ColumnDefinition) throws(SQLError) {
+        let isAlways = takeWord("always")
+        if !isAlways {
+            try expectWord("by")
+            try expectWord("default")
+        }
+        try expectWord("as")
+        if takeWord("identity") {
+            var options = ObjectStatement.SequenceOptions()
+            if take("(") {
+                options = try sequenceOptions()
+                try expect(")")
+            }
+            column.identity = Statement.ColumnDefinition.Identity(isAlways: isAlways, options: options)
+            column.isNotNull = true
+            return
+        }
+        guard isAlways else { throw unexpected() }
+        try expect("(")
+        let start = token.position
+        column.generated = try expression()
+        column.generatedText = text(from: start)
+        try expect(")")
+        if !takeWord("virtual") { try expectWord("stored") }
     }
 
     static func quoted(_ name: String) -> String {
@@ -293,6 +319,8 @@ extension Parser {
     /// ALTER TABLE and ALTER VIEW; nil for the others.
     mutating func alter() throws(SQLError) -> Statement? {
         advance()
+        if takeWord("sequence") { return try alterObject(.sequence) }
+        if takeWord("index") { return try alterObject(.index) }
         // A materialized view is a table with a query.
         let isMaterialized = takeWords("materialized", "view")
         let isView = !isMaterialized && takeWord("view")

@@ -66,15 +66,16 @@ extension Parser {
             repeat { columns.append(try name()) } while take(",")
             try expect(")")
         }
+        var overriding: WriteStatement.Insert.Overriding?
         if takeWord("overriding") {
-            if !takeWord("system") { try expectWord("user") }
+            overriding = takeWord("system") ? .system : .user
+            if overriding == .user { try expectWord("user") }
             try expectWord("value")
         }
-        if takeWords("default", "values") {
-            write.change = .insert(WriteStatement.Insert(columns: columns, query: nil))
-        } else {
-            write.change = .insert(WriteStatement.Insert(columns: columns, query: try query()))
-        }
+        var insert = WriteStatement.Insert(columns: columns, query: nil)
+        insert.overriding = overriding
+        if !takeWords("default", "values") { insert.query = try query() }
+        write.change = .insert(insert)
         if atWords("on", "conflict") {
             throw SQLError(
                 .featureNotSupported, "ON CONFLICT is not supported",

@@ -30,6 +30,8 @@ public indirect enum Statement: Hashable, Sendable {
     case createView(CreateView)
     case createExternalTable(CreateExternalTable)
     case drop(Drop)
+    /// Sequences, indexes, functions.
+    case object(ObjectStatement)
     case createRef(CreateRef)
     case dropRef(kind: RefKind, name: Identifier, ifExists: Bool)
     case attach(Attach)
@@ -124,6 +126,19 @@ public indirect enum Statement: Hashable, Sendable {
         /// DEFAULT, and its text.
         public var defaultValue: Expression?
         public var defaultText: String?
+        /// GENERATED ... AS IDENTITY.
+        public var identity: Identity?
+        /// GENERATED ALWAYS AS (...) STORED, and its text.
+        public var generated: Expression?
+        public var generatedText: String?
+        public struct Identity: Hashable, Sendable {
+            public var isAlways: Bool
+            public var options: ObjectStatement.SequenceOptions
+            public init(isAlways: Bool, options: ObjectStatement.SequenceOptions) {
+                self.isAlways = isAlways
+                self.options = options
+            }
+        }
         public init(name: Identifier, type: TypeName, isNotNull: Bool = false) {
             self.name = name
             self.type = type

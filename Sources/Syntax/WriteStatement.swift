@@ -25,6 +25,9 @@ public struct WriteStatement: Hashable, Sendable {
         public var columns: [Identifier]
         /// nil: DEFAULT VALUES.
         public var query: Query?
+        /// OVERRIDING SYSTEM VALUE and OVERRIDING USER VALUE.
+        public enum Overriding: Hashable, Sendable { case system, user }
+        public var overriding: Overriding?
         public init(columns: [Identifier], query: Query?) {
             self.columns = columns
             self.query = query

@@ -113,7 +113,7 @@ extension Entry {
     fileprivate var relationKind: String {
         switch self {
         case .view: "v"
-        case .external: "r"
+        case .external, .object: "r"
         case .managed(let definition): definition.isMaterializedView == true ? "m" : "r"
         }
     }

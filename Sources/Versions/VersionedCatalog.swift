@@ -138,6 +138,13 @@ public struct VersionedCatalog: Versioned {
     public func names(in schema: String, at commit: CommitID) async throws(SQLError) -> [TableName] {
         guard let object = try await schemaObject(schema, at: commit) else { return [] }
         return try await tree.all(in: object.entries).keys.sorted().map { TableName(schema: schema, name: $0) }
+            .filter { !$0.isObject }
+    }
+
+    public func objects(in schema: String, at commit: CommitID) async throws(SQLError) -> [TableName] {
+        guard let object = try await schemaObject(schema, at: commit) else { return [] }
+        return try await tree.all(in: object.entries).keys.map { TableName(schema: schema, name: $0) }
+            .filter(\.isObject)
     }
 
     public func entries(_ names: Set<TableName>, at commit: CommitID) async throws(SQLError) -> [TableName: Entry] {

@@ -169,7 +169,7 @@ struct NessieCall {
                 "versionId": .int(1), "schemaId": .int(0), "sqlText": .string(view.sql),
                 "dialect": .string("postgresql"),
             ]
-        case .external: return nil
+        case .external, .object: return nil
         }
     }
 
@@ -262,7 +262,7 @@ struct NessieCall {
         switch entry {
         case .managed(let definition): ("ICEBERG_TABLE", definition.identity)
         case .view(let view): ("ICEBERG_VIEW", view.properties?["view-uuid"] ?? IcebergCall.uuid(of: name))
-        case .external: nil
+        case .external, .object: nil
         }
     }
 

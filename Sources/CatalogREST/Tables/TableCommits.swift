@@ -127,7 +127,7 @@ extension IcebergCall {
         if let earlier { return earlier }
         switch entry {
         case .managed(let definition)?: return definition
-        case .view?, .external?:
+        case .view?, .external?, .object?:
             throw commit.creates
                 ? SQLError(.duplicateTable, "\"\(commit.name)\" already exists") : IcebergCall.missing(commit.name)
         case nil:

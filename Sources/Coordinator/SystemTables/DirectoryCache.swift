@@ -103,7 +103,7 @@ final class DirectoryCache: Sendable {
                 switch relation.entry {
                 case .managed: state.details[relation.entry]
                 case .view: views[relation.name]
-                case .external: nil
+                case .external, .object: nil
                 }
             }
         }
@@ -119,7 +119,7 @@ final class DirectoryCache: Sendable {
                     if let commit, state.listings[commit] != nil {
                         state.views[commit, default: [:]][relation.name] = details
                     }
-                case .external: break
+                case .external, .object: break
                 }
             }
         }

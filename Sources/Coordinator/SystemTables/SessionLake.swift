@@ -152,6 +152,7 @@ struct SessionLake: LakeSource {
                 let table = try await engine.format.open(definition, named: relation.name)
                 return RelationDetails(
                     columns: table.schema.fields, rows: table.statistics.rows, sizeBytes: table.statistics.sizeBytes)
+            case .object: return RelationDetails(columns: [])
             case .view(let view):
                 return RelationDetails(
                     columns: try await columns(of: relation.name), properties: view.properties ?? [:])

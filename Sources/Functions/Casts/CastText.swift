@@ -173,17 +173,14 @@ enum CastText {
                 ? fixed { (x: Int64, at) in TextForm.write(decimal: x, scale: scale, to: at) }
                 : fixed { (x: Int128, at) in TextForm.write(decimal: x, scale: scale, to: at) }
         case .numeric: return fixed { (x: Numeric, at) in TextForm.write(numeric: x, to: at) }
-        case .date: return fixed { (x: Int32, at) in TextForm.write(date: x, to: at) }
         case .time: return fixed { (x: Int64, at) in TextForm.write(time: x, to: at) }
-        case .timestamp: return fixed { (x: Int64, at) in TextForm.write(timestamp: x, to: at) }
-        case .interval: return fixed { (x: Interval, at) in TextForm.write(interval: x, to: at) }
         case .uuid: return fixed { (x: Int128, at) in TextForm.write(uuid: x, to: at) }
         case .bytea:
             return TextKernels.unary { (raw, out) throws(SQLError) in TextForm.append(bytea: raw, to: &out) }
         case .system(let type) where type.isReference: return CastSystem.names(of: type)
         case .system: return fixed { (x: Int64, at) in TextForm.write(int: x, to: at) }
         case .array(.system(let type)) where type.isReference: return CastSystem.arrayText(of: type)
-        case .timestamptz, .array, .row, .map:
+        case .date, .timestamp, .timestamptz, .interval, .array, .row, .map:
             return { (context, a, rows) throws(SQLError) in
                 let zone = context.timeZone
                 return try TextKernels.rows(a, rows) { (row, out) throws(SQLError) in

@@ -219,16 +219,29 @@ enum ArrayFunctions {
                 })
         },
         Overload("array_pairs", [.anyArray], canFail: false) { (call) throws(SQLError) in
-            let item = element(call.types[0])
+            // A row of a value and its number is an array here: where the values are no integers, of texts.
+            let given = element(call.types[0])
+            let item: SQLType = [.int16, .int32, .int64].contains(given.physical) && !given.isNumeric ? given : .text
             let type = SQLType.array(.array(item))
             return Binding(
                 arguments: call.types, result: type,
-                kernel: rowwise(type) { (a, row) in
-                    guard let items = elements(a[0], row) else { return .null(type) }
-                    let pairs = items.enumerated().map { place, value in
-                        Scalar(.array(item), .array([value, Scalar(item, .int(Int64(place + 1)))]))
+                kernel: { (context, a, rows) throws(SQLError) in
+                    let builder = ColumnBuilder(type, capacity: rows)
+                    for row in 0..<rows {
+                        guard let items = elements(a[0], row) else {
+                            builder.appendNull()
+                            continue
+                        }
+                        let pairs = items.enumerated().map { place, value in
+                            let number = Scalar(given, .int(Int64(place + 1)))
+                            guard item == .text else { return Scalar(.array(item), .array([value, number])) }
+                            let text = value.outputText(zone: context.timeZone)
+                            return Scalar(
+                                .array(.text), .array([text.map { .text($0) } ?? .null(.text), .text(String(place + 1))]))
+                        }
+                        builder.append(Scalar(type, .array(pairs)))
                     }
-                    return Scalar(type, .array(pairs))
+                    return builder.finish()
                 })
         },
     ]

@@ -239,14 +239,15 @@ indirect enum IcebergType: Hashable, Sendable {
         case .decimal(let precision, let scale): self = .decimal(precision: precision, scale: scale)
         // Every value of a column has one scale here: enough digits for averages.
         case .numeric: self = .decimal(precision: SQLType.precisionMax, scale: IcebergType.numericScale)
-        case .text, .varchar, .char, .json, .jsonb: self = .string
+        // Spans of time are written as SQL writes them.
+        case .text, .varchar, .char, .json, .jsonb, .interval: self = .string
         case .bytea: self = .binary
         case .date: self = .date
         case .time: self = .time
         case .timestamp: self = .timestamp
         case .timestamptz: self = .timestamptz
         case .uuid: self = .uuid
-        case .unknown, .interval, .array, .row, .map, .system: return nil
+        case .unknown, .array, .row, .map, .system: return nil
         }
     }
 

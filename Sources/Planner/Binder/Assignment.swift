@@ -15,6 +15,9 @@ extension WritableTable {
         return type
     }
 
+    /// "always" or "default" for an identity column.
+    func identity(of column: String) -> String? { properties[TableProperty.identity(of: column)] }
+
     /// The columns with their declared types: what values have to fit.
     var declaredFields: [Field] {
         schema.fields.map { Field($0.name, declaredType(of: $0), isNullable: $0.isNullable) }
@@ -22,6 +25,32 @@ extension WritableTable {
 }
 
 extension QueryBinder {
+    /// Gives the columns of a scan the types that they were declared with, where the format keeps them in others.
+    func asDeclared(_ scan: LogicalPlan, _ fields: [Field]) -> LogicalPlan {
+        var outputs: [LogicalPlan.Output] = []
+        var hasOthers = false
+        for (index, old) in scan.columns.enumerated() {
+            guard index < fields.count, let expr = declared(old, fields[index].type) else {
+                outputs.append(LogicalPlan.Output(old, .column(old)))
+                continue
+            }
+            outputs.append(LogicalPlan.Output(column(old.name, expr.type, isNullable: old.isNullable), expr))
+            hasOthers = true
+        }
+        return hasOthers ? .project(scan, outputs) : scan
+    }
+
+    /// nil when the column is what it was declared to be.
+    private func declared(_ column: PlanColumn, _ type: SQLType) -> Expr? {
+        guard column.type != type, column.type != type.withoutModifier || column.type == .text,
+            let cast = FunctionRegistry.cast(from: column.type, to: type, context: .explicit)
+        else { return nil }
+        if case .varchar = type { return nil }
+        let value = Expr.call(cast, [.column(column)])
+        // Digits that only the column's scale has brought.
+        return type == .numeric ? (try? call("trim_scale", [Typed(value, nil)], nil)) ?? value : value
+    }
+
     /// Converts an expression to the type of the column that it is assigned to.
     func assign(_ typed: Typed, to field: Field) throws(SQLError) -> Expr {
         if let expr = try assigned(typed, field.type) { return expr }

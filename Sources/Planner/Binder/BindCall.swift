@@ -6,6 +6,7 @@ import Syntax
 
 extension QueryBinder {
     func bindCall(_ call: FunctionCall, _ at: Int?, _ scope: Scope) throws(SQLError) -> Expr {
+        if let own = try userCall(call, at, scope) { return try value(of: own, at) }
         try checkSchema(call.name)
         let call = try withRowsAsJSON(call, scope)
         let name = call.name.last
@@ -17,7 +18,13 @@ extension QueryBinder {
         try checkPlain(call, name, at)
         if let function = QueryBinder.setReturning[name] { return try setReturning(function, name, call, at, scope) }
         if let special = try specialCall(name, call, at, scope) { return special }
-        let bound = try arguments(of: call, scope)
+        var plain = call
+        if SequenceFunctions.names.contains(name), let first = call.arguments.first?.value,
+            let text = QueryNames.sequenceName(first)
+        {
+            plain.arguments[0].value = Expression(.string(text), position: first.position)
+        }
+        let bound = try arguments(of: plain, scope)
         if let expr = try macroCall(name, bound, at) { return expr }
         return try self.call(name, bound, at)
     }

@@ -26,7 +26,14 @@ extension QueryBinder {
         case .boolean(let flag): return .literal(.boolean(flag))
         case .null: return .literal(.null(.unknown))
         case .typedLiteral(let name, let text): return try typedLiteral(name, text, at).expr
-        case .parameter(let number): return try parameter(number, at)
+        case .parameter(let number):
+            if let arguments = functionArguments.last {
+                guard number >= 1, number <= arguments.count else {
+                    throw SQLError(.undefinedParameter, "there is no parameter $\(number)")
+                }
+                return arguments[number - 1].expr
+            }
+            return try parameter(number, at)
         case .column(let name): return try columnReference(name, scope)
         case .star:
             throw SQLError(.featureNotSupported, "row expansion via \"*\" is not supported here", position: at)
@@ -191,7 +198,9 @@ extension QueryBinder {
     ) throws(SQLError) -> Expr {
         var target: SQLType
         do throws(SQLError) { target = try TypeNames.type(name) } catch { throw moved(error) }
-        if case .array(let items) = operand.node, items.isEmpty { return .literal(Scalar(target, .array([]))) }
+        if case .array(let items) = operand.node, items.isEmpty, case .array = target {
+            return .literal(Scalar(target, .array([])))
+        }
         let typed = try bind(operand, scope)
         if case .numeric = target, case .decimal = typed.type { target = typed.type }
         if isTry { return try tryCast(typed, target, at) }

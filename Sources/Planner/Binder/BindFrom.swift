@@ -128,7 +128,9 @@ extension QueryBinder {
         for (index, field) in (table.schema.fields + table.hiddenColumns).enumerated() {
             columns.append((column(field.name, field.type, isNullable: field.isNullable), index))
         }
-        return .scan(LogicalPlan.Scan(table: table, alias: alias, columns: columns))
+        let scan = LogicalPlan.scan(LogicalPlan.Scan(table: table, alias: alias, columns: columns))
+        guard let table = table as? any WritableTable else { return scan }
+        return asDeclared(scan, table.declaredFields)
     }
 
     func itemColumns(_ columns: [PlanColumn]) -> [Scope.ItemColumn] {

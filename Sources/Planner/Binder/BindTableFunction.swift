@@ -26,6 +26,22 @@ extension QueryBinder {
             }
             return try fileTable(call, name, alias, at)
         }
+        let (own, used) = try collectingScopes { () throws(SQLError) -> UserCall? in
+            try userCall(call, position(call.name.position), lateral)
+        }
+        if let own {
+            guard !withOrdinality else {
+                throw SQLError(
+                    .featureNotSupported, "WITH ORDINALITY is not supported for \(name)", position: at)
+            }
+            var plan = try rows(of: own, position(call.name.position))
+            if let alias, plan.columns.count == 1, let only = plan.columns.first {
+                plan = try renamedColumns(plan, [alias.name.value], only.name, at)
+            }
+            let item = Scope.Item(name: name, columns: itemColumns(plan.columns))
+            return FromItem(
+                plan: plan, items: [try renamed(item, alias, at)], isLateral: used.contains { $0 === lateral })
+        }
         try checkSchema(call.name)
         if call.over != nil || FunctionRegistry.isAggregate(name) {
             throw SQLError(
@@ -34,6 +50,9 @@ extension QueryBinder {
                 position: at)
         }
         if name == "pg_get_keywords", call.arguments.isEmpty, !withOrdinality { return try keywords(alias, at) }
+        if name == "_pg_expandarray", !withOrdinality {
+            return try expanded(call, alias, at, lateral, leftPlan)
+        }
         if let function = QueryBinder.setReturning[name] {
             return try rows(of: function, call, withOrdinality, alias, at, lateral, leftPlan)
         }
@@ -101,6 +120,23 @@ extension QueryBinder {
         return FromItem(
             plan: plan, items: [try renamed(item, alias, at)], isLateral: usesLeft && input == nil,
             containsLeft: input != nil)
+    }
+
+    /// `FROM _pg_expandarray(a)`: the elements as x, with their numbers as n.
+    private func expanded(
+        _ call: FunctionCall, _ alias: TableAlias?, _ at: Int?, _ lateral: Scope, _ leftPlan: LogicalPlan?
+    ) throws(SQLError) -> FromItem {
+        var plain = call
+        plain.name = QualifiedName([Identifier("unnest")], position: call.name.position)
+        var item = try rows(of: .unnest, plain, true, nil, at, lateral, leftPlan)
+        for index in item.items.indices {
+            item.items[index].name = call.name.last
+            for (column, name) in zip(item.items[index].columns.indices, ["x", "n"]) {
+                item.items[index].columns[column].name = name
+            }
+        }
+        if let only = item.items.first { item.items = [try renamed(only, alias, at)] }
+        return item
     }
 
     /// `FROM now()`: a row of the function's value.

@@ -54,7 +54,8 @@ extension QueryBinder {
     /// `(keys).x` and `(keys).n` of what _pg_expandarray gave; nil for other fields.
     func pairPart(_ name: String, of value: Typed, _ at: Int?) throws(SQLError) -> Expr? {
         guard case .array = value.type, let index = ["x": Int32(1), "n": 2][name] else { return nil }
-        return try call(QueryBinder.subscriptFunction, [value, Typed(.literal(.int4(index)), at)], at)
+        let part = try call(QueryBinder.subscriptFunction, [value, Typed(.literal(.int4(index)), at)], at)
+        return name == "n" ? try coerce(Typed(part, at), to: .int4, .explicit) : part
     }
 
     /// `t.tableoid`: the number of the table that a FROM item names; nil for other items.

@@ -58,6 +58,34 @@ extension Binder {
     /// The columns of a table with their declared types.
     public static func declaredFields(of table: any WritableTable) -> [Field] { table.declaredFields }
 
+    /// Checks what a generated column of a table that is being made is computed by.
+    public static func checkGenerated(
+        _ expression: Expression, of field: Field, among fields: [Field], generated: Set<String>, context: PlanContext
+    ) throws(SQLError) {
+        let binder = QueryBinder(snapshot: CatalogSnapshot(), context: context, parameterTypes: [])
+        let scope = Scope(outer: nil, ctes: nil)
+        scope.refused = "column generation expressions"
+        let columns = fields.map { binder.column($0.name, $0.type) }
+        scope.items = [Scope.Item(name: nil, columns: binder.itemColumns(columns))]
+        let typed = try binder.bind(expression, scope)
+        let used = typed.expr.columnIDs
+        for column in columns where used.contains(column.id) && generated.contains(column.name) {
+            throw SQLError(
+                SQLState("42P17"), "cannot use generated column \"\(column.name)\" in column generation expression",
+                detail: "A generated column cannot reference another generated column.", position: expression.position)
+        }
+        guard !typed.expr.hasSubquery else {
+            throw SQLError(
+                .featureNotSupported, "cannot use subquery in column generation expression",
+                position: expression.position)
+        }
+        guard !typed.expr.isVolatile else {
+            throw SQLError(
+                SQLState("42P17"), "generation expression is not immutable", position: expression.position)
+        }
+        _ = try binder.assign(typed, to: field)
+    }
+
     /// Checks a DEFAULT for a column of a table that is being made.
     public static func checkDefault(
         _ expression: Expression, of field: Field, context: PlanContext
@@ -193,9 +221,12 @@ struct WriteBinder {
         var values: [Int: PlanColumn] = [:]
         var plan = QueryBinder.oneRow
         if let query = insert.query {
-            let given = try rows(query, targets, isListed: !insert.columns.isEmpty, ctes)
+            let given = try rows(query, targets, isListed: !insert.columns.isEmpty, insert.overriding, ctes)
             plan = given.plan
-            for (target, column) in zip(given.targets, plan.columns) { values[target] = column }
+            for (target, column) in zip(given.targets, plan.columns) {
+                if insert.overriding == .user, table.identity(of: fields[target].name) != nil { continue }
+                values[target] = column
+            }
         }
         return try inserted(plan, values, ctes)
     }
@@ -220,7 +251,8 @@ struct WriteBinder {
 
     /// Binds what is inserted; the columns of the plan have the types of `targets`.
     private func rows(
-        _ query: Query, _ all: [Int], isListed: Bool, _ ctes: CTEScope?
+        _ query: Query, _ all: [Int], isListed: Bool, _ overriding: WriteStatement.Insert.Overriding?,
+        _ ctes: CTEScope?
     ) throws(SQLError) -> (plan: LogicalPlan, targets: [Int]) {
         func checked(_ width: Int, _ position: Int?) throws(SQLError) -> [Int] {
             guard width <= all.count else {
@@ -238,11 +270,65 @@ struct WriteBinder {
             query.limit == nil, query.offset == nil, let first = rows.first
         {
             let targets = try checked(first.count, first.first?.position)
+            for row in rows {
+                for (target, value) in zip(targets, row) where !value.isDefault {
+                    try checkGiven(target, overriding, value.position)
+                }
+            }
             return (try values(rows, targets, ctes), targets)
         }
         let rows = try binder.bind(query, outer: nil, ctes: ctes, keepsOpen: true)
         let targets = try checked(rows.plan.columns.count, rows.positions.first ?? nil)
+        for target in targets { try checkGiven(target, overriding, nil) }
         return (try binder.assign(rows, to: targets.map { fields[$0] }), targets)
+    }
+
+    /// Columns that compute themselves take no values, identity columns GENERATED ALWAYS only when told so.
+    private func checkGiven(
+        _ target: Int, _ overriding: WriteStatement.Insert.Overriding?, _ at: Int?
+    ) throws(SQLError) {
+        let name = fields[target].name
+        let refused = SQLState("428C9")
+        if table.properties[TableProperty.generated(name)] != nil {
+            throw SQLError(
+                refused, "cannot insert a non-DEFAULT value into column \"\(name)\"",
+                detail: "Column \"\(name)\" is a generated column.")
+        }
+        guard table.identity(of: name) == "always", overriding == nil else { return }
+        throw SQLError(
+            refused, "cannot insert a non-DEFAULT value into column \"\(name)\"",
+            detail: "Column \"\(name)\" is an identity column defined as GENERATED ALWAYS.",
+            hint: "Use OVERRIDING SYSTEM VALUE to override.")
+    }
+
+    /// Puts generated columns in their places: they follow from the other columns of the new row.
+    private func computed(
+        _ plan: LogicalPlan, _ appended: [PlanColumn], _ scope: Scope
+    ) throws(SQLError) -> (plan: LogicalPlan, columns: [PlanColumn]) {
+        let texts = fields.map { table.properties[TableProperty.generated($0.name)] }
+        guard !appended.isEmpty, texts.contains(where: { $0 != nil }) else { return (plan, appended) }
+        let row = Scope(outer: nil, ctes: nil)
+        row.items = [item(appended)]
+        var columns = appended
+        var outputs = plan.columns.map { LogicalPlan.Output($0, .column($0)) }
+        binder.views.append(QueryBinder.ViewFrame(name: "", ref: nil, searchPath: []))
+        defer { binder.views.removeLast() }
+        for (index, text) in texts.enumerated() {
+            guard let text else { continue }
+            let typed = try binder.bind(try Parser.parseExpression(text), row)
+            let made = binder.column(fields[index].name, fields[index].type)
+            outputs.append(LogicalPlan.Output(made, try binder.assign(typed, to: fields[index])))
+            columns[index] = made
+        }
+        for place in scope.items.indices {
+            for column in scope.items[place].columns.indices {
+                guard case .column(let old) = scope.items[place].columns[column].expr,
+                    let index = appended.firstIndex(where: { $0.id == old.id })
+                else { continue }
+                scope.items[place].columns[column].expr = .column(columns[index])
+            }
+        }
+        return (.project(plan, outputs), columns)
     }
 
     /// VALUES: each value goes to its column's type by itself, and may be DEFAULT.
@@ -311,6 +397,12 @@ struct WriteBinder {
                 guard values[index] == nil else {
                     throw SQLError(
                         .syntaxError, "multiple assignments to same column \"\(place.value)\"",
+                        position: place.position)
+                }
+                let isComputed = table.properties[TableProperty.generated(place.value)] != nil
+                guard expression.isDefault || !(isComputed || table.identity(of: place.value) == "always") else {
+                    throw SQLError(
+                        SQLState("428C9"), "column \"\(place.value)\" can only be updated to DEFAULT",
                         position: place.position)
                 }
                 values[index] = try scope.refusing("UPDATE") { () throws(SQLError) -> Expr in
@@ -400,8 +492,9 @@ struct WriteBinder {
         for (index, field) in all.enumerated() {
             columns.append((binder.column(field.name, field.type, isNullable: field.isNullable), index))
         }
-        let made = columns.map(\.column)
-        let plan = LogicalPlan.scan(LogicalPlan.Scan(table: table, alias: targetName, columns: columns))
+        let scan = LogicalPlan.scan(LogicalPlan.Scan(table: table, alias: targetName, columns: columns))
+        let plan = binder.asDeclared(scan, fields)
+        let made = plan.columns
         return TargetScan(
             plan: plan, columns: Array(made.prefix(fields.count)), file: made[fields.count],
             position: made[fields.count + 1], moved: Array(made.dropFirst(fields.count + 2)))
@@ -446,7 +539,8 @@ struct WriteBinder {
         place: LogicalPlan.WriteNode.Place?,
         action: PlanColumn? = nil, _ scope: Scope
     ) throws(SQLError) -> LogicalPlan {
-        let (input, kept) = try stored(input, appended)
+        let (whole, columns) = try computed(input, appended, scope)
+        let (input, kept) = try stored(whole, columns)
         var node = LogicalPlan.WriteNode(
             verb: verb, table: name.name, input: input, write: write, count: count, appended: kept + moved,
             place: place,

@@ -50,6 +50,8 @@ public struct CatalogSnapshot: Sendable {
     public var relations: [Reference: Relation]
     /// Tables of table functions that read files.
     public var fileTables: [FileCall: any Table]
+    /// Functions of the user, by name as it is written.
+    public var functions: [QualifiedName: [FunctionDefinition]] = [:]
 
     public init(relations: [Reference: Relation] = [:], fileTables: [FileCall: any Table] = [:]) {
         self.relations = relations

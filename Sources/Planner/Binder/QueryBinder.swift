@@ -32,6 +32,8 @@ final class QueryBinder {
     var nullableSides = 0
     /// The views being expanded, outermost first.
     var views: [ViewFrame] = []
+    /// What $1, $2, ... stand for in the bodies of functions being bound, outermost first.
+    var functionArguments: [[Typed]] = []
     /// Scopes in which columns were found, while someone asks (aggregates, for their level).
     var usedScopes: [[Scope]] = []
 

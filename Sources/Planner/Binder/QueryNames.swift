@@ -16,6 +16,11 @@ public struct QueryNames: Sendable {
     /// Whether they ask for what only the tables themselves tell.
     public private(set) var asksDetails = false
 
+    /// Sequences that functions name, as they are written there.
+    public private(set) var sequences: Set<String> = []
+    /// Functions that may be the user's, by name.
+    public private(set) var functions: Set<QualifiedName> = []
+
     private let context: PlanContext
     private let view: QueryBinder.ViewFrame?
     /// Names of common table expressions in view, innermost last.
@@ -207,10 +212,41 @@ public struct QueryNames: Sendable {
             asksCatalog = true
             if needsDetails { asksDetails = true }
         }
+        if SequenceFunctions.names.contains(call.name.last), let first = call.arguments.first?.value,
+            let text = QueryNames.sequenceName(first)
+        {
+            sequences.insert(text)
+        }
+        let isKnown =
+            call.name.parts.count == 1
+            && (FunctionRegistry.isFunction(call.name.last) || FunctionRegistry.isAggregate(call.name.last))
+        if !isKnown, call.over == nil { functions.insert(QueryNames.plain(call.name)) }
         try visit(call.arguments.map(\.value))
         try visit((call.order + call.withinGroup).map(\.value))
         if let filter = call.filter { try visit(filter) }
         if case .inline(let window) = call.over { try visit(window) }
+    }
+
+    /// The name without positions, so that it can be a key.
+    static func plain(_ name: QualifiedName) -> QualifiedName {
+        QualifiedName(name.parts.map { Identifier($0.value) }, position: 0)
+    }
+
+    /// The text in nextval('s') and nextval('s'::regclass).
+    static func sequenceName(_ argument: Expression) -> String? {
+        switch argument.node {
+        case .string(let text): text
+        case .cast(let inner, let type, _) where ["regclass", "text"].contains(type.name): sequenceName(inner)
+        case .typedLiteral(let type, let text) where type.name == "regclass": text
+        default: nil
+        }
+    }
+
+    /// The sequences that an expression names.
+    public static func sequences(in expression: Expression, context: PlanContext) throws(SQLError) -> Set<String> {
+        var names = QueryNames(context, nil)
+        try names.visit(expression)
+        return names.sequences
     }
 
     private mutating func visit(_ window: WindowSpecification) throws(SQLError) {

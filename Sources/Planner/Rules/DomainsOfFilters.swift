@@ -93,11 +93,13 @@ struct DomainsOfFilters: OptimizerRule {
     /// The column below a cast that keeps order and equality: to a wider number.
     private static func unwrapped(_ expr: Expr) -> PlanColumn? {
         if let column = expr.asColumn { return column }
-        guard case .call(let function, let arguments) = expr, function.name == "cast", arguments.count == 1,
-            let column = arguments[0].asColumn
-        else { return nil }
+        guard case .call(let function, let arguments) = expr, arguments.count == 1 else { return nil }
+        if function.name == "trim_scale" { return unwrapped(arguments[0]) }
+        guard function.name == "cast", let column = arguments[0].asColumn else { return nil }
         switch (column.type, function.resultType) {
         case (.int2, .int4), (.int2, .int8), (.int4, .int8): return column
+        // Columns of smallint whose values are kept as integers.
+        case (.int4, .int2): return column
         case (.int2, .decimal(_, 0)), (.int4, .decimal(_, 0)), (.int8, .decimal(_, 0)): return column
         case (.int2, .numeric), (.int4, .numeric), (.int8, .numeric), (.decimal, .numeric): return column
         case (.varchar, .text), (.text, .varchar(nil)), (.system(.name), .text): return column

@@ -1,0 +1,127 @@
+// What a schema holds besides relations: sequences, functions in SQL, and the names of indexes. Each lies in the catalog
+// under a name that no relation can have, so that lists of tables never meet it.
+
+/// An object of a schema that is no relation.
+public enum SchemaObject: Hashable, Sendable, Codable {
+    case sequence(SequenceDefinition)
+    /// All functions of one name.
+    case functions([FunctionDefinition])
+    /// An index: a name only, since tables are read by their statistics.
+    case index(IndexDefinition)
+}
+
+/// A sequence, and how far it has got.
+public struct SequenceDefinition: Hashable, Sendable, Codable {
+    /// Stays when the sequence is renamed or counts on.
+    public var identity: String
+    /// "smallint", "integer", "bigint".
+    public var type: String
+    public var start: Int64
+    public var increment: Int64
+    public var min: Int64
+    public var max: Int64
+    public var isCycled: Bool
+    /// The value that was given last, or that is given next.
+    public var last: Int64
+    /// Whether `last` has been given already.
+    public var isCalled: Bool
+    /// The table and the column that it goes with, nil: none.
+    public var ownerTable: String?
+    public var ownerColumn: String?
+    public init(
+        identity: String, type: String, start: Int64, increment: Int64, min: Int64, max: Int64, isCycled: Bool
+    ) {
+        self.identity = identity
+        self.type = type
+        self.start = start
+        self.increment = increment
+        self.min = min
+        self.max = max
+        self.isCycled = isCycled
+        last = start
+        isCalled = false
+    }
+
+    /// The state that is further on.
+    public func joined(_ other: SequenceDefinition) -> SequenceDefinition {
+        var result = self
+        guard other.isCalled else { return result }
+        let isFurther = !isCalled || (increment > 0 ? other.last > last : other.last < last)
+        if isFurther { (result.last, result.isCalled) = (other.last, true) }
+        return result
+    }
+}
+
+/// A function in SQL, bound anew where it is called.
+public struct FunctionDefinition: Hashable, Sendable, Codable {
+    /// A parameter as it was declared.
+    public struct Parameter: Hashable, Sendable, Codable {
+        /// Empty: without a name.
+        public var name: String
+        public var type: String
+        /// SQL text, nil: the argument must be given.
+        public var defaultValue: String?
+        public init(name: String, type: String, defaultValue: String? = nil) {
+            self.name = name
+            self.type = type
+            self.defaultValue = defaultValue
+        }
+    }
+    public var parameters: [Parameter]
+    /// The type of a value; nil for a table or nothing.
+    public var returnType: String?
+    /// Columns of RETURNS TABLE or of several OUT parameters.
+    public var columns: [Parameter]
+    public var isSet: Bool
+    /// NULL for an argument gives NULL at once.
+    public var isStrict: Bool
+    public var isProcedure: Bool
+    public var body: String
+    public var searchPath: [String]
+    public init(
+        parameters: [Parameter], returnType: String?, columns: [Parameter], isSet: Bool, isStrict: Bool,
+        isProcedure: Bool, body: String, searchPath: [String]
+    ) {
+        self.parameters = parameters
+        self.returnType = returnType
+        self.columns = columns
+        self.isSet = isSet
+        self.isStrict = isStrict
+        self.isProcedure = isProcedure
+        self.body = body
+        self.searchPath = searchPath
+    }
+}
+
+/// What CREATE INDEX said.
+public struct IndexDefinition: Hashable, Sendable, Codable {
+    /// The table, in the same schema.
+    public var table: String
+    public var text: String
+    public init(table: String, text: String) {
+        self.table = table
+        self.text = text
+    }
+}
+
+extension TableName {
+    /// The kinds of objects that share a space of names.
+    public enum ObjectKind: String, Sendable { case sequence, function, index }
+
+    /// The name under which the catalog keeps an object.
+    public static func object(_ kind: ObjectKind, schema: String, name: String) -> TableName {
+        TableName(schema: schema, name: "\(objectMark)\(kind.rawValue):\(name)")
+    }
+
+    /// Whether an object of a schema is meant, and no relation.
+    public var isObject: Bool { name.hasPrefix(TableName.objectMark) }
+
+    /// The object's own name.
+    public var objectName: String {
+        guard isObject, let colon = name.firstIndex(of: ":") else { return name }
+        return String(name[name.index(after: colon)...])
+    }
+
+    /// No name of SQL begins with a control character.
+    private static let objectMark = "\u{1}"
+}
