@@ -11,6 +11,8 @@ struct DateFields {
     var zoneName: String?
     /// `time` values: digits mean times, dates are not needed.
     var isTimeOnly = false
+    /// Which number of a date is which, where their lengths do not tell.
+    var order = TimeStyle.Order.mdy
 
     private let text: UnsafeRawBufferPointer
     private let type: String
@@ -160,29 +162,57 @@ struct DateFields {
             needsMeridian = true
             return
         }
-        if hasTextMonth {
-            if number.length >= 3 || day != nil {
-                guard year == nil else { throw invalid }
+        if hasTextMonth { return try besideTextMonth(number) }
+        switch (year != nil, month != nil, day != nil) {
+        case (false, false, false): try firstNumber(number)
+        case (true, false, false):
+            if number.length == 3, let year {
+                // 1999 123: the day of the year.
+                guard number.value >= 1, number.value <= (Calendar.isLeap(year) ? 366 : 365) else {
+                    throw fieldError(hint: false)
+                }
+                dayNumber = Calendar.daysFromCivil(year, 1, 1) + number.value - 1
+            } else {
+                month = number.value
+            }
+        case (false, false, true): month = number.value
+        case (false, true, false), (true, true, false): day = number.value
+        case (false, true, true): setYear(number)
+        default: throw invalid
+        }
+    }
+
+    /// A number before or behind the name of the month.
+    private mutating func besideTextMonth(_ number: (value: Int, length: Int)) throws(SQLError) {
+        if year != nil, day == nil {
+            // 08 Jan 1999 with the year expected first: the longer number is the year.
+            if number.length >= 3, isTwoDigitYear, let first = year {
+                day = first
                 setYear(number)
             } else {
                 day = number.value
             }
-            return
+        } else if number.length >= 3 || day != nil || order == .ymd {
+            guard year == nil else { throw invalid }
+            setYear(number)
+        } else {
+            day = number.value
         }
-        guard year == nil, month == nil else {
-            if year != nil, month != nil, day == nil {
-                day = number.value
-                return
-            }
-            throw invalid
-        }
+    }
+
+    private mutating func firstNumber(_ number: (value: Int, length: Int)) throws(SQLError) {
         switch number.length {
         case 8:
             (year, month, day) = (number.value / 10_000, number.value / 100 % 100, number.value % 100)
         case 6:
             (year, month, day) = (number.value / 10_000, number.value / 100 % 100, number.value % 100)
             isTwoDigitYear = true
-        case 1, 2: day = number.value
+        case 1, 2:
+            switch order {
+            case .mdy: month = number.value
+            case .dmy: day = number.value
+            case .ymd: setYear(number)
+            }
         case 3, 4: setYear(number)
         default: throw invalid
         }
@@ -215,7 +245,7 @@ struct DateFields {
             guard next == separator else { throw invalid }
             at += 1
             let last = try digits()
-            if first.length >= 3 {
+            if first.length >= 3 || (order == .ymd && last.length <= 2) {
                 setYear(first)
                 day = last.value
             } else {
@@ -226,6 +256,11 @@ struct DateFields {
         }
         let second = try digits()
         guard next == separator else {
+            if year != nil, month == nil, day == nil, dayNumber == nil, second.length <= 2 {
+                // 2024 02-03.
+                (month, day) = (first.value, second.value)
+                return
+            }
             // 2024.123: the day of the year.
             guard separator == 46 || separator == 45, first.length >= 4, second.length == 3 else { throw invalid }
             guard second.value >= 1, second.value <= (Calendar.isLeap(first.value) ? 366 : 365) else {
@@ -236,9 +271,12 @@ struct DateFields {
         }
         at += 1
         let third = try digits()
-        if first.length >= 3 {
+        if first.length >= 3 || order == .ymd {
             setYear(first)
             (month, day) = (second.value, third.value)
+        } else if order == .dmy {
+            (day, month) = (first.value, second.value)
+            setYear(third)
         } else {
             (month, day) = (first.value, second.value)
             setYear(third)
@@ -308,7 +346,7 @@ struct DateFields {
         }
         switch word {
         case "t":
-            guard TextParse.isDigit(next) else { throw invalid }
+            guard TextParse.isDigit(next) || (dateIsComplete && TextParse.isSpace(next)) else { throw invalid }
             if !dateIsComplete { isTimeOnly = true }
         case "am": isAfternoon = false
         case "pm": isAfternoon = true

@@ -9,6 +9,7 @@ extension TextParse {
         let text = trimmed(bytes)
         if text.count == 10, let days = isoDate(text) { return Int32(truncatingIfNeeded: days) }
         var fields = DateFields(text, "date", bytes)
+        fields.order = context.timeZone.style.order
         try fields.parse()
         switch fields.special {
         case .infinity: return Calendar.dateInfinity
@@ -49,6 +50,7 @@ extension TextParse {
         let text = trimmed(bytes)
         if let quick = isoTimestamp(text) { return quick }
         var fields = DateFields(text, "timestamp", bytes)
+        fields.order = context.timeZone.style.order
         try fields.parse()
         if let special = special(fields.special, context) {
             return fields.special == .epoch ? 0 : context.timeZone.local(atUTC: special)
@@ -66,6 +68,7 @@ extension TextParse {
         let text = trimmed(bytes)
         if let quick = isoTimestamp(text) { return context.timeZone.utc(atLocal: quick) }
         var fields = DateFields(text, "timestamp with time zone", bytes)
+        fields.order = context.timeZone.style.order
         try fields.parse()
         if let special = special(fields.special, context) { return special }
         guard let local = Calendar.join(try fields.days(), try fields.timeOfDay() ?? 0) else {

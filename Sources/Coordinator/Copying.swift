@@ -34,6 +34,8 @@ public protocol CopyInput: ResultStream {
     var options: CopyOptions { get }
     /// The table's name, for errors.
     var table: String { get }
+    /// A file of the server's machine with the rows; nil: the client sends them.
+    var path: String? { get }
     /// What the rows must have.
     var fields: [Field] { get }
     /// What the text form of values depends on.
@@ -47,6 +49,11 @@ extension Session {
         guard copy.isFrom else { return try await copyOut(copy) }
         guard case .table(let name, let columns) = copy.subject else {
             throw SQLError(.syntaxError, "COPY query must be TO, not FROM", position: copy.position)
+        }
+        guard copy.path == nil || settings["is_superuser"] == "on" else {
+            throw SQLError(
+                .insufficientPrivilege, "permission denied to COPY from a file",
+                hint: "Anyone can COPY FROM STDIN; psql's \\copy works for anyone.", position: copy.position)
         }
         // The rows come later: a transaction of its own is ended by the stream.
         let isOwn = transaction == nil
@@ -64,7 +71,7 @@ extension Session {
                 session: self, target: target, columns: indexes, fields: fields,
                 options: try options(copy.options, fields),
                 parsing: TextParseContext(now: context.transactionTime, timeZone: context.timeZone),
-                text: text, commits: isOwn)
+                text: text, commits: isOwn, path: copy.path)
         } catch {
             if isOwn { await rollback() }
             throw error
@@ -205,6 +212,7 @@ private actor CopyStream: CopyInput {
     private let text: String
     /// Whether the transaction is this statement's own.
     private let commits: Bool
+    nonisolated let path: String?
     private var waiting: [Batch] = []
     private var waitingBytes = 0
 
@@ -213,8 +221,9 @@ private actor CopyStream: CopyInput {
 
     init(
         session: Session, target: Session.WriteTarget, columns: [Int], fields: [Field], options: CopyOptions,
-        parsing: TextParseContext, text: String, commits: Bool
+        parsing: TextParseContext, text: String, commits: Bool, path: String?
     ) {
+        self.path = path
         self.session = session
         self.target = target
         indexes = columns

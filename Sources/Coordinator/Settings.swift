@@ -107,6 +107,14 @@ public enum Settings {
         "tcp_keepalives_idle", "temp_buffers", "transform_null_equals", "vacuum_freeze_min_age", "work_mem",
         "xmloption", "lc_monetary", "lc_numeric", "lc_time", "lc_ctype", "session_replication_role",
         "default_transaction_deferrable", "transaction_deferrable", "xmlbinary", "array_nulls",
+        "compute_query_id", "track_io_timing", "track_activities", "track_functions", "parallel_setup_cost",
+        "parallel_tuple_cost", "min_parallel_table_scan_size", "min_parallel_index_scan_size",
+        "parallel_leader_participation", "effective_cache_size", "cpu_tuple_cost", "cpu_operator_cost",
+        "cpu_index_tuple_cost", "hash_mem_multiplier", "default_statistics_target", "log_min_duration_statement",
+        "log_min_messages", "log_duration", "debug_print_plan", "jit_above_cost", "max_stack_depth",
+        "lo_compat_privileges", "password_encryption", "cursor_tuple_fraction", "recursive_worktable_factor",
+        "logical_decoding_work_mem", "stats_fetch_consistency", "default_toast_compression", "geqo_threshold",
+        "vacuum_cost_delay", "event_source", "restrict_nonsystem_relation_kind", "debug_parallel_query",
         "transaction_timeout", "idle_session_timeout", "tcp_user_timeout", "client_connection_check_interval",
     ]
 

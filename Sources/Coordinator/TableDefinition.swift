@@ -42,6 +42,7 @@ extension Session {
         if let query = create.query { return try await createTable(create, as: query, place) }
         let format = try format(on: place.branch)
         var create = create
+        try await settleLikes(&create)
         try await settleSerials(&create, place)
         let new = try newTable(create, place.name, try fields(create.columns), format)
         let definition = try await format.create(try await placed(new, place))
@@ -51,6 +52,57 @@ extension Session {
         try await grantDefaults(AccessGuard.secured(place.name, .managed(definition)).object)
         if create.dropsOnCommit { droppedOnCommit.insert(place.name.name) }
         return done(tag)
+    }
+
+    /// Puts the columns of LIKE in their places.
+    private func settleLikes(_ create: inout Statement.CreateTable) async throws(SQLError) {
+        for like in create.likes.reversed() {
+            let star = Expression(.star(Expression.Star()), position: like.table.position)
+            let table = TableExpression(
+                .table(like.table, version: nil, alias: nil), position: like.table.position)
+            let select = Select(items: [SelectItem(value: star)], from: [table], position: like.table.position)
+            let query = Query(body: .select(select), position: like.table.position)
+            let plain = try await bind(query, [], life()).columns
+            var kept: (any WritableTable)?
+            if case .managed(let definition)? = try await find(like.table)?.found.entry {
+                kept = try await engine.managed.open(definition, named: TableName(schema: "", name: like.table.last))
+            }
+            var columns: [Statement.ColumnDefinition] = []
+            for column in plain {
+                guard case .cast(_, let type, _) = try Parser.parseExpression("NULL::\(column.type.name)").node else {
+                    throw SQLError(.internalError, "a type that cannot be written")
+                }
+                var new = Statement.ColumnDefinition(
+                    name: Identifier(column.name, isQuoted: true, position: like.table.position), type: type)
+                let field = kept?.schema.fields.first { $0.name == column.name }
+                new.isNotNull = field?.isNullable == false
+                try take(over: &new, from: kept?.properties ?? [:], like)
+                columns.append(new)
+            }
+            create.columns.insert(contentsOf: columns, at: like.place)
+        }
+        create.likes = []
+    }
+
+    private func take(
+        over column: inout Statement.ColumnDefinition, from properties: [String: String],
+        _ like: Statement.CreateTable.Like
+    ) throws(SQLError) {
+        let name = column.name.value
+        if let identity = properties[TableProperty.identity(of: name)] {
+            guard like.includesIdentity else { return }
+            column.identity = Statement.ColumnDefinition.Identity(
+                isAlways: identity == "always", options: ObjectStatement.SequenceOptions())
+            return
+        }
+        if let text = properties[TableProperty.generated(name)], like.includesGenerated {
+            column.generated = try Parser.parseExpression(text)
+            column.generatedText = text
+        }
+        if let text = properties[TableProperty.defaultValue(of: name)], like.includesDefaults {
+            column.defaultValue = try Parser.parseExpression(text)
+            column.defaultText = text
+        }
     }
 
     /// The types that bring a sequence along.

@@ -2,6 +2,7 @@
 import Columns
 import Coordinator
 import Diagnostics
+import Glibc
 import PostgresWire
 
 extension PostgresConnection {
@@ -32,8 +33,24 @@ extension PostgresConnection {
         complete(try await stream.finish(), rows: rows)
     }
 
+    /// COPY FROM 'file': the rows of a file here.
+    private func copyFile(_ path: String, _ stream: any CopyInput, _ format: CopyFormat) async throws {
+        let decoder = CopyDecoder(stream.fields, format, table: stream.table, context: stream.parsing)
+        guard path.hasPrefix("/") else {
+            throw SQLError(.invalidName, "relative path not allowed for COPY from file")
+        }
+        let file = try LocalRows(path)
+        while let bytes = try file.read() {
+            decoder.append(bytes)
+            while let batch = try decoder.next(isLast: false) { try await stream.push(batch) }
+        }
+        while let batch = try decoder.next(isLast: true) { try await stream.push(batch) }
+        complete(try await stream.finish(), rows: 0)
+    }
+
     private func copyIn(_ stream: any CopyInput) async throws {
         let format = CopyFormat(stream.options)
+        if let path = stream.path { return try await copyFile(path, stream, format) }
         out.copyInResponse(format.kind, columns: stream.fields.count)
         try await flush()
         let decoder = CopyDecoder(stream.fields, format, table: stream.table, context: stream.parsing)
@@ -76,5 +93,35 @@ extension CopyFormat {
             kind: kind, delimiter: options.delimiter, null: Array(options.null.utf8), hasHeader: options.hasHeader,
             matchesHeader: options.matchesHeader, quote: options.quote, escape: options.escape,
             forceQuote: options.forceQuote, forceNotNull: options.forceNotNull, forceNull: options.forceNull)
+    }
+}
+
+/// A file read from its begin to its end.
+private final class LocalRows {
+    private let handle: UnsafeMutablePointer<FILE>
+    private static let partBytes = 1 << 20
+
+    init(_ path: String) throws(SQLError) {
+        guard let handle = fopen(path, "rb") else {
+            let state: SQLState = errno == ENOENT ? SQLState("58P01") : .ioError
+            throw SQLError(
+                state, "could not open file \"\(path)\" for reading: \(String(cString: strerror(errno)))")
+        }
+        var status = stat()
+        guard fstat(fileno(handle), &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            fclose(handle)
+            throw SQLError(.wrongObjectType, "\"\(path)\" is not a file")
+        }
+        self.handle = handle
+    }
+
+    deinit { fclose(handle) }
+
+    /// nil at the end.
+    func read() throws(SQLError) -> ArraySlice<UInt8>? {
+        var bytes = [UInt8](repeating: 0, count: LocalRows.partBytes)
+        let count = fread(&bytes, 1, bytes.count, handle)
+        guard ferror(handle) == 0 else { throw SQLError(.ioError, "could not read the file") }
+        return count == 0 ? nil : bytes[0..<count]
     }
 }

@@ -21,16 +21,15 @@ extension Parser {
         if case .query = subject, isFrom {
             throw SQLError(.syntaxError, "COPY query must be TO, not FROM", position: position)
         }
-        guard takeWord(isFrom ? "stdin" : "stdout") else {
-            if case .string = token.kind {
-                throw SQLError(
-                    .featureNotSupported, "COPY \(isFrom ? "from" : "to") a file is not supported",
-                    hint: isFrom
-                        ? "Use COPY FROM STDIN, psql's \\copy, or read_parquet."
-                        : "Use COPY TO STDOUT or psql's \\copy.",
-                    position: token.position)
-            }
-            throw unexpected()
+        var path: String?
+        if isFrom, case .string(let text) = token.kind {
+            path = text
+            advance()
+        } else if !takeWord(isFrom ? "stdin" : "stdout") {
+            guard case .string = token.kind else { throw unexpected() }
+            throw SQLError(
+                .featureNotSupported, "COPY to a file is not supported",
+                hint: "Use COPY TO STDOUT or psql's \\copy.", position: token.position)
         }
         _ = takeWord("with")
         if at("(") {
@@ -41,7 +40,9 @@ extension Parser {
         if isFrom, takeWord("where") {
             throw SQLError(.featureNotSupported, "COPY FROM ... WHERE is not supported", position: token.position)
         }
-        return CopyStatement(subject: subject, isFrom: isFrom, options: options, position: position)
+        var copy = CopyStatement(subject: subject, isFrom: isFrom, options: options, position: position)
+        copy.path = path
+        return copy
     }
 
     private mutating func copyOptions(_ options: inout CopyStatement.Options) throws(SQLError) {

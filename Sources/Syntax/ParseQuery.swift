@@ -213,7 +213,16 @@ extension Parser {
             } while take(",")
         }
         if atWord("into") {
-            throw SQLError(.featureNotSupported, "SELECT INTO is not supported", position: token.position)
+            let position = token.position
+            advance()
+            let isTemporary = takeWord("temporary") || takeWord("temp")
+            if !isTemporary { _ = takeWord("unlogged") }
+            _ = takeWord("table")
+            // Only the statement itself makes a table, no query inside of it.
+            guard depth <= Parser.intoDepthMax, intoTable == nil else {
+                throw SQLError(.syntaxError, "SELECT ... INTO is not allowed here", position: position)
+            }
+            intoTable = (try qualifiedName(), isTemporary)
         }
         if from == nil, takeWord("from") { select.from = try tableList() }
         if takeWord("where") { select.filter = try expression() }

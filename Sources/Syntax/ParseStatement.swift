@@ -3,12 +3,30 @@ import Diagnostics
 
 extension Parser {
     mutating func statement() throws(SQLError) -> Statement {
-        try nested { (parser) throws(SQLError) in try parser.anyStatement() }
+        try nested { (parser) throws(SQLError) in
+            let statement = try parser.anyStatement()
+            guard parser.intoTable == nil else {
+                throw SQLError(.syntaxError, "SELECT ... INTO is not allowed here", position: parser.token.position)
+            }
+            return statement
+        }
+    }
+
+    /// SELECT ... INTO t is CREATE TABLE t AS SELECT.
+    private mutating func settledInto(_ statement: Statement) throws(SQLError) -> Statement {
+        guard let into = intoTable, case .query(let query) = statement else { return statement }
+        intoTable = nil
+        var table = Statement.CreateTable(name: into.name)
+        table.isTemporary = into.isTemporary
+        table.query = query
+        return .createTable(table)
     }
 
     private mutating func anyStatement() throws(SQLError) -> Statement {
-        if atWord("with") { return try queryOrWrite() }
-        if startsQuery() || at("(") { return .query(try query()) }
+        if atWord("with") { return try settledInto(try queryOrWrite()) }
+        if startsQuery() || at("(") {
+            return try settledInto(.query(try query()))
+        }
         if beginsWrite { return .write(try write()) }
         guard case .word(let word) = token.kind else { throw unexpected() }
         let position = token.position
@@ -74,8 +92,10 @@ extension Parser {
             advance()
             return .closeCursor(takeWord("all") ? nil : try name())
         case "lock": return try lockTables()
-        case "listen", "unlisten", "notify":
+        // Statistics and layout are kept in order without being told.
+        case "listen", "unlisten", "notify", "analyze", "analyse", "checkpoint", "reindex":
             skipToEnd()
+            if word == "analyse" { return .notification("ANALYZE") }
             return .notification(word.uppercased())
         case "merge":
             if peek().kind == .word("branch") {

@@ -17,6 +17,9 @@ extension Parser {
             table.query = try query()
             table.withData = withData()
         }
+        if table.query != nil, let like = table.likes.first {
+            throw SQLError(.syntaxError, "LIKE and AS do not go together", position: like.table.position)
+        }
         let untyped = table.columns.first { $0.type.name.isEmpty }
         if let untyped, table.query == nil {
             throw SQLError(
@@ -66,15 +69,36 @@ extension Parser {
             if let key = try tableKey() {
                 table.keys.append(key)
             } else if atWord("like"), peek().kind != .symbol(",") {
-                throw SQLError(
-                    .featureNotSupported, "CREATE TABLE ... (LIKE ...) is not supported",
-                    hint: "Use CREATE TABLE ... AS SELECT ... WITH NO DATA.", position: token.position)
+                advance()
+                table.likes.append(try like(at: table.columns.count))
             } else {
                 table.columns.append(try tableColumn(&table.keys))
             }
         } while take(",")
         try expect(")")
     }
+
+    /// Behind LIKE: what is taken over besides names and types.
+    private mutating func like(at place: Int) throws(SQLError) -> Statement.CreateTable.Like {
+        var like = Statement.CreateTable.Like(
+            table: try qualifiedName(), place: place, includesDefaults: false, includesGenerated: false,
+            includesIdentity: false)
+        while atWord("including") || atWord("excluding") {
+            let isIncluded = atWord("including")
+            advance()
+            let what = try label().value
+            if what == "all" || what == "defaults" { like.includesDefaults = isIncluded }
+            if what == "all" || what == "generated" { like.includesGenerated = isIncluded }
+            if what == "all" || what == "identity" { like.includesIdentity = isIncluded }
+            guard Parser.likeOptions.contains(what) else { throw unexpected() }
+        }
+        return like
+    }
+
+    private static let likeOptions: Set<String> = [
+        "all", "comments", "compression", "constraints", "defaults", "generated", "identity", "indexes", "statistics",
+        "storage",
+    ]
 
     /// A column with its constraints; in CREATE TABLE t (a, b) AS a name alone.
     private mutating func tableColumn(

@@ -75,13 +75,48 @@ extension Parser {
         var insert = WriteStatement.Insert(columns: columns, query: nil)
         insert.overriding = overriding
         if !takeWords("default", "values") { insert.query = try query() }
+        if atWords("on", "conflict") { insert.conflict = try conflict() }
         write.change = .insert(insert)
-        if atWords("on", "conflict") {
-            throw SQLError(
-                .featureNotSupported, "ON CONFLICT is not supported",
-                hint: "Use MERGE INTO ... USING ... ON ..., which needs no unique index.", position: token.position)
-        }
         return write
+    }
+
+    /// ON CONFLICT (a, b) DO NOTHING, DO UPDATE SET ... WHERE ...
+    private mutating func conflict() throws(SQLError) -> WriteStatement.Insert.Conflict {
+        let position = token.position
+        advance()
+        advance()
+        var columns: [Identifier] = []
+        if take("(") {
+            repeat {
+                columns.append(try name())
+                if takeWord("collate") { _ = try qualifiedName() }
+            } while take(",")
+            try expect(")")
+            if takeWord("where") {
+                throw SQLError(
+                    .featureNotSupported, "partial indexes in ON CONFLICT are not supported", position: position)
+            }
+        } else if atWords("on", "constraint") {
+            throw SQLError(
+                .featureNotSupported, "ON CONFLICT ON CONSTRAINT is not supported",
+                hint: "Name the key's columns.", position: token.position)
+        }
+        try expectWord("do")
+        if takeWord("nothing") {
+            return WriteStatement.Insert.Conflict(
+                columns: columns, assignments: nil, filter: nil, position: position)
+        }
+        try expectWord("update")
+        guard !columns.isEmpty else {
+            throw SQLError(
+                .syntaxError, "ON CONFLICT DO UPDATE requires inference specification or constraint name",
+                hint: "For example, ON CONFLICT (column_name).", position: position)
+        }
+        try expectWord("set")
+        let assignments = try assignments()
+        let filter = takeWord("where") ? try expression() : nil
+        return WriteStatement.Insert.Conflict(
+            columns: columns, assignments: assignments, filter: filter, position: position)
     }
 
     // MARK: - Update and delete

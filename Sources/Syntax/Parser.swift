@@ -12,6 +12,8 @@ public struct Parser {
     var height = 0
     /// The index of the token that closes a parenthesis, by the index of the one that opens it; made when needed.
     var closers: [Int32] = []
+    /// SELECT ... INTO: the table that is made of the statement's rows.
+    var intoTable: (name: QualifiedName, isTemporary: Bool)?
     private let stack = StackLimit()
 
     /// Levels of nesting; fewer where the thread's stack is small.
@@ -19,6 +21,8 @@ public struct Parser {
     /// Levels of the tree. Bounded so that no later walk of the tree, nor its release, can exhaust a thread's stack;
     /// SQLite and DuckDB draw the line at the same place.
     static let heightMax = 1_000
+    /// The depth of a statement's own SELECT.
+    static let intoDepthMax = 2
 
     init(_ sql: String) throws(SQLError) {
         bytes = Array(sql.utf8)

@@ -10,6 +10,15 @@ extension Statement {
         public var dropsOnCommit = false
         public var columns: [ColumnDefinition] = []
         public var keys: [KeyDefinition] = []
+        /// LIKE t: its columns come before the columns at `place`.
+        public var likes: [Like] = []
+        public struct Like: Hashable, Sendable {
+            public var table: QualifiedName
+            public var place: Int
+            public var includesDefaults: Bool
+            public var includesGenerated: Bool
+            public var includesIdentity: Bool
+        }
         public var partitioning: [PartitionItem] = []
         public var sortOrder: [SortItem] = []
         public var properties: [String: String] = [:]

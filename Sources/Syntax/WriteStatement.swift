@@ -28,6 +28,16 @@ public struct WriteStatement: Hashable, Sendable {
         /// OVERRIDING SYSTEM VALUE and OVERRIDING USER VALUE.
         public enum Overriding: Hashable, Sendable { case system, user }
         public var overriding: Overriding?
+        /// ON CONFLICT.
+        public var conflict: Conflict?
+        public struct Conflict: Hashable, Sendable {
+            /// The columns whose values must differ; empty: those of all declared keys.
+            public var columns: [Identifier]
+            /// DO UPDATE; nil: DO NOTHING.
+            public var assignments: [Assignment]?
+            public var filter: Expression?
+            public var position: Int
+        }
         public init(columns: [Identifier], query: Query?) {
             self.columns = columns
             self.query = query
@@ -128,6 +138,8 @@ public struct CopyStatement: Hashable, Sendable {
 
     public var subject: Subject
     public var isFrom: Bool
+    /// The file that the rows come from; nil: the client.
+    public var path: String?
     public var options: Options
     public var position: Int
     public init(subject: Subject, isFrom: Bool, options: Options, position: Int) {

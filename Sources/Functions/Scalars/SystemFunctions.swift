@@ -33,6 +33,17 @@ enum SystemFunctions {
             (context, _, rows) throws(SQLError) in
             Column.constant(Scalar.int4(context.processID), count: rows)
         },
+        // Refuses the second row of a key in one INSERT ... ON CONFLICT DO UPDATE.
+        Overload("insert_conflict_check", [.int8], .boolean, volatility: .volatile) { (_, a, rows) throws(SQLError) in
+            for row in 0..<rows {
+                guard case .int(let number) = a[0].scalar(row).value, number > 1 else { continue }
+                throw SQLError(
+                    SQLState("21000"), "ON CONFLICT DO UPDATE command cannot affect row a second time",
+                    hint: "Ensure that no rows proposed for insertion within the same command have duplicate "
+                        + "constrained values.")
+            }
+            return Column.constant(Scalar.boolean(true), count: rows)
+        },
         Overload("current_setting", [.text], .text, volatility: .stable, setting(isLenient: false)),
         Overload("current_setting", [.text, .boolean], .text, volatility: .stable, setting(isLenient: true)),
         Overload("pg_typeof", [.any], isStrict: false, canFail: false) { (call) throws(SQLError) in

@@ -43,6 +43,19 @@ extension WriteBinder {
                 detail: "The name is used both as MERGE target table and data source.",
                 position: merge.source.position)
         }
+        return try merged(merge.clauses, target, source, bothScope) { () throws(SQLError) -> Expr in
+            try bothScope.refusing("JOIN conditions") { () throws(SQLError) -> Expr in
+                try binder.condition(try binder.bind(merge.condition, bothScope), of: "JOIN/ON")
+            }
+        }
+    }
+
+    /// The clauses over a target and a source that are bound; the condition is bound once both are in the scope.
+    func merged(
+        _ clauses: [WriteStatement.MergeClause], _ target: TargetScan, _ source: QueryBinder.FromItem,
+        _ bothScope: Scope, on condition: () throws(SQLError) -> Expr
+    ) throws(SQLError) -> LogicalPlan {
+        let ctes = bothScope.ctes
         let (left, hasTarget) = marked(target.plan, "target")
         let (right, hasSource) = marked(source.plan, "source")
         bothScope.items = [item(target.columns.map(\.nullable))] + source.items.map(\.asNullable)
@@ -55,14 +68,11 @@ extension WriteBinder {
         targetScope.items = [item(target.columns.map(\.nullable))]
         targetScope.unreachable = Set(source.items.compactMap { $0.isNameVisible ? $0.name : nil })
         targetScope.isLateralAdvised = false
-        let condition = try bothScope.refusing("JOIN conditions") { () throws(SQLError) -> Expr in
-            try binder.condition(try binder.bind(merge.condition, bothScope), of: "JOIN/ON")
-        }
-        let joined = LogicalPlan.joining(kind(merge.clauses), left, right, condition.conjuncts)
+        let joined = LogicalPlan.joining(kind(clauses), left, right, try condition().conjuncts)
         let scopes = MergeScopes(
             both: bothScope, source: sourceScope, target: targetScope, hasTarget: hasTarget.nullable,
             hasSource: hasSource.nullable)
-        return try chosen(merge.clauses, joined, scopes, target)
+        return try chosen(clauses, joined, scopes, target)
     }
 
     /// A clause behind an unconditional one of its kind can never be reached.
@@ -144,6 +154,7 @@ extension WriteBinder {
         // RETURNING sees the new row, or the deleted one.
         let scope = scopes.both
         scope.items[0] = item(appended)
+        if case .insert = statement.change { scope.items.removeSubrange(1...) }
         let place = LogicalPlan.WriteNode.Place(
             file: target.file.nullable, position: target.position.nullable, repeated: .refused)
         return try finished(

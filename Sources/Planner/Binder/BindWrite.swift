@@ -244,6 +244,9 @@ struct WriteBinder {
                 outputs.append(LogicalPlan.Output(binder.column(field.name, field.type), expr))
             }
         }
+        if case .insert(let insert) = statement.change, let conflict = insert.conflict {
+            return try self.conflict(conflict, .project(plan, outputs), outputs.map(\.column), ctes)
+        }
         let scope = Scope(outer: nil, ctes: ctes)
         scope.items = [item(outputs.map(\.column))]
         return try finished("Insert", .project(plan, outputs), appended: outputs.map(\.column), place: nil, scope)
