@@ -112,6 +112,7 @@ public final class ColumnBuilder {
         case .string, .bytes: physical == .view
         case .interval: physical == .interval
         case .array: physical == .list
+        case .row: physical == .row
         }
     }
 
@@ -123,7 +124,8 @@ public final class ColumnBuilder {
             _ = validity.withUnsafeBytes { memcpy(made.base, $0.baseAddress.unsafelyUnwrapped, $0.count) }
             bitmap = made
         }
-        return Column(type, count: count, values: values, validity: bitmap, heaps: heaps, child: children?.finish(),
+        return Column(
+            type, count: count, values: values, validity: bitmap, heaps: heaps, child: children?.finish(),
             fields: fields.map { $0.finish() })
     }
 

@@ -1,8 +1,11 @@
 // How a session prints times: DateStyle and IntervalStyle besides the plain ISO forms, which ValueTextDates.swift writes.
+import Glibc
 
-/// DateStyle and IntervalStyle.
+/// DateStyle, IntervalStyle and extra_float_digits.
 public struct TimeStyle: Hashable, Sendable {
-    public enum Dates: String, Hashable, Sendable { case iso = "ISO", sql = "SQL", postgres = "Postgres", german = "German" }
+    public enum Dates: String, Hashable, Sendable {
+        case iso = "ISO", sql = "SQL", postgres = "Postgres", german = "German"
+    }
     public enum Order: String, Hashable, Sendable { case mdy = "MDY", dmy = "DMY", ymd = "YMD" }
     public enum Intervals: String, Hashable, Sendable {
         case postgres, verbose = "postgres_verbose", standard = "sql_standard", iso = "iso_8601"
@@ -11,6 +14,8 @@ public struct TimeStyle: Hashable, Sendable {
     /// Which of the numbers of a date is the month.
     public var order: Order
     public var intervals: Intervals
+    /// Digits of floating-point numbers that extra_float_digits leaves of 15 and 6; nil: the shortest exact form.
+    public var floatDigits: Int?
 
     public init(dates: Dates = .iso, order: Order = .mdy, intervals: Intervals = .postgres) {
         self.dates = dates
@@ -42,6 +47,20 @@ extension TextForm {
         return put(StyledText.timestamp(value, style), start)
     }
 
+    /// Writes a double in the session's style.
+    @inline(__always)
+    public static func write(double value: Double, style: TimeStyle, to start: UnsafeMutablePointer<UInt8>) -> Int {
+        guard let extra = style.floatDigits, value.isFinite else { return write(double: value, to: start) }
+        return put(StyledText.float(value, digits: 15 + extra), start)
+    }
+
+    /// Writes a float in the session's style.
+    @inline(__always)
+    public static func write(float value: Float, style: TimeStyle, to start: UnsafeMutablePointer<UInt8>) -> Int {
+        guard let extra = style.floatDigits, value.isFinite else { return write(float: value, to: start) }
+        return put(StyledText.float(Double(value), digits: 6 + extra), start)
+    }
+
     /// Writes an interval in the session's style.
     @inline(__always)
     public static func write(interval value: Interval, style: TimeStyle, to start: UnsafeMutablePointer<UInt8>) -> Int {
@@ -70,6 +89,13 @@ enum StyledText {
     private static func padded(_ number: Int, _ width: Int) -> String {
         let digits = String(abs(number))
         return String(repeating: "0", count: max(0, width - digits.count)) + digits
+    }
+
+    /// C's %.*g.
+    static func float(_ value: Double, digits: Int) -> String {
+        var buffer = [CChar](repeating: 0, count: 64)
+        let count = withVaList([Int32(max(1, digits)), value]) { vsnprintf(&buffer, buffer.count, "%.*g", $0) }
+        return String(decoding: buffer.prefix(max(0, Int(count))).map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     static func date(_ days: Int32, _ style: TimeStyle) -> String {

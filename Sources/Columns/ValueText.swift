@@ -261,8 +261,12 @@ public enum TextForm {
             } else {
                 append(uuid: value, to: &out)
             }
-        case .float32: append(float: from.pointer(Float.self)[at], to: &out)
-        case .float64: append(double: from.pointer(Double.self)[at], to: &out)
+        case .float32:
+            let value = from.pointer(Float.self)[at]
+            append(to: &out) { write(float: value, style: zone.style, to: $0) }
+        case .float64:
+            let value = from.pointer(Double.self)[at]
+            append(to: &out) { write(double: value, style: zone.style, to: $0) }
         case .numeric: append(numeric: from.pointer(Numeric.self)[at], to: &out)
         case .interval:
             let value = from.pointer(Interval.self)[at]

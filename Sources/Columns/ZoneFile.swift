@@ -130,14 +130,18 @@ struct ZoneFile {
     }
 
     private func offset(_ seconds: Int64) -> Int32 {
-        if transitions.isEmpty || seconds >= transitions[transitions.count - 1], let rule { return rule.offset(seconds) }
+        if transitions.isEmpty || seconds >= transitions[transitions.count - 1], let rule {
+            return rule.offset(seconds)
+        }
         return index(seconds).map { offsets[$0] } ?? first
     }
 
     /// nil where the zone has numbers instead of letters.
     private func abbreviation(_ seconds: Int64) -> String? {
         var name = index(seconds).map { names[$0] } ?? firstName
-        if transitions.isEmpty || seconds >= transitions[transitions.count - 1], let rule { name = rule.letters(seconds) }
+        if transitions.isEmpty || seconds >= transitions[transitions.count - 1], let rule {
+            name = rule.letters(seconds)
+        }
         return name.utf8.allSatisfy { $0 | 32 >= 97 && $0 | 32 <= 122 } && !name.isEmpty ? name : nil
     }
 

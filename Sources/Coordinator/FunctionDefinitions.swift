@@ -91,7 +91,8 @@ extension Session {
         }
         do throws(SQLError) { _ = try Parser.parse(body) } catch { throw error.at(nil) }
         return FunctionDefinition(
-            parameters: inputs, returnType: returns, columns: outputs.count > 1 || !create.columns.isEmpty ? outputs : [],
+            parameters: inputs, returnType: returns,
+            columns: outputs.count > 1 || !create.columns.isEmpty ? outputs : [],
             isSet: create.isSet, isStrict: create.isStrict, isProcedure: create.isProcedure, body: body,
             searchPath: settings.searchPath)
     }

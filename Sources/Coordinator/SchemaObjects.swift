@@ -154,7 +154,9 @@ extension Session {
             throw invalid("MINVALUE (\(min)) must be less than MAXVALUE (\(max))", position)
         }
         let start = options.start ?? (increment > 0 ? min : max)
-        guard start >= min else { throw invalid("START value (\(start)) cannot be less than MINVALUE (\(min))", position) }
+        guard start >= min else {
+            throw invalid("START value (\(start)) cannot be less than MINVALUE (\(min))", position)
+        }
         guard start <= max else {
             throw invalid("START value (\(start)) cannot be greater than MAXVALUE (\(max))", position)
         }
@@ -191,7 +193,8 @@ extension Session {
     private func alterSequence(
         _ name: QualifiedName, _ ifExists: Bool, _ options: ObjectStatement.SequenceOptions
     ) async throws(SQLError) {
-        guard let (key, entry, branch) = try await found(.sequence, name), case .object(.sequence(let old)) = entry else {
+        guard let (key, entry, branch) = try await found(.sequence, name), case .object(.sequence(let old)) = entry
+        else {
             return try missing("relation \"\(name.text)\"", .undefinedTable, ifExists, name.position)
         }
         let now = engine.sequences.sequence(old).definition

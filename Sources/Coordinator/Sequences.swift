@@ -200,7 +200,8 @@ extension Resolver {
 
     /// Finds an object of a schema by its name.
     func object(
-        _ kind: TableName.ObjectKind, _ name: QualifiedName, _ transaction: Transaction, _ pinned: inout [Ref: CommitID],
+        _ kind: TableName.ObjectKind, _ name: QualifiedName, _ transaction: Transaction,
+        _ pinned: inout [Ref: CommitID],
         searchPath own: [String]? = nil
     ) async throws(SQLError) -> (name: TableName, entry: Entry, branch: String?)? {
         let reference = try QueryNames.target(name, context: context)

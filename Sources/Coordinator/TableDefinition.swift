@@ -127,7 +127,8 @@ extension Session {
             guard column.defaultValue == nil else {
                 let what = serial == nil ? "both default and identity" : "multiple default values"
                 throw SQLError(
-                    .syntaxError, "\(what) specified for column \"\(column.name.value)\" of table \"\(place.name.name)\"",
+                    .syntaxError,
+                    "\(what) specified for column \"\(column.name.value)\" of table \"\(place.name.name)\"",
                     position: at)
             }
             guard place.branch != nil else {

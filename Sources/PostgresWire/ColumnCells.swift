@@ -177,10 +177,12 @@ final class ColumnCells {
             }
         case .float32:
             let values = column.pointer(Float.self)
-            each(column, rows, bytesEach: 32) { TextForm.write(float: values[$0], to: $1) }
+            let style = zone.style
+            each(column, rows, bytesEach: 32) { TextForm.write(float: values[$0], style: style, to: $1) }
         case .float64:
             let values = column.pointer(Double.self)
-            each(column, rows, bytesEach: 32) { TextForm.write(double: values[$0], to: $1) }
+            let style = zone.style
+            each(column, rows, bytesEach: 32) { TextForm.write(double: values[$0], style: style, to: $1) }
         case .numeric:
             let values = column.pointer(Numeric.self)
             each(column, rows, bytesEach: 48) { TextForm.write(numeric: values[$0], to: $1) }
@@ -205,7 +207,9 @@ final class ColumnCells {
             let style = zone.style
             each(column, rows, bytesEach: 64) { TextForm.write(timestamp: values[$0], style: style, to: $1) }
         case .timestamptz:
-            each(column, rows, bytesEach: TextForm.fixedMax) { TextForm.write(timestamptz: values[$0], zone: zone, to: $1) }
+            each(column, rows, bytesEach: TextForm.fixedMax) {
+                TextForm.write(timestamptz: values[$0], zone: zone, to: $1)
+            }
         case .system(let type) where type.isReference: references(column, rows, type)
         default: each(column, rows, bytesEach: 24) { TextForm.write(int: values[$0], to: $1) }
         }

@@ -235,7 +235,10 @@ import Testing
             ("select a from t t2 t3", "42601", 19, "syntax error at or near \"t3\""),
             ("select a.b.c.d.e() from t", "42601", 7, "improper qualified name (too many dotted names): a.b.c.d.e"),
             ("with a as (delete from t) select 1", "0A000", 11, "DELETE is not supported inside WITH"),
-            ("insert into t values (1) on conflict do nothing", "0A000", 25, "ON CONFLICT is not supported"),
+            (
+                "insert into t values (1) on conflict on constraint k do nothing", "0A000", 37,
+                "ON CONFLICT ON CONSTRAINT is not supported"
+            ),
             ("merge into t using s on true", "42601", 28, "syntax error at end of input"),
             ("create table t (a, b)", "42601", 16, "column \"a\" has no type"),
             ("update t set where a", "42601", 13, "syntax error at or near \"where\""),

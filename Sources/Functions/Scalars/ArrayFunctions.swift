@@ -237,7 +237,8 @@ enum ArrayFunctions {
                             guard item == .text else { return Scalar(.array(item), .array([value, number])) }
                             let text = value.outputText(zone: context.timeZone)
                             return Scalar(
-                                .array(.text), .array([text.map { .text($0) } ?? .null(.text), .text(String(place + 1))]))
+                                .array(.text),
+                                .array([text.map { .text($0) } ?? .null(.text), .text(String(place + 1))]))
                         }
                         builder.append(Scalar(type, .array(pairs)))
                     }

@@ -107,18 +107,20 @@ public enum TypeNames {
         guard name.modifiers.count <= 2 else {
             throw SQLError(.invalidParameterValue, "invalid NUMERIC type modifier", position: name.position)
         }
-        guard (1...SQLType.precisionMax).contains(precision) else {
+        guard (1...numericPrecisionMax).contains(precision) else {
             throw SQLError(
                 .invalidParameterValue,
-                "NUMERIC precision \(precision) must be between 1 and \(SQLType.precisionMax)", position: name.position)
+                "NUMERIC precision \(precision) must be between 1 and \(numericPrecisionMax)", position: name.position)
         }
         let scale = name.modifiers.count > 1 ? name.modifiers[1] : 0
-        guard (0...precision).contains(scale) else {
+        guard (0...min(precision, SQLType.precisionMax)).contains(scale) else {
             throw SQLError(
-                .invalidParameterValue, "NUMERIC scale \(scale) must be between 0 and precision \(precision)",
+                .invalidParameterValue,
+                "NUMERIC scale \(scale) must be between 0 and precision \(min(precision, SQLType.precisionMax))",
                 position: name.position)
         }
-        return .decimal(precision: precision, scale: scale)
+        // More digits than a value can have here: those that it can have.
+        return .decimal(precision: min(precision, SQLType.precisionMax), scale: scale)
     }
 
     private static func length(_ name: TypeName) throws(SQLError) -> Int? {
@@ -151,6 +153,8 @@ public enum TypeNames {
         return type
     }
 
+    /// PostgreSQL's largest precision of numeric.
+    private static let numericPrecisionMax = 1_000
     /// PostgreSQL's longest char and varchar.
     private static let lengthMax = 10_485_760
 }

@@ -166,9 +166,10 @@ extension QueryBinder {
         }
         var outputs: [LogicalPlan.Output] = []
         for (old, new) in zip(plan.columns, wanted) {
-            let expr = try new.type.map { (type) throws(SQLError) in
-                try coerce(Typed(.column(old), at), to: type, .assignment)
-            } ?? .column(old)
+            let expr =
+                try new.type.map { (type) throws(SQLError) in
+                    try coerce(Typed(.column(old), at), to: type, .assignment)
+                } ?? .column(old)
             outputs.append(LogicalPlan.Output(column(new.name.isEmpty ? old.name : new.name, expr.type), expr))
         }
         return .project(plan, outputs)
