@@ -16,6 +16,8 @@ public struct TimeStyle: Hashable, Sendable {
     public var intervals: Intervals
     /// Digits of floating-point numbers that extra_float_digits leaves of 15 and 6; nil: the shortest exact form.
     public var floatDigits: Int?
+    /// bytea_output = escape.
+    public var escapesBytes = false
 
     public init(dates: Dates = .iso, order: Order = .mdy, intervals: Intervals = .postgres) {
         self.dates = dates

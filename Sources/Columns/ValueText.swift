@@ -231,6 +231,20 @@ public enum TextForm {
         }
     }
 
+    /// Appends bytes in the session's style.
+    public static func append(bytea bytes: UnsafeRawBufferPointer, style: TimeStyle, to out: inout [UInt8]) {
+        guard style.escapesBytes else { return append(bytea: bytes, to: &out) }
+        for byte in bytes {
+            if byte == 92 {
+                out += [92, 92]
+            } else if byte >= 32, byte < 127 {
+                out.append(byte)
+            } else {
+                out += [92, 48 + (byte >> 6), 48 + (byte >> 3 & 7), 48 + (byte & 7)]
+            }
+        }
+    }
+
     // MARK: Any value
 
     /// Appends the value of a row, which must not be NULL. Not for loops over rows, except of arrays.
@@ -274,7 +288,7 @@ public enum TextForm {
         case .view:
             let view = from.pointer(StringView.self)[at]
             if column.type == .bytea {
-                view.withBytes { append(bytea: $0, to: &out) }
+                view.withBytes { append(bytea: $0, style: zone.style, to: &out) }
             } else {
                 view.withBytes { out.append(contentsOf: $0) }
             }

@@ -101,6 +101,17 @@ extension Session {
         let made = definition
         try transaction?.change(on: branch) { $0.putSchema(made) }
         try await grantDefaults(AccessGuard.object(made))
+        guard !create.elements.isEmpty else { return done("CREATE SCHEMA") }
+        // Elements are made in the new schema, and find each other there.
+        let path = settings["search_path"]
+        try settings.set("search_path", "\"\(name.replacing("\"", with: "\"\""))\", \(path)", isLocal: false)
+        do throws(SQLError) {
+            for (element, text) in zip(create.elements, create.elementTexts) { _ = try await define(element, text) }
+        } catch {
+            try settings.set("search_path", path, isLocal: false)
+            throw error
+        }
+        try settings.set("search_path", path, isLocal: false)
         return done("CREATE SCHEMA")
     }
 

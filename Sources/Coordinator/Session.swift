@@ -96,6 +96,7 @@ public actor Session: SQLSession {
         let settings = self.settings
         var zone = (try? SessionTimeZone.setting(settings["timezone"])) ?? .utc
         zone.style = TimeStyle(dateStyle: settings["datestyle"], intervalStyle: settings["intervalstyle"])
+        zone.style.escapesBytes = settings["bytea_output"] == "escape"
         if let digits = Int(settings["extra_float_digits"]), digits < 1 { zone.style.floatDigits = digits }
         var functions = SessionFacts.functions(
             now: now, start: transaction?.isExplicit == true ? transactionTime ?? now : now, zone: zone,

@@ -36,7 +36,7 @@ public enum Settings {
     public static let all: [Setting] = [
         Setting("application_name", "", "What the client calls itself.", isReported: true),
         Setting("branch", "main", "The branch on which names are resolved."),
-        Setting("bytea_output", "hex", "How bytea is printed.", check: only("hex")),
+        Setting("bytea_output", "hex", "How bytea is printed.", check: byteaOutput),
         Setting("client_encoding", "UTF8", "The client's character set.", isReported: true, check: encoding),
         Setting("client_min_messages", "notice", "The least severe message that is sent."),
         Setting("DateStyle", "ISO, MDY", "How dates are printed.", isReported: true, check: dateStyle),
@@ -204,6 +204,11 @@ public enum Settings {
             }
         }
         return "\(style.dates.rawValue), \(style.order.rawValue)"
+    }
+
+    private static let byteaOutput: @Sendable (String) throws(SQLError) -> String = { (value) throws(SQLError) in
+        guard ["hex", "escape"].contains(value.lowercased()) else { throw invalid("bytea_output", value) }
+        return value.lowercased()
     }
 
     private static let intervalStyle: @Sendable (String) throws(SQLError) -> String = { (value) throws(SQLError) in

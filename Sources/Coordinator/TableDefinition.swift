@@ -279,6 +279,8 @@ extension Session {
                 new.properties[TableProperty.declaredType(of: field.name)] = text
             }
         }
+        // Types of the system catalog are kept as text and bigint.
+        for index in new.columns.indices { new.columns[index].type = new.columns[index].type.stored }
         for (index, key) in create.keys.enumerated() {
             try check(key, columns, format)
             if key.isEnforced || !format.enforcesKeys { new.properties[TableProperty.key(index + 1)] = key.text }
@@ -303,6 +305,7 @@ extension Session {
     static func declaredType(_ type: SQLType) -> String? {
         switch type {
         case .varchar(.some(_)), .char, .int2, .json, .jsonb, .numeric, .interval: type.name
+        case .system where type.reference == nil: type.name
         default: nil
         }
     }

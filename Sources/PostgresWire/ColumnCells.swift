@@ -192,7 +192,7 @@ final class ColumnCells {
             each(column, rows, bytesEach: TextForm.fixedMax) {
                 TextForm.write(interval: values[$0], style: style, to: $1)
             }
-        case .view: bytea(column, rows)
+        case .view: bytea(column, rows, zone.style)
         case .list, .row: break
         }
     }
@@ -327,7 +327,7 @@ final class ColumnCells {
         }
     }
 
-    private func bytea(_ column: Column, _ rows: Int) {
+    private func bytea(_ column: Column, _ rows: Int, _ style: TimeStyle) {
         begin(rows: rows, bytesEach: 0)
         let values = column.pointer(StringView.self)
         for row in 0..<rows {
@@ -335,12 +335,20 @@ final class ColumnCells {
                 offsets[row] = 0
                 continue
             }
-            let length = values[row].count * 2 + 2
+            var escaped: [UInt8] = []
+            if style.escapesBytes { values[row].withBytes { TextForm.append(bytea: $0, style: style, to: &escaped) } }
+            let length = style.escapesBytes ? escaped.count : values[row].count * 2 + 2
             room(length + ColumnCells.headBytes)
             offsets[row] = count
             (bytes + count).storeBig(Int32(truncatingIfNeeded: length))
             let target = bytes + (count + ColumnCells.headBytes)
-            _ = values[row].withBytes { TextForm.write(bytea: $0, to: target) }
+            if style.escapesBytes {
+                escaped.withUnsafeBufferPointer { source in
+                    if let base = source.baseAddress { memcpy(target, base, source.count) }
+                }
+            } else {
+                _ = values[row].withBytes { TextForm.write(bytea: $0, to: target) }
+            }
             count += length + ColumnCells.headBytes
         }
     }

@@ -2,6 +2,28 @@
 import Diagnostics
 
 extension Parser {
+    /// Behind CREATE: nil when something else is made.
+    mutating func createObject(_ orReplace: Bool, from start: Int) throws(SQLError) -> ObjectStatement? {
+        if takeWord("index") { return try createIndex(isUnique: false, from: start) }
+        if takeWords("unique", "index") { return try createIndex(isUnique: true, from: start) }
+        if takeWord("function") { return try createFunction(isProcedure: false, orReplace) }
+        if takeWord("macro") { return try createMacro(orReplace) }
+        return takeWord("procedure") ? try createFunction(isProcedure: true, orReplace) : nil
+    }
+
+    /// Behind DROP: nil when something else is dropped.
+    mutating func dropObject() throws(SQLError) -> ObjectStatement? {
+        if takeWord("macro") {
+            _ = takeWord("table")
+            return try dropObjects(.function)
+        }
+        for kind in [ObjectStatement.Kind.sequence, .index, .function, .procedure, .routine]
+        where takeWord(kind.rawValue) {
+            return try dropObjects(kind)
+        }
+        return nil
+    }
+
     // MARK: - Indexes
 
     /// Behind CREATE [UNIQUE] INDEX.
@@ -141,6 +163,44 @@ extension Parser {
         }
         try expect(")")
         while try functionClause(&function) {}
+        return .createFunction(function)
+    }
+
+    /// DuckDB's CREATE MACRO name(a, b := 1) AS expression, AS TABLE query: a function of any types.
+    mutating func createMacro(_ orReplace: Bool) throws(SQLError) -> ObjectStatement {
+        var function = ObjectStatement.CreateFunction(
+            name: try qualifiedName(), orReplace: orReplace, isProcedure: false)
+        function.language = "sql"
+        let any = TypeName("anyelement", position: token.position)
+        try expect("(")
+        if !at(")") {
+            repeat {
+                let name = try name()
+                var defaultValue: String?
+                if take(":=") || take("=>") || takeWord("default") {
+                    let start = token.position
+                    _ = try expression()
+                    defaultValue = text(from: start)
+                }
+                function.parameters.append(
+                    ObjectStatement.CreateFunction.Parameter(
+                        mode: .input, name: name, type: any, typeText: "anyelement", defaultValue: defaultValue))
+            } while take(",")
+        }
+        try expect(")")
+        try expectWord("as")
+        let isTable = takeWord("table")
+        let start = token.position
+        if isTable {
+            _ = try query()
+            function.returns = TypeName("record", position: start)
+        } else {
+            _ = try expression()
+            function.returns = any
+        }
+        function.returnsText = function.returns?.name
+        function.isSet = isTable
+        function.body = isTable ? text(from: start) : "SELECT " + text(from: start)
         return .createFunction(function)
     }
 

@@ -103,8 +103,8 @@ extension Parser {
             advance()
             return try mapLiteral(position)
         case "interval":
-            guard case .string = peek().kind else { break }
-            return try intervalLiteral()
+            if case .string = peek().kind { return try intervalLiteral() }
+            if let interval = try plainInterval() { return interval }
         default: break
         }
         if Parser.specials.contains(word) { return try special(word) }
@@ -143,6 +143,30 @@ extension Parser {
         }
         return Expression(.special(word, precision: precision), position: position)
     }
+
+    /// DuckDB's INTERVAL 3 DAYS: that many of a unit; nil when it is none.
+    private mutating func plainInterval() throws(SQLError) -> Expression? {
+        let position = token.position
+        guard case .word(let unit) = peek(2).kind, Parser.intervalUnits.contains(unit) else { return nil }
+        let number = peek()
+        let count: Expression.Node
+        switch number.kind {
+        case .integer(let digits): count = .integer(digits)
+        case .decimal(let digits): count = .decimal(digits)
+        default: return nil
+        }
+        for _ in 0..<3 { advance() }
+        let one = Expression(
+            .typedLiteral(TypeName("interval", position: position), "1 \(unit)"), position: position)
+        return Expression(
+            .binary("*", Expression(count, position: number.position), one), position: position)
+    }
+
+    private static let intervalUnits: Set<String> = [
+        "microsecond", "microseconds", "millisecond", "milliseconds", "second", "seconds", "minute", "minutes", "hour",
+        "hours", "day", "days", "week", "weeks", "month", "months", "quarter", "year", "years", "decade", "decades",
+        "century", "centuries", "millennium", "millennia",
+    ]
 
     private mutating func intervalLiteral() throws(SQLError) -> Expression {
         let position = token.position

@@ -233,10 +233,7 @@ extension Parser {
         if takeWord("branch") { return .createRef(try createRef(.branch, orReplace)) }
         if takeWord("tag") { return .createRef(try createRef(.tag, orReplace)) }
         if takeWords("external", "table") { return .createExternalTable(try createExternalTable(orReplace)) }
-        if takeWord("index") { return .object(try createIndex(isUnique: false, from: start)) }
-        if takeWords("unique", "index") { return .object(try createIndex(isUnique: true, from: start)) }
-        if takeWord("function") { return .object(try createFunction(isProcedure: false, orReplace)) }
-        if takeWord("procedure") { return .object(try createFunction(isProcedure: true, orReplace)) }
+        if let object = try createObject(orReplace, from: start) { return .object(object) }
         if takeWord("global") || takeWord("local") {}
         let isTemporary = takeWord("temporary") || takeWord("temp")
         if takeWord("table") || takeWords("unlogged", "table") {
@@ -268,10 +265,15 @@ extension Parser {
         var owner: RoleName?
         if takeWord("authorization") { owner = try roleName() }
         if takeWord("location") { location = try stringLiteral() }
-        var create = Statement.CreateSchema(
+        var schema = Statement.CreateSchema(
             database: database, name: name, ifNotExists: ifNotExists, location: location)
-        create.owner = owner
-        return create
+        schema.owner = owner
+        while atWord("create") {
+            let start = token.position
+            schema.elements.append(try statement())
+            schema.elementTexts.append(text(from: start))
+        }
+        return schema
     }
 
     private mutating func createView(
@@ -411,10 +413,7 @@ extension Parser {
             let ifExists = try ifExists()
             return .dropRef(kind: kind, name: try refName(), ifExists: ifExists)
         }
-        for object in [ObjectStatement.Kind.sequence, .index, .function, .procedure, .routine]
-        where takeWord(object.rawValue) {
-            return .object(try dropObjects(object))
-        }
+        if let object = try dropObject() { return .object(object) }
         let kind: Statement.DropKind
         if takeWord("schema") {
             kind = .schema

@@ -165,7 +165,7 @@ extension Parser {
         column.generated = try expression()
         column.generatedText = text(from: start)
         try expect(")")
-        if !takeWord("virtual") { try expectWord("stored") }
+        try expectWord("stored")
     }
 
     static func quoted(_ name: String) -> String {

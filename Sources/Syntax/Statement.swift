@@ -88,6 +88,9 @@ public indirect enum Statement: Hashable, Sendable {
         public var location: String?
         /// AUTHORIZATION.
         public var owner: RoleName?
+        /// Tables, views, sequences and indexes that are made in it at once, with their texts.
+        public var elements: [Statement] = []
+        public var elementTexts: [String] = []
         public init(database: Identifier? = nil, name: Identifier, ifNotExists: Bool, location: String?) {
             self.database = database
             self.name = name

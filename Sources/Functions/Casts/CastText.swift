@@ -175,12 +175,10 @@ enum CastText {
         case .numeric: return fixed { (x: Numeric, at) in TextForm.write(numeric: x, to: at) }
         case .time: return fixed { (x: Int64, at) in TextForm.write(time: x, to: at) }
         case .uuid: return fixed { (x: Int128, at) in TextForm.write(uuid: x, to: at) }
-        case .bytea:
-            return TextKernels.unary { (raw, out) throws(SQLError) in TextForm.append(bytea: raw, to: &out) }
         case .system(let type) where type.isReference: return CastSystem.names(of: type)
         case .system: return fixed { (x: Int64, at) in TextForm.write(int: x, to: at) }
         case .array(.system(let type)) where type.isReference: return CastSystem.arrayText(of: type)
-        case .date, .timestamp, .timestamptz, .interval, .array, .row, .map:
+        case .bytea, .date, .timestamp, .timestamptz, .interval, .array, .row, .map:
             return { (context, a, rows) throws(SQLError) in
                 let zone = context.timeZone
                 return try TextKernels.rows(a, rows) { (row, out) throws(SQLError) in

@@ -205,6 +205,8 @@ enum ArrayFunctions {
 
     // MARK: Subscripts
 
+    private static let seriesMax = 1_000_000
+
     /// What generate_subscripts() and _pg_expandarray() unnest.
     static let subscripts: [Overload] = [
         Overload("array_subscripts", [.anyArray, .type(.int4), .type(.int4)], canFail: false) {
@@ -217,6 +219,42 @@ enum ArrayFunctions {
                     else { return .null(.array(.int4)) }
                     return Scalar(.array(.int4), .array(items.indices.map { .int4(Int32($0) + Int32(first)) }))
                 })
+        },
+        Overload("array_reversed", [.anyArray], canFail: false) { (call) throws(SQLError) in
+            let type = call.types[0]
+            return Binding(
+                arguments: [type], result: type,
+                kernel: rowwise(type) { (a, row) in
+                    guard let items = elements(a[0], row) else { return .null(type) }
+                    return Scalar(type, .array(items.reversed()))
+                })
+        },
+        // generate_series() beside other set-returning functions.
+        Overload("series_array", [.int8, .int8, .int8], .array(.int8)) { (_, a, rows) throws(SQLError) in
+            let builder = ColumnBuilder(.array(.int8), capacity: rows)
+            for row in 0..<rows {
+                guard case .int(let start) = a[0].scalar(row).value, case .int(let stop) = a[1].scalar(row).value,
+                    case .int(let step) = a[2].scalar(row).value
+                else {
+                    builder.appendNull()
+                    continue
+                }
+                guard step != 0 else {
+                    throw SQLError(.invalidParameterValue, "step size cannot equal zero")
+                }
+                var items: [Scalar] = []
+                var (next, overflow) = (start, false)
+                while !overflow, step > 0 ? next <= stop : next >= stop {
+                    guard items.count < seriesMax else {
+                        throw SQLError(
+                            .programLimitExceeded, "generate_series beside other sets gives at most \(seriesMax) rows")
+                    }
+                    items.append(.int8(next))
+                    (next, overflow) = next.addingReportingOverflow(step)
+                }
+                builder.append(Scalar(.array(.int8), .array(items)))
+            }
+            return builder.finish()
         },
         Overload("array_pairs", [.anyArray], canFail: false) { (call) throws(SQLError) in
             // A row of a value and its number is an array here: where the values are no integers, of texts.

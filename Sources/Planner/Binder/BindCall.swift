@@ -183,7 +183,22 @@ extension QueryBinder {
             throw SQLError(
                 .featureNotSupported, "\(name) of several arrays is supported in FROM only", position: at)
         }
-        guard block.setReturning.allSatisfy({ $0.function.isUnnest && function.isUnnest }) else {
+        if !block.setReturning.isEmpty, !(block.setReturning.allSatisfy { $0.function.isUnnest } && function.isUnnest) {
+            // Functions of several kinds run in step as arrays.
+            for index in block.setReturning.indices {
+                let known = block.setReturning[index]
+                guard let array = try series(known.function, known.arguments, known.column.type, at) else { continue }
+                (block.setReturning[index].function, block.setReturning[index].arguments) = (.unnest, [array])
+            }
+            if let array = try series(function, arguments, type, at) {
+                let result = column(name, type)
+                block.setReturning.append(
+                    SelectBlock.SetReturningCall(column: result, function: .unnest, arguments: [array]))
+                return .column(result)
+            }
+        }
+        guard block.setReturning.allSatisfy({ $0.function.isUnnest && function.isUnnest }) || block.setReturning.isEmpty
+        else {
             throw SQLError(
                 .featureNotSupported, "a select list can have several set-returning functions only if all are unnest",
                 hint: "Call them in FROM instead.", position: at)
@@ -192,6 +207,16 @@ extension QueryBinder {
         block.setReturning.append(
             SelectBlock.SetReturningCall(column: result, function: function, arguments: arguments))
         return .column(result)
+    }
+
+    /// generate_series() over integers as an array; nil for other functions and types.
+    private func series(
+        _ function: LogicalPlan.Unnest.Function, _ arguments: [Expr], _ type: SQLType, _ at: Int?
+    ) throws(SQLError) -> Expr? {
+        guard case .generateSeries = function, type == .int4 || type == .int8 else { return nil }
+        var bounds: [Typed] = []
+        for argument in arguments { bounds.append(Typed(try coerce(Typed(argument, at), to: .int8), at)) }
+        return try coerce(Typed(try call("series_array", bounds, at), at), to: .array(type), .explicit)
     }
 
     /// Brings the arguments of a set-returning function to their types; returns its columns' types.

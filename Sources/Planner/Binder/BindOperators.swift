@@ -25,7 +25,7 @@ extension QueryBinder {
         case .like(let kind, let operand, let pattern, let escape, let negated):
             return try like(kind, operand, pattern, escape, negated, at, scope)
         case .quantified(let left, let symbol, let isAll, let right):
-            let symbol = symbol == "!=" ? "<>" : symbol
+            let symbol = symbol == "!=" ? "<>" : symbol == "==" ? "=" : symbol
             switch right {
             case .query(let query): return try quantified(left, symbol, isAll: isAll, query, at, scope)
             case .array(let array):

@@ -29,6 +29,9 @@ extension QueryBinder {
     func quantified(
         _ left: Expression, _ symbol: String, isAll: Bool, _ query: Query, _ at: Int?, _ scope: Scope
     ) throws(SQLError) -> Expr {
+        if case .row(let items) = left.node, items.count > 1, !(symbol == "=" && !isAll), !(symbol == "<>" && isAll) {
+            return try comparedRows(items, symbol, isAll: isAll, query, at, scope)
+        }
         var operands: [Typed] = []
         if case .row(let items) = left.node {
             for item in items { operands.append(try bind(item, scope)) }
@@ -45,6 +48,39 @@ extension QueryBinder {
                 .featureNotSupported, "rows can be compared with a subquery by = ANY and <> ALL only", position: at)
         }
         return try compare(operands, symbol, isAll: isAll, plan, at)
+    }
+
+    /// `(a, b) < ANY (SELECT ...)`: what bool_or and bool_and make of the comparisons; of no rows FALSE and TRUE.
+    private func comparedRows(
+        _ items: [Expression], _ symbol: String, isAll: Bool, _ query: Query, _ at: Int?, _ scope: Scope
+    ) throws(SQLError) -> Expr {
+        let place = query.position
+        let names = items.indices.map { Identifier("compared row \($0)", position: place) }
+        let source = TableExpression(
+            .subquery(
+                query, isLateral: false, alias: TableAlias(name: Identifier("compared rows"), columns: names)),
+            position: place)
+        func call(_ name: String, _ arguments: [Expression]) -> Expression {
+            let call = FunctionCall(
+                name: QualifiedName([Identifier(name)], position: place),
+                arguments: arguments.map { FunctionCall.Argument(value: $0) })
+            return Expression(.call(call), position: place)
+        }
+        let right = names.map { Expression(.column(QualifiedName([$0], position: place)), position: place) }
+        let compared = Expression(
+            .binary(symbol, Expression(.row(items), position: place), Expression(.row(right), position: place)),
+            position: place)
+        let all = call(isAll ? "bool_and" : "bool_or", [compared])
+        let isEmpty = Expression(
+            .binary(
+                "=", call("count", [Expression(.integer("1"), position: place)]),
+                Expression(.integer("0"), position: place)), position: place)
+        let value = Expression(
+            .conditional(
+                operand: nil, branches: [Expression.Branch(when: isEmpty, then: Expression(.boolean(isAll), position: place))],
+                otherwise: all), position: place)
+        let select = Select(items: [SelectItem(value: value)], from: [source], position: place)
+        return try scalarQuery(Query(body: .select(select), position: place), at, scope)
     }
 
     /// Puts the comparisons of operands with a plan's columns together; the plan gets the casts that they want.

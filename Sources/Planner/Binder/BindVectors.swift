@@ -38,7 +38,8 @@ extension QueryBinder {
 
     /// What `generate_subscripts(a, 1)` and `_pg_expandarray(a)` are unnest() of.
     func subscriptArrays(_ name: String, _ bound: [Typed], _ at: Int?) throws(SQLError) -> [Typed] {
-        guard let array = bound.first, bound.count == (name == "_pg_expandarray" ? 1 : 2) else { return bound }
+        guard let array = bound.first, name == "_pg_expandarray" ? bound.count == 1 : bound.count == 2 || bound.count == 3
+        else { return bound }
         let first: Int32
         if case .system(let type) = array.type, type.vector != nil { first = 0 } else { first = 1 }
         let flat = try arrayed(array)
@@ -48,7 +49,10 @@ extension QueryBinder {
         }
         let subscripts = try call(
             "array_subscripts", [flat, bound[1], Typed(.literal(.int4(first)), at)], at)
-        return [Typed(subscripts, at)]
+        guard bound.count == 3 else { return [Typed(subscripts, at)] }
+        let reversed = Typed(try call("array_reversed", [Typed(subscripts, at)], at), at)
+        let isReverse = try coerce(bound[2], to: .boolean)
+        return [Typed(.conditional([(isReverse, reversed.expr)], otherwise: subscripts, .array(.int4)), at)]
     }
 
     /// `(keys).x` and `(keys).n` of what _pg_expandarray gave; nil for other fields.
