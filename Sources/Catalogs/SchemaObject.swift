@@ -28,6 +28,8 @@ public struct SequenceDefinition: Hashable, Sendable, Codable {
     /// The table and the column that it goes with, nil: none.
     public var ownerTable: String?
     public var ownerColumn: String?
+    /// The server that counted last: its sessions share one count in memory, those of another do not.
+    public var writer: String?
     public init(
         identity: String, type: String, start: Int64, increment: Int64, min: Int64, max: Int64, isCycled: Bool
     ) {

@@ -210,6 +210,11 @@ private struct Rebase {
             if case .object(.sequence(let mine)) = entry, case .object(.sequence(let theirs))? = now,
                 mine.identity == theirs.identity
             {
+                if now == before { return .put(name, entry) }
+                // What another server has given may be what was given here.
+                guard theirs.writer == mine.writer else {
+                    throw conflict(name, "another server has counted on")
+                }
                 return .put(name, .object(.sequence(mine.joined(theirs))))
             }
             guard now == before || now == nil || now == entry else {

@@ -2,6 +2,7 @@
 // the commit keeps how far the sequence has got, and the further of two states wins where commits meet.
 import Catalogs
 import Diagnostics
+import Foundation
 import Functions
 import Planner
 import Synchronization
@@ -59,6 +60,8 @@ final class LiveSequence: Sendable {
 /// All sequences that sessions of this server have used, by identity.
 final class LiveSequences: Sendable {
     private let live = Mutex<[String: LiveSequence]>([:])
+    /// Names this server in what it writes.
+    let writer = UUID().uuidString.lowercased()
 
     func sequence(_ definition: SequenceDefinition) -> LiveSequence {
         let found = live.withLock { live in
@@ -172,9 +175,10 @@ extension Session {
                 transaction?.pinned = pinned
             }
             if let changed = transaction?.changes.changed(known.name), changed == nil { continue }
-            try record(known.name, known.branch) {
-                $0.put(known.name, .object(.sequence(known.live.definition)))
-            }
+            var definition = known.live.definition
+            definition.writer = engine.sequences.writer
+            let counted = definition
+            try record(known.name, known.branch) { $0.put(known.name, .object(.sequence(counted))) }
         }
     }
 }
