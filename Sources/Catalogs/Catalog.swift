@@ -71,6 +71,7 @@ extension Entry {
         case .view(let view): view.definer
         case .external(let definition): definition.owner ?? EntryOwner.bootstrap
         case .managed(let definition): definition.owner ?? EntryOwner.bootstrap
+        case .object(let object): object.owner ?? EntryOwner.bootstrap
         }
     }
 }

@@ -8,6 +8,30 @@ public enum SchemaObject: Hashable, Sendable, Codable {
     case functions([FunctionDefinition])
     /// An index: a name only, since tables are read by their statistics.
     case index(IndexDefinition)
+
+    /// The number of the role that owns it; nil: the bootstrap user.
+    public var owner: Int64? {
+        get {
+            switch self {
+            case .sequence(let sequence): sequence.owner
+            case .functions(let functions): functions.first?.owner
+            case .index(let index): index.owner
+            }
+        }
+        set {
+            switch self {
+            case .sequence(var sequence):
+                sequence.owner = newValue
+                self = .sequence(sequence)
+            case .functions(var functions):
+                for index in functions.indices { functions[index].owner = newValue }
+                self = .functions(functions)
+            case .index(var index):
+                index.owner = newValue
+                self = .index(index)
+            }
+        }
+    }
 }
 
 /// A sequence, and how far it has got.
@@ -30,6 +54,7 @@ public struct SequenceDefinition: Hashable, Sendable, Codable {
     public var ownerColumn: String?
     /// The server that counted last: its sessions share one count in memory, those of another do not.
     public var writer: String?
+    public var owner: Int64?
     public init(
         identity: String, type: String, start: Int64, increment: Int64, min: Int64, max: Int64, isCycled: Bool
     ) {
@@ -80,6 +105,7 @@ public struct FunctionDefinition: Hashable, Sendable, Codable {
     public var isProcedure: Bool
     public var body: String
     public var searchPath: [String]
+    public var owner: Int64?
     public init(
         parameters: [Parameter], returnType: String?, columns: [Parameter], isSet: Bool, isStrict: Bool,
         isProcedure: Bool, body: String, searchPath: [String]
@@ -100,6 +126,7 @@ public struct IndexDefinition: Hashable, Sendable, Codable {
     /// The table, in the same schema.
     public var table: String
     public var text: String
+    public var owner: Int64?
     public init(table: String, text: String) {
         self.table = table
         self.text = text

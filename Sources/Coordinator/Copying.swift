@@ -50,11 +50,7 @@ extension Session {
         guard case .table(let name, let columns) = copy.subject else {
             throw SQLError(.syntaxError, "COPY query must be TO, not FROM", position: copy.position)
         }
-        guard copy.path == nil || settings["is_superuser"] == "on" else {
-            throw SQLError(
-                .insufficientPrivilege, "permission denied to COPY from a file",
-                hint: "Anyone can COPY FROM STDIN; psql's \\copy works for anyone.", position: copy.position)
-        }
+        if copy.path != nil { try requireServerFiles(writing: false) }
         // The rows come later: a transaction of its own is ended by the stream.
         let isOwn = transaction == nil
         if isOwn { transaction = currentTransaction }

@@ -14,6 +14,7 @@ extension Session {
         var all: [FunctionDefinition] = []
         if case .object(.functions(let known))? = try await entry(at: NewPlace(name: key, branch: place.branch)) {
             all = known
+            try requireOwner(of: .object(.functions(known)), at: NewPlace(name: key, branch: place.branch))
         }
         let types = try Session.types(of: definition)
         for (index, known) in all.enumerated() where try Session.types(of: known) == types {
@@ -34,7 +35,9 @@ extension Session {
             all.remove(at: index)
             break
         }
-        all.append(definition)
+        var made = definition
+        made.owner = all.isEmpty ? newOwner : all[0].owner
+        all.append(made)
         let functions = all
         try record(key, place.branch) { $0.put(key, .object(.functions(functions))) }
         return done("CREATE \(word)")
@@ -146,6 +149,7 @@ extension Session {
                 hint: "Specify the argument list to select the \(kind.rawValue) unambiguously.",
                 position: name.position)
         }
+        try requireOwner(of: found.entry, at: NewPlace(name: found.name, branch: found.branch))
         all.remove(at: first)
         let (key, left) = (found.name, all)
         try record(key, try await requireBranch(.named(found.branch ?? branch))) {

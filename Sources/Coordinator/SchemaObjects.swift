@@ -31,7 +31,10 @@ extension Session {
 
     private func put(_ object: SchemaObject, _ kind: TableName.ObjectKind, _ place: NewPlace) throws(SQLError) {
         let key = TableName.object(kind, schema: place.name.schema, name: place.name.name)
-        try record(key, place.branch) { $0.put(key, .object(object)) }
+        var object = object
+        object.owner = newOwner
+        let owned = object
+        try record(key, place.branch) { $0.put(key, .object(owned)) }
     }
 
     /// Relations, sequences and indexes of a schema share their names. True: it is there, and IF NOT EXISTS was said.
@@ -55,7 +58,10 @@ extension Session {
         var pinned = transaction?.pinned ?? [:]
         let found = try await resolver(planContext()).object(kind, name, currentTransaction, &pinned)
         transaction?.pinned = pinned
-        if let branch = found?.branch { _ = try await requireBranch(.named(branch)) }
+        if let found, let branch = found.branch {
+            _ = try await requireBranch(.named(branch))
+            try requireOwner(of: found.entry, at: NewPlace(name: found.name, branch: branch))
+        }
         return found
     }
 
@@ -67,6 +73,7 @@ extension Session {
             throw SQLError(
                 .undefinedTable, "relation \"\(create.table.text)\" does not exist", position: create.table.position)
         }
+        try requireOwner(of: found.entry, at: NewPlace(name: found.name, branch: branch))
         guard case .managed(let definition) = found.entry else {
             throw SQLError(
                 .wrongObjectType, "cannot create index on relation \"\(found.name.name)\"",
@@ -207,7 +214,7 @@ extension Session {
         if merged.type == nil { merged.type = TypeName(now.type, position: name.position) }
         var new = try Session.sequence(merged, name.position)
         (new.last, new.isCalled) = (now.last, now.isCalled)
-        (new.ownerTable, new.ownerColumn) = (now.ownerTable, now.ownerColumn)
+        (new.ownerTable, new.ownerColumn, new.owner) = (now.ownerTable, now.ownerColumn, old.owner)
         if let restart = options.restart {
             (new.last, new.isCalled) = (restart ?? new.start, false)
         }

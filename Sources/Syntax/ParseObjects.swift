@@ -1,7 +1,39 @@
-// The grammar of CREATE, ALTER and DROP of sequences, indexes and functions.
+// The grammar of CREATE SCHEMA, and of CREATE, ALTER and DROP of sequences, indexes and functions.
 import Diagnostics
 
 extension Parser {
+    /// Behind CREATE SCHEMA, with what is made in it at once.
+    mutating func createSchema() throws(SQLError) -> Statement.CreateSchema {
+        let ifNotExists = takeWords("if", "not", "exists")
+        var database: Identifier?
+        if takeWord("authorization") {
+            // The schema has the role's name.
+            let owner = try roleName()
+            guard case .named(let name) = owner else { throw unexpected() }
+            var create = Statement.CreateSchema(database: nil, name: name, ifNotExists: ifNotExists, location: nil)
+            create.owner = owner
+            return create
+        }
+        var name = try name()
+        if take(".") {
+            database = name
+            name = try self.name()
+        }
+        var location: String?
+        var owner: RoleName?
+        if takeWord("authorization") { owner = try roleName() }
+        if takeWord("location") { location = try stringLiteral() }
+        var schema = Statement.CreateSchema(
+            database: database, name: name, ifNotExists: ifNotExists, location: location)
+        schema.owner = owner
+        while atWord("create") {
+            let start = token.position
+            schema.elements.append(try statement())
+            schema.elementTexts.append(text(from: start))
+        }
+        return schema
+    }
+
     /// Behind CREATE: nil when something else is made.
     mutating func createObject(_ orReplace: Bool, from start: Int) throws(SQLError) -> ObjectStatement? {
         if takeWord("index") { return try createIndex(isUnique: false, from: start) }

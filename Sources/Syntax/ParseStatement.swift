@@ -245,37 +245,6 @@ extension Parser {
         return .createView(try createView(orReplace, isTemporary))
     }
 
-    private mutating func createSchema() throws(SQLError) -> Statement.CreateSchema {
-        let ifNotExists = try ifNotExists()
-        var database: Identifier?
-        if takeWord("authorization") {
-            // The schema has the role's name.
-            let owner = try roleName()
-            guard case .named(let name) = owner else { throw unexpected() }
-            var create = Statement.CreateSchema(database: nil, name: name, ifNotExists: ifNotExists, location: nil)
-            create.owner = owner
-            return create
-        }
-        var name = try name()
-        if take(".") {
-            database = name
-            name = try self.name()
-        }
-        var location: String?
-        var owner: RoleName?
-        if takeWord("authorization") { owner = try roleName() }
-        if takeWord("location") { location = try stringLiteral() }
-        var schema = Statement.CreateSchema(
-            database: database, name: name, ifNotExists: ifNotExists, location: location)
-        schema.owner = owner
-        while atWord("create") {
-            let start = token.position
-            schema.elements.append(try statement())
-            schema.elementTexts.append(text(from: start))
-        }
-        return schema
-    }
-
     private mutating func createView(
         _ orReplace: Bool, _ isTemporary: Bool
     ) throws(SQLError) -> Statement.CreateView {

@@ -35,12 +35,13 @@ struct AccessGuard: Sendable {
         switch entry {
         case .view: kind = "view"
         case .managed(let definition) where definition.isMaterializedView == true: kind = "materialized view"
+        case .object: kind = "object"
         case .managed, .external: break
         }
         // Who owns something inside another database is that database's business.
         let owner = database.isEmpty ? entry.owner : EntryOwner.bootstrap
         return Secured(
-            object: SecuredObject(.relation, database: database, schema: name.schema, name: name.name, owner: owner),
+            object: SecuredObject(.relation, database: database, schema: name.schema, name: name.objectName, owner: owner),
             kind: kind)
     }
 

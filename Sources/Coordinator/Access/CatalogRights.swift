@@ -106,6 +106,9 @@ public struct CatalogRights: Sendable {
         case .external(var definition):
             definition.owner = standing
             return .external(definition)
+        case .object(var object):
+            object.owner = standing
+            return .object(object)
         case .managed(var definition):
             // Files that others write do not know of owners.
             if definition.owner == nil { definition.owner = standing }

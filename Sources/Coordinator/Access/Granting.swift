@@ -259,6 +259,10 @@ extension Session {
             definition.owner = owner
             let settled = definition
             try record(place.name, place.branch) { $0.put(place.name, .external(settled)) }
+        case .object(var object):
+            object.owner = owner
+            let settled = object
+            try record(place.name, place.branch) { $0.put(place.name, .object(settled)) }
         case .managed(let definition):
             let change: TableAlteration =
                 owner.map { .setProperty(TableProperty.owner, String($0)) } ?? .removeProperty(TableProperty.owner)
