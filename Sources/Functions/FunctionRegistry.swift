@@ -76,7 +76,7 @@ public enum FunctionRegistry {
         _ symbol: String, _ left: SQLType?, _ right: SQLType, literals: [Scalar?] = [], position: Int?
     ) throws(SQLError) -> BoundFunction {
         let types = left.map { [$0, right] } ?? [right]
-        let name = symbol == "!=" ? "<>" : symbol
+        let name = symbol == "!=" ? "<>" : symbol == "==" ? "=" : symbol
         let call =
             types.count == 2
             ? "\(types[0].baseName) \(symbol) \(types[1].baseName)" : "\(symbol) \(types[0].baseName)"

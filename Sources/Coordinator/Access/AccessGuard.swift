@@ -41,7 +41,8 @@ struct AccessGuard: Sendable {
         // Who owns something inside another database is that database's business.
         let owner = database.isEmpty ? entry.owner : EntryOwner.bootstrap
         return Secured(
-            object: SecuredObject(.relation, database: database, schema: name.schema, name: name.objectName, owner: owner),
+            object: SecuredObject(
+                .relation, database: database, schema: name.schema, name: name.objectName, owner: owner),
             kind: kind)
     }
 

@@ -77,7 +77,8 @@ extension QueryBinder {
                 Expression(.integer("0"), position: place)), position: place)
         let value = Expression(
             .conditional(
-                operand: nil, branches: [Expression.Branch(when: isEmpty, then: Expression(.boolean(isAll), position: place))],
+                operand: nil,
+                branches: [Expression.Branch(when: isEmpty, then: Expression(.boolean(isAll), position: place))],
                 otherwise: all), position: place)
         let select = Select(items: [SelectItem(value: value)], from: [source], position: place)
         return try scalarQuery(Query(body: .select(select), position: place), at, scope)

@@ -38,7 +38,8 @@ extension QueryBinder {
 
     /// What `generate_subscripts(a, 1)` and `_pg_expandarray(a)` are unnest() of.
     func subscriptArrays(_ name: String, _ bound: [Typed], _ at: Int?) throws(SQLError) -> [Typed] {
-        guard let array = bound.first, name == "_pg_expandarray" ? bound.count == 1 : bound.count == 2 || bound.count == 3
+        guard let array = bound.first,
+            name == "_pg_expandarray" ? bound.count == 1 : bound.count == 2 || bound.count == 3
         else { return bound }
         let first: Int32
         if case .system(let type) = array.type, type.vector != nil { first = 0 } else { first = 1 }
