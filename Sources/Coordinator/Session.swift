@@ -299,7 +299,11 @@ public actor Session: SQLSession {
             {
                 remember(known)
             } else {
-                bound = try await bind(query, prepared.parameterTypes, life)
+                // As at Parse: types that it inferred are narrower than their OIDs tell.
+                bound = try await bind(query, prepared.declaredTypes, life)
+                if bound?.query.parameterTypes != prepared.parameterTypes {
+                    bound = try await bind(query, prepared.parameterTypes, life)
+                }
                 guard bound?.columns == prepared.columns else {
                     throw SQLError(.featureNotSupported, "cached plan must not change result type")
                 }

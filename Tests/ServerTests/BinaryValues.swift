@@ -14,7 +14,9 @@ enum BinaryValues {
         case 23: return String(reader.int(4))
         case 26: return String(UInt32(truncatingIfNeeded: reader.int(4)))
         // "char" and name among them.
-        case 18, 19, 25, 1042, 1043: return String(decoding: bytes, as: UTF8.self)
+        case 18, 19, 25, 114, 1042, 1043: return String(decoding: bytes, as: UTF8.self)
+        // A version goes before jsonb.
+        case 3802: return bytes.first == 1 ? String(decoding: bytes.dropFirst(), as: UTF8.self) : nil
         case 700:
             let value = Float(bitPattern: UInt32(truncatingIfNeeded: reader.int(4)))
             return float("\(value)", fixedBelow: 6)
@@ -34,7 +36,7 @@ enum BinaryValues {
             let digits = bytes.map { hex(Int($0), 2) }
             return [digits[..<4], digits[4..<6], digits[6..<8], digits[8..<10], digits[10...]].map { $0.joined() }
                 .joined(separator: "-")
-        case 1000, 1001, 1005, 1007, 1009, 1014, 1015, 1016, 1021, 1022, 1115, 1182, 1183, 1185, 1187, 1231, 2951:
+        case 199, 3807, 1000, 1001, 1005, 1007, 1009, 1014, 1015, 1016, 1021, 1022, 1115, 1182, 1183, 1185, 1187, 1231, 2951:
             return array(&reader)
         default: return nil
         }

@@ -100,8 +100,12 @@ extension Message {
         return names.filter { $0.hasSuffix(".slt") }.sorted()
     }()
 
+    /// Files about texts that binary values do not have: composites, styles of dates and floats.
+    static let textOnly: Set<String> = ["nested.slt", "pg_objects.slt"]
+
     @Test("a client reads the expected rows", arguments: files, QueryMode.allCases)
     func file(name: String, mode: QueryMode) async throws {
+        if mode == .extendedBinary, Self.textOnly.contains(name) { return }
         let text = try String(contentsOfFile: Self.folder + name, encoding: .utf8)
         let entries = SQLFile(text).entries
         #expect(!entries.isEmpty)
