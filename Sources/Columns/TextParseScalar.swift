@@ -15,7 +15,8 @@ extension TextParse {
 
     /// Parses the text form of a value of a type.
     public static func scalar(
-        _ bytes: UnsafeRawBufferPointer, as type: SQLType, context: TextParseContext = TextParseContext(), depth: Int = 0
+        _ bytes: UnsafeRawBufferPointer, as type: SQLType, context: TextParseContext = TextParseContext(),
+        depth: Int = 0
     ) throws(SQLError) -> Scalar {
         switch type {
         case .boolean: return Scalar(type, .bool(try boolean(bytes)))

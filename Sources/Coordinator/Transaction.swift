@@ -106,7 +106,7 @@ struct Transaction: Sendable {
         savepoints.append(
             Savepoint(
                 name: name, changes: changes, branch: branch, made: (writes.count, states.count),
-                 accessEdits: accessEdits.count,
+                accessEdits: accessEdits.count,
                 accessView: accessView))
     }
 

@@ -36,7 +36,8 @@ enum BinaryValues {
             let digits = bytes.map { hex(Int($0), 2) }
             return [digits[..<4], digits[4..<6], digits[6..<8], digits[8..<10], digits[10...]].map { $0.joined() }
                 .joined(separator: "-")
-        case 199, 3807, 1000, 1001, 1005, 1007, 1009, 1014, 1015, 1016, 1021, 1022, 1115, 1182, 1183, 1185, 1187, 1231, 2951:
+        case 199, 3807, 1000, 1001, 1005, 1007, 1009, 1014, 1015, 1016, 1021, 1022, 1115, 1182, 1183, 1185, 1187, 1231,
+            2951:
             return array(&reader)
         default: return nil
         }

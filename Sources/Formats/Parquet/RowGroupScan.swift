@@ -32,7 +32,8 @@ final class ScanContents {
                 plans.append(nil)
             } else {
                 leaves.append(nil)
-                plans.append(try node.map { (node) throws(SQLError) in try ScanContents.plan(column, node, scan.footer) })
+                plans.append(
+                    try node.map { (node) throws(SQLError) in try ScanContents.plan(column, node, scan.footer) })
             }
         }
         self.leaves = leaves

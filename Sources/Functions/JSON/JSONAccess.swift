@@ -105,7 +105,8 @@ enum JSONAccess {
             return try parts(a, rows, result) { (scan, row) throws(SQLError) in
                 let (start, number) = (scan.skipBlanks(0), Int(numbers[row]))
                 // A scalar jsonb is an array of itself here, as in PostgreSQL.
-                if type == .jsonb, number == 0 || number == -1, scan.kind(start) != .array, scan.kind(start) != .object {
+                if type == .jsonb, number == 0 || number == -1, scan.kind(start) != .array, scan.kind(start) != .object
+                {
                     return scan.root
                 }
                 return scan.element(start, number)
