@@ -1,5 +1,5 @@
 // nextval, currval, setval, lastval: the session knows the sequences, functions only ask it.
-public import Columns
+import Columns
 public import Diagnostics
 
 /// The sequences of a session. Names are as SQL wrote them; the statement's were looked up before it began.
