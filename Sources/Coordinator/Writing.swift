@@ -17,6 +17,8 @@ extension Session {
         var table: any WritableTable
         /// What rights are asked for; nil for a temporary table.
         var secured: AccessGuard.Secured?
+        /// Whether rows are added because others were not there: then another's rows in between are a conflict.
+        var dependsOnAbsence = false
     }
 
     // MARK: - Statements
@@ -119,7 +121,8 @@ extension Session {
     func bind(
         _ statement: WriteStatement, _ types: [SQLType?], _ life: QueryLife
     ) async throws(SQLError) -> (target: WriteTarget, bound: BoundWrite) {
-        let target = try await target(statement.target, statement.version, statement.verb)
+        var target = try await target(statement.target, statement.version, statement.verb)
+        target.dependsOnAbsence = statement.dependsOnAbsence
         let names = try QueryNames.references(of: statement, context: life.context)
         let open = currentTransaction
         let resolved = try await currentWatch.perform { () async throws(SQLError) -> Resolver.Result in
@@ -196,7 +199,8 @@ extension Session {
     }
 
     /// Makes what a finished write did a change of the transaction.
-    func put(_ write: any TableWrite, _ target: WriteTarget) async throws(SQLError) {
+    func put(_ rows: any TableWrite, _ target: WriteTarget) async throws(SQLError) {
+        let write = target.dependsOnAbsence ? UnreplayableWrite(rows, over: target.table.definition) : rows
         let definition: ManagedDefinition
         do throws(SQLError) {
             definition = try await write.commit(onto: target.table.definition)
@@ -217,6 +221,43 @@ extension Session {
             try transaction?.change(on: branch, body)
         } else {
             transaction?.changeTemporary(body)
+        }
+    }
+}
+
+/// A write that holds over one state of its table only. INSERT ... ON CONFLICT and MERGE add rows that they have not found:
+/// taken again over a state to which somebody else has added the same, they would be there twice.
+private final class UnreplayableWrite: TableWrite {
+    private let write: any TableWrite
+    private let base: ManagedDefinition
+
+    init(_ write: any TableWrite, over base: ManagedDefinition) {
+        self.write = write
+        self.base = base
+    }
+
+    func sink() throws(SQLError) -> any RowSink { try write.sink() }
+
+    func commit(onto base: ManagedDefinition) async throws(SQLError) -> ManagedDefinition {
+        guard base == self.base else {
+            throw SQLError(
+                .serializationFailure, "could not serialize access: the table was changed by another transaction",
+                hint: "The transaction might succeed if retried.")
+        }
+        return try await write.commit(onto: base)
+    }
+
+    func abandon() async { await write.abandon() }
+}
+
+extension WriteStatement {
+    /// Whether this adds rows because it has not found them.
+    fileprivate var dependsOnAbsence: Bool {
+        switch change {
+        case .insert(let insert): insert.conflict != nil
+        case .merge(let merge):
+            merge.clauses.contains { clause in if case .insert = clause.action { true } else { false } }
+        case .update, .delete: false
         }
     }
 }

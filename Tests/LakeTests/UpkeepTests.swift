@@ -66,6 +66,38 @@ import Testing
         #expect(house.files == committed)
     }
 
+    @Test(
+        "of two that add a row because it is missing, one adds it",
+        arguments: [
+            "INSERT INTO k VALUES ($i, 0) ON CONFLICT (id) DO UPDATE SET v = k.v + 1",
+            "MERGE INTO k USING (VALUES ($i)) s (id) ON k.id = s.id WHEN MATCHED THEN UPDATE SET v = k.v + 1 "
+                + "WHEN NOT MATCHED THEN INSERT VALUES (s.id, 0)",
+        ])
+    func absence(statement: String) async throws {
+        let house = try await FileLake()
+        let session = try await house.lake.session()
+        _ = try await session.rows("CREATE TABLE k (id int, v int)")
+        let done = try await withThrowingTaskGroup(of: Int.self) { group in
+            for _ in 0..<3 {
+                group.addTask {
+                    let writer = try await house.lake.session()
+                    var done = 0
+                    for id in 0..<12 {
+                        do throws(SQLError) {
+                            _ = try await writer.rows(statement.replacing("$i", with: "\(id)"))
+                            done += 1
+                        } catch { #expect(error.state == .serializationFailure) }
+                    }
+                    return done
+                }
+            }
+            return try await group.reduce(0, +)
+        }
+        // Each id once, and no acknowledged change lost: v counts those after the first.
+        let rows = try await session.rows("SELECT count(*), count(DISTINCT id), sum(v) + count(*) FROM k")
+        #expect(rows == [["12", "12", "\(done)"]])
+    }
+
     @Test("on a schedule the server puts files together and collects garbage by itself")
     func schedule() async throws {
         let house = try await FileLake()
