@@ -431,7 +431,10 @@ extension LogicalPlan.JoinKey {
         } else {
             return nil
         }
-        guard sides.left.type == sides.right.type, !condition.isVolatile, !condition.hasSubquery else { return nil }
+        // Keys are compared by their bytes, in which 1 and 1.0 differ: jsonb is left to its operator.
+        guard sides.left.type == sides.right.type, sides.left.type != .jsonb, !condition.isVolatile,
+            !condition.hasSubquery
+        else { return nil }
         let (first, second) = (sides.left.columnIDs, sides.right.columnIDs)
         guard !first.isEmpty, !second.isEmpty else { return nil }
         if first.isSubset(of: leftIDs), second.isSubset(of: rightIDs) {
