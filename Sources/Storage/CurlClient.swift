@@ -15,6 +15,8 @@ struct HTTPOptions: Sendable {
     var requestTimeoutMilliseconds = 600_000
     /// Certificates to trust instead of the system's.
     var certificateFile: String?
+    /// Fewer connections than `connectionsMax`, for as long as the server wants that.
+    var connectionsAllowed: (@Sendable () -> Int)?
 }
 
 /// A client with its own thread and its own connections, kept alive between requests.
@@ -39,8 +41,9 @@ private final class CurlLoop: @unchecked Sendable {
     /// Requests that may wait for a connection; more than this is a caller without bounds of its own.
     static let queuedMax = 1 << 18
     static let pollMillisecondsMax = 1_000
-    /// How often transfers are looked through for those that nobody waits for any more.
+    /// How often transfers are looked through for those that nobody waits for any more, and for late ones.
     static let sweepMilliseconds: UInt64 = 200
+    static let lateMilliseconds: UInt64 = 20
 
     private struct Inbox {
         var transfers: [(transfer: Transfer, due: UInt64)] = []
@@ -59,6 +62,8 @@ private final class CurlLoop: @unchecked Sendable {
     private var delayed: [(transfer: Transfer, due: UInt64)] = []
     private var active: [UnsafeMutableRawPointer: Transfer] = [:]
     private var swept: UInt64 = 0
+    private var lookedForLate: UInt64 = 0
+    private var isAnyWatched = false
     private var spare: [UnsafeMutableRawPointer] = []
 
     /// libcurl's global state, set up once.
@@ -114,6 +119,7 @@ private final class CurlLoop: @unchecked Sendable {
             curl_multi_perform(multi, &running)
             if finishDone() { continue }
             dropCancelled()
+            tellLate()
             if isStopped, active.isEmpty, waitingTaken == waiting.count, delayed.isEmpty { break }
             curl_multi_poll(multi, nil, 0, pollMilliseconds(), nil)
         }
@@ -139,7 +145,8 @@ private final class CurlLoop: @unchecked Sendable {
     }
 
     private func startWaiting() {
-        while waitingTaken < waiting.count, active.count < options.connectionsMax {
+        let most = max(1, min(options.connectionsMax, options.connectionsAllowed?() ?? .max))
+        while waitingTaken < waiting.count, active.count < most {
             let transfer = waiting[waitingTaken]
             waitingTaken += 1
             inbox.withLock { $0.queued -= 1 }
@@ -160,6 +167,7 @@ private final class CurlLoop: @unchecked Sendable {
         }
         transfer.prepare(handle, options)
         active[handle] = transfer
+        if transfer.isWatched { isAnyWatched = true }
         let code = curl_multi_add_handle(multi, handle)
         guard code == CURLM_OK else {
             active[handle] = nil
@@ -205,11 +213,25 @@ private final class CurlLoop: @unchecked Sendable {
         }
     }
 
-    private func pollMilliseconds() -> Int32 {
-        guard let due = delayed.map(\.due).min() else { return Int32(CurlLoop.pollMillisecondsMax) }
+    /// Tells those who may want to send late requests again.
+    private func tellLate() {
+        guard isAnyWatched else { return }
         let time = now()
-        return due <= time ? 0 : Int32(min(due - time, UInt64(CurlLoop.pollMillisecondsMax)))
+        guard time >= lookedForLate + CurlLoop.lateMilliseconds else { return }
+        lookedForLate = time
+        isAnyWatched = false
+        for transfer in active.values where transfer.isWatched {
+            transfer.tellLate(time)
+            if transfer.isWatched { isAnyWatched = true }
+        }
     }
 
-    private func now() -> UInt64 { DispatchTime.now().uptimeNanoseconds / 1_000_000 }
+    private func pollMilliseconds() -> Int32 {
+        let most = isAnyWatched ? CurlLoop.lateMilliseconds : UInt64(CurlLoop.pollMillisecondsMax)
+        guard let due = delayed.lazy.map(\.due).min() else { return Int32(most) }
+        let time = now()
+        return due <= time ? 0 : Int32(min(due - time, most))
+    }
+
+    private func now() -> UInt64 { Transfer.now() }
 }

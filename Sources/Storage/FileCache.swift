@@ -58,6 +58,7 @@ struct FileIdentity: Hashable, Sendable {
 /// An open file. Closed when its last reader is gone.
 final class OpenFile: Sendable {
     let identity: FileIdentity
+    let etag: String
     private let path: ObjectPath
     private let descriptor: Int32
 
@@ -73,6 +74,7 @@ final class OpenFile: Sendable {
         self.path = path
         self.descriptor = descriptor
         identity = FileIdentity(status)
+        etag = identity.etag
     }
 
     deinit { close(descriptor) }

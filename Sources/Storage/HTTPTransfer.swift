@@ -28,6 +28,10 @@ struct HTTPRequest: Sendable {
     var body: [Bytes] = []
     /// Once set, the request need not be sent, nor its answer be received.
     var cancellation: CancelFlag?
+    /// Less than the client's own limit for a whole request.
+    var timeoutMilliseconds: Int?
+    /// Called once if there is no answer so many milliseconds after sending began.
+    var late: (afterMilliseconds: Int, call: @Sendable () -> Void)?
     /// Decides from status and headers what to do with the body.
     var accept: @Sendable (HTTPHead) -> BodyPlan = { _ in .keep(bytesMax: HTTPRequest.documentBytesMax) }
 
@@ -66,6 +70,8 @@ struct HTTPResponse: Sendable {
     var windowBytes = 0
     /// Why there is no whole answer.
     var failure: HTTPFailure?
+    /// From sending to the end, without the wait for a free connection.
+    var milliseconds = 0
 }
 
 /// A request that got no answer, or only a part of one.
@@ -100,6 +106,8 @@ final class Transfer: @unchecked Sendable {
     private let errorText = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
     private var bodyPart = 0
     private var bodyOffset = 0
+    private var began: UInt64 = 0
+    private var isLateTold = false
 
     init(_ request: HTTPRequest, _ done: @escaping @Sendable (HTTPResponse) -> Void) {
         self.request = request
@@ -130,6 +138,7 @@ final class Transfer: @unchecked Sendable {
     // MARK: Sending
 
     func prepare(_ handle: UnsafeMutableRawPointer, _ options: HTTPOptions) {
+        began = Transfer.now()
         let context = Unmanaged.passUnretained(self).toOpaque()
         _ = apus_curl_set_string(handle, CURLOPT_URL, request.url)
         _ = apus_curl_set_long(handle, CURLOPT_PATH_AS_IS, 1)
@@ -139,7 +148,9 @@ final class Transfer: @unchecked Sendable {
         _ = apus_curl_set_long(handle, CURLOPT_TCP_KEEPALIVE, 1)
         _ = apus_curl_set_long(handle, CURLOPT_BUFFERSIZE, 512 << 10)
         _ = apus_curl_set_long(handle, CURLOPT_CONNECTTIMEOUT_MS, options.connectTimeoutMilliseconds)
-        _ = apus_curl_set_long(handle, CURLOPT_TIMEOUT_MS, options.requestTimeoutMilliseconds)
+        _ = apus_curl_set_long(
+            handle, CURLOPT_TIMEOUT_MS,
+            min(options.requestTimeoutMilliseconds, max(1, request.timeoutMilliseconds ?? .max)))
         _ = apus_curl_set_long(handle, CURLOPT_LOW_SPEED_LIMIT, 1)
         _ = apus_curl_set_long(handle, CURLOPT_LOW_SPEED_TIME, options.stallTimeoutSeconds)
         _ = apus_curl_set_pointer(handle, CURLOPT_ERRORBUFFER, errorText)
@@ -247,6 +258,18 @@ final class Transfer: @unchecked Sendable {
         return bytes.count
     }
 
+    /// Whether somebody wants to know when the answer is late.
+    var isWatched: Bool { request.late != nil && !isLateTold }
+
+    /// Tells once that the answer is late.
+    func tellLate(_ time: UInt64) {
+        guard let late = request.late, !isLateTold, time >= began + UInt64(late.afterMilliseconds) else { return }
+        isLateTold = true
+        late.call()
+    }
+
+    static func now() -> UInt64 { DispatchTime.now().uptimeNanoseconds / 1_000_000 }
+
     /// Whether nobody waits for the answer any more.
     var isCancelled: Bool { request.cancellation?.isSet ?? false }
 
@@ -285,6 +308,7 @@ final class Transfer: @unchecked Sendable {
 
     /// Turns libcurl's verdict into an answer.
     func response(_ code: CURLcode) -> HTTPResponse {
+        answer.milliseconds = Int(clamping: Transfer.now() &- began)
         if code == CURLE_OK { return answer }
         if code == CURLE_WRITE_ERROR, hasAllItWants { return answer }
         var text = String(cString: errorText)

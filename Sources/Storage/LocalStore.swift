@@ -48,7 +48,29 @@ public final class LocalStore: ObjectStore {
     public func readBlocking(
         _ ranges: [Range<Int64>], of path: ObjectPath, metrics: StoreMetrics?
     ) throws(SQLError) -> [Bytes] {
-        let file = try files.open(path)
+        try read(ranges, of: try files.open(path), metrics)
+    }
+
+    public func read(
+        _ ranges: [Range<Int64>], of version: ObjectInfo, metrics: StoreMetrics?, until cancellation: CancelFlag,
+        then done: @escaping Done<[Bytes]>
+    ) {
+        threads.run { [self] in
+            done(Result { () throws(SQLError) in try readBlocking(ranges, of: version, metrics: metrics) })
+        }
+    }
+
+    public func readBlocking(
+        _ ranges: [Range<Int64>], of version: ObjectInfo, metrics: StoreMetrics?
+    ) throws(SQLError) -> [Bytes] {
+        let file = try files.open(version.path)
+        if let etag = version.etag, file.etag != etag { throw replacedError(version.path) }
+        return try read(ranges, of: file, metrics)
+    }
+
+    private func read(
+        _ ranges: [Range<Int64>], of file: OpenFile, _ metrics: StoreMetrics?
+    ) throws(SQLError) -> [Bytes] {
         var results: [Bytes] = []
         results.reserveCapacity(ranges.count)
         for range in ranges {
@@ -411,4 +433,11 @@ func fileError(_ what: String, _ path: ObjectPath, _ code: Int32) -> SQLError {
 /// The error of a conditional write that came too late.
 func changedError(_ path: ObjectPath) -> SQLError {
     SQLError(.serializationFailure, "could not write \"\(path)\" because it was changed concurrently")
+}
+
+/// The error of a read that needs the version of an object that was there before.
+func replacedError(_ path: ObjectPath) -> SQLError {
+    SQLError(
+        .ioError, "could not read \"\(path)\": it was replaced while it was read",
+        hint: "Run the statement again: it then reads the new one.")
 }

@@ -46,6 +46,11 @@ public protocol ObjectStore: Sendable {
     func read(
         _ ranges: [Range<Int64>], of path: ObjectPath, metrics: StoreMetrics?, until cancellation: CancelFlag,
         then done: @escaping Done<[Bytes]>)
+    /// The same of exactly this version of an object, where its entity tag is known: when there is another one by now,
+    /// `done` gets an error, and never bytes of it.
+    func read(
+        _ ranges: [Range<Int64>], of version: ObjectInfo, metrics: StoreMetrics?, until cancellation: CancelFlag,
+        then done: @escaping Done<[Bytes]>)
     /// Reads the last bytes of an object (all of it, if it is shorter) and learns its size in the same request.
     func readSuffix(
         _ bytesMax: Int, of path: ObjectPath, metrics: StoreMetrics?,
@@ -80,6 +85,10 @@ public protocol ObjectStore: Sendable {
     /// `read` for worker threads: blocks the calling thread, so never call it in a task.
     func readBlocking(
         _ ranges: [Range<Int64>], of path: ObjectPath, metrics: StoreMetrics?
+    ) throws(SQLError) -> [Bytes]
+    /// `read` of one version for worker threads.
+    func readBlocking(
+        _ ranges: [Range<Int64>], of version: ObjectInfo, metrics: StoreMetrics?
     ) throws(SQLError) -> [Bytes]
     /// `readSuffix` for worker threads.
     func readSuffixBlocking(
@@ -134,6 +143,8 @@ public struct RequestCounters: Sendable, Hashable {
     public var lists: Int64 = 0
     /// Requests sent again after a failure.
     public var retries: Int64 = 0
+    /// Requests sent a second time because the first was slow.
+    public var hedges: Int64 = 0
 
     public init() {}
 }
@@ -145,6 +156,7 @@ public final class StoreMetrics: Sendable {
     private let bytesWritten = Atomic<Int64>(0)
     private let lists = Atomic<Int64>(0)
     private let retries = Atomic<Int64>(0)
+    private let hedges = Atomic<Int64>(0)
 
     public init() {}
 
@@ -156,6 +168,7 @@ public final class StoreMetrics: Sendable {
     public func addBytesWritten(_ bytes: Int64) { bytesWritten.add(bytes, ordering: .relaxed) }
     public func addList() { lists.add(1, ordering: .relaxed) }
     public func addRetry() { retries.add(1, ordering: .relaxed) }
+    public func addHedge() { hedges.add(1, ordering: .relaxed) }
 
     /// The counts so far.
     public var counters: RequestCounters {
@@ -165,6 +178,7 @@ public final class StoreMetrics: Sendable {
         counters.bytesWritten = bytesWritten.load(ordering: .relaxed)
         counters.lists = lists.load(ordering: .relaxed)
         counters.retries = retries.load(ordering: .relaxed)
+        counters.hedges = hedges.load(ordering: .relaxed)
         return counters
     }
 }
@@ -172,10 +186,14 @@ public final class StoreMetrics: Sendable {
 /// Tells everybody who works on something that nobody waits for it any more.
 public final class CancelFlag: Sendable {
     private let flag = Atomic<Bool>(false)
+    private let parent: CancelFlag?
 
-    public init() {}
+    public init() { parent = nil }
 
-    public var isSet: Bool { flag.load(ordering: .relaxed) }
+    /// A flag that is set once `parent` is, too.
+    init(below parent: CancelFlag?) { self.parent = parent }
+
+    public var isSet: Bool { flag.load(ordering: .relaxed) || (parent?.isSet ?? false) }
     public func set() { flag.store(true, ordering: .relaxed) }
 }
 
@@ -188,6 +206,29 @@ extension ObjectStore {
         then done: @escaping Done<[Bytes]>
     ) {
         read(ranges, of: path, metrics: metrics, then: done)
+    }
+
+    /// Stores that know no versions read what is there.
+    public func read(
+        _ ranges: [Range<Int64>], of version: ObjectInfo, metrics: StoreMetrics?, until cancellation: CancelFlag,
+        then done: @escaping Done<[Bytes]>
+    ) {
+        read(ranges, of: version.path, metrics: metrics, until: cancellation, then: done)
+    }
+
+    /// Reads byte ranges of one version of an object.
+    public func read(
+        _ ranges: [Range<Int64>], of version: ObjectInfo, metrics: StoreMetrics? = nil
+    ) async throws(SQLError) -> [Bytes] {
+        try await resultUnlessCancelled { flag, done in
+            read(ranges, of: version, metrics: metrics, until: flag, then: done)
+        }.get()
+    }
+
+    public func readBlocking(
+        _ ranges: [Range<Int64>], of version: ObjectInfo, metrics: StoreMetrics?
+    ) throws(SQLError) -> [Bytes] {
+        try readBlocking(ranges, of: version.path, metrics: metrics)
     }
 
     /// Stores whose reads are short do not look at the flag.

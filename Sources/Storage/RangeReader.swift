@@ -23,7 +23,7 @@ public final class RangeFetch: @unchecked Sendable {
     }
 
     private let store: any ObjectStore
-    private let path: ObjectPath
+    private let version: ObjectInfo
     private let policy: FetchPolicy
     private let metrics: StoreMetrics?
     private let flag = CancelFlag()
@@ -34,14 +34,14 @@ public final class RangeFetch: @unchecked Sendable {
     private var watch: StopWatch?
 
     /// Plans the requests for `ranges`, in any order, overlapping or not. Nothing is sent yet. `stop` ends all
-    /// waiting.
+    /// waiting. Bytes of another version of the object than `version` are an error.
     public init(
-        _ store: any ObjectStore, path: ObjectPath, ranges: [Range<Int64>], policy: FetchPolicy? = nil,
+        _ store: any ObjectStore, of version: ObjectInfo, ranges: [Range<Int64>], policy: FetchPolicy? = nil,
         metrics: StoreMetrics? = nil, stop: StopSignal? = nil
     ) {
         self.store = store
-        self.path = path
-        self.policy = policy ?? store.fetchPolicy(for: path)
+        self.version = version
+        self.policy = policy ?? store.fetchPolicy(for: version.path)
         self.metrics = metrics
         segments = RangeFetch.merge(ranges, self.policy).map { Segment(range: $0) }
         watch = stop?.watch { [weak self] error in self?.cancel(error) }
@@ -104,7 +104,7 @@ public final class RangeFetch: @unchecked Sendable {
 
     private func send(_ index: Int, _ range: Range<Int64>) {
         // The fetch may be dropped before its bytes arrive: then they are dropped too.
-        store.read([range], of: path, metrics: metrics, until: flag) { [weak self] result in
+        store.read([range], of: version, metrics: metrics, until: flag) { [weak self] result in
             self?.arrived(index, result)
         }
     }
@@ -117,7 +117,7 @@ public final class RangeFetch: @unchecked Sendable {
         condition.lock()
         guard let index = position(of: range) else {
             condition.unlock()
-            throw SQLError(.internalError, "bytes \(range) of \"\(path)\" were not asked for")
+            throw SQLError(.internalError, "bytes \(range) of \"\(version.path)\" were not asked for")
         }
         while true {
             if let cancellation {
@@ -183,7 +183,7 @@ public final class RangeFetch: @unchecked Sendable {
 
     private func readNow(_ range: Range<Int64>) -> Result<[Bytes], SQLError> {
         do throws(SQLError) {
-            return .success(try store.readBlocking([range], of: path, metrics: metrics))
+            return .success(try store.readBlocking([range], of: version, metrics: metrics))
         } catch {
             return .failure(error)
         }
@@ -198,7 +198,7 @@ public final class RangeFetch: @unchecked Sendable {
             if let bytes = parts.first, bytes.count == segments[index].range.count {
                 segments[index].state = .arrived(bytes)
             } else {
-                segments[index].state = .failed(SQLError(.internalError, "short read of \"\(path)\""))
+                segments[index].state = .failed(SQLError(.internalError, "short read of \"\(version.path)\""))
             }
         case .failure(let error):
             segments[index].state = .failed(error)

@@ -127,9 +127,7 @@ final class Gathering: Sendable {
                 let etag = response.head["etag"]
                 if let known = state.etag, let etag, known != etag {
                     state.isDone = true
-                    return .failure(
-                        SQLError(
-                            .ioError, "could not read \"\(path)\": it was replaced while it was read"))
+                    return .failure(replacedError(path))
                 }
                 state.etag = state.etag ?? etag
                 state.left -= 1

@@ -14,6 +14,8 @@ struct S3Operation: Sendable {
     var headers: [String] = []
     var body: [Bytes] = []
     var cancellation: CancelFlag?
+    /// Called once when an answer is late.
+    var late: (@Sendable () -> Void)?
     /// Whether the URL names the bucket and not the object.
     var isOfBucket = false
     var accept: @Sendable (HTTPHead) -> BodyPlan = { _ in .keep(bytesMax: HTTPRequest.documentBytesMax) }
@@ -42,8 +44,13 @@ final class S3Sender: Sendable {
     /// How much of a server's message is repeated.
     static let messageCharactersMax = 300
 
+    /// A server may ask for longer pauses, up to this.
+    static let retryAfterSecondsMax = 20
+
     let configuration: S3Configuration
+    let health: ServerHealth
     private let client: CurlClient
+    private let credentials: CredentialSource
 
     init(_ configuration: S3Configuration) {
         self.configuration = configuration
@@ -53,6 +60,10 @@ final class S3Sender: Sendable {
         options.stallTimeoutSeconds = configuration.stallTimeoutSeconds
         options.requestTimeoutMilliseconds = configuration.requestTimeoutMilliseconds
         options.certificateFile = configuration.certificateFile
+        let health = ServerHealth(connectionsMax: configuration.connectionsMax)
+        options.connectionsAllowed = { health.connections }
+        self.health = health
+        credentials = CredentialSource(configuration)
         client = CurlClient(options)
     }
 
@@ -61,32 +72,113 @@ final class S3Sender: Sendable {
         guard operation.path.scheme == .s3 else {
             return done(.failure(SQLError(.internalError, "\"\(operation.path)\" is no object of S3")))
         }
-        attempt(0, operation, request(operation), metrics, after: 0, then: done)
+        attempt(Attempt(), operation, metrics, after: 0, then: done)
+    }
+
+    /// One of the attempts at an operation.
+    private struct Attempt {
+        /// Counts from 0.
+        var number = 0
+        /// Spent on earlier ones and on the pauses between.
+        var spentMilliseconds = 0
+        var hasRefreshedKeys = false
     }
 
     private func attempt(
-        _ number: Int, _ operation: S3Operation, _ request: HTTPRequest, _ metrics: StoreMetrics?,
-        after pauseMilliseconds: Int, then done: @escaping Done<HTTPResponse>
+        _ attempt: Attempt, _ operation: S3Operation, _ metrics: StoreMetrics?, after pauseMilliseconds: Int,
+        then done: @escaping Done<HTTPResponse>
     ) {
-        metrics?.addRequest()
-        if number > 0 { metrics?.addRetry() }
-        client.send(request, afterMilliseconds: pauseMilliseconds) { [self] response in
-            switch verdict(response, operation, number) {
-            case .good: done(.success(response))
-            case .failed(let error): done(.failure(error))
-            case .again(let why):
-                let isUnreachable = response.failure?.kind == .unreachable
-                let most =
-                    isUnreachable
-                    ? min(S3Sender.unreachableRetriesMax, configuration.retriesMax) : configuration.retriesMax
-                guard number < most else {
-                    return done(.failure(failure(operation, why, attempts: number + 1)))
-                }
-                attempt(
-                    number + 1, operation, request, metrics, after: S3Sender.pause(number), then: done)
+        guard !configuration.anonymous else {
+            return send(attempt, operation, nil, metrics, after: pauseMilliseconds, then: done)
+        }
+        credentials.get { [self] result in
+            switch result {
+            case .success(let keys): send(attempt, operation, keys, metrics, after: pauseMilliseconds, then: done)
+            case .failure(var error):
+                error.detail = "They are needed to \(operation.verb) \"\(operation.path)\"."
+                done(.failure(error))
             }
         }
     }
+
+    private func send(
+        _ attempt: Attempt, _ operation: S3Operation, _ keys: Credentials?, _ metrics: StoreMetrics?,
+        after pauseMilliseconds: Int, then done: @escaping Done<HTTPResponse>
+    ) {
+        metrics?.addRequest()
+        if attempt.number > 0 { metrics?.addRetry() }
+        var request = request(operation, keys)
+        let left = configuration.operationTimeoutMilliseconds - attempt.spentMilliseconds
+        // Uploads take what they take: a stalled one ends by itself.
+        if operation.body.isEmpty { request.timeoutMilliseconds = max(left, S3Sender.attemptMillisecondsMin) }
+        if let late = operation.late { request.late = (health.slowMilliseconds, late) }
+        client.send(request, afterMilliseconds: pauseMilliseconds) { [self] response in
+            let verdict = verdict(response, operation, attempt.number, keys)
+            switch verdict {
+            case .good:
+                health.succeeded(retries: attempt.number)
+                if operation.late != nil { health.took(milliseconds: Double(response.milliseconds)) }
+                return done(.success(response))
+            case .failed(let error):
+                if let keys, !attempt.hasRefreshedKeys, S3Sender.isAboutKeys(response), credentials.refused(keys) {
+                    var next = attempt
+                    next.hasRefreshedKeys = true
+                    return self.attempt(next, operation, metrics, after: 0, then: done)
+                }
+                return done(.failure(error))
+            case .again(let why):
+                tryAgain(attempt, operation, response, why, metrics, then: done)
+            }
+        }
+    }
+
+    /// Sends again after a pause, unless that has been done often or long enough.
+    private func tryAgain(
+        _ attempt: Attempt, _ operation: S3Operation, _ response: HTTPResponse, _ why: String,
+        _ metrics: StoreMetrics?, then done: @escaping Done<HTTPResponse>
+    ) {
+        let status = response.head.status
+        if status == 429 || status == 503 { health.throttled() }
+        let isUnreachable = response.failure?.kind == .unreachable
+        let most =
+            isUnreachable
+            ? min(S3Sender.unreachableRetriesMax, configuration.retriesMax) : configuration.retriesMax
+        var next = attempt
+        next.number += 1
+        let pause = max(S3Sender.pause(attempt.number), S3Sender.pauseAsked(response))
+        next.spentMilliseconds += response.milliseconds + pause
+        var limit: String?
+        if attempt.number >= most {
+            limit = ""
+        } else if next.spentMilliseconds >= configuration.operationTimeoutMilliseconds {
+            limit = " in \(configuration.operationTimeoutMilliseconds) ms"
+        } else if !health.mayRetry() {
+            limit = "; too many requests to this server fail to try again"
+        }
+        if let limit { return done(.failure(failure(operation, why, attempts: next.number, limit))) }
+        self.attempt(next, operation, metrics, after: pause, then: done)
+    }
+
+    /// The last attempt gets this long, however little is left.
+    private static let attemptMillisecondsMin = 1_000
+
+    /// What the server asks for by Retry-After.
+    private static func pauseAsked(_ response: HTTPResponse) -> Int {
+        guard let seconds = response.head["retry-after"].flatMap({ Int($0) }), seconds > 0 else { return 0 }
+        return min(seconds, retryAfterSecondsMax) * 1_000
+    }
+
+    /// Whether an answer may mean that the keys are no longer good. An answer to HEAD has no document that says so.
+    private static func isAboutKeys(_ response: HTTPResponse) -> Bool {
+        guard [400, 401, 403].contains(response.head.status) else { return false }
+        guard let code = S3ErrorDocument(response.body).code else { return true }
+        return keyCodes.contains(code)
+    }
+
+    private static let keyCodes: Set = [
+        "ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidSecurity", "InvalidToken",
+        "RequestExpired", "TokenRefreshRequired",
+    ]
 
     /// Doubles with every attempt, and is drawn at random so that many clients do not come back together.
     private static func pause(_ attempt: Int) -> Int {
@@ -96,7 +188,7 @@ final class S3Sender: Sendable {
 
     // MARK: The request
 
-    private func request(_ operation: S3Operation) -> HTTPRequest {
+    private func request(_ operation: S3Operation, _ keys: Credentials?) -> HTTPRequest {
         var url = configuration.url(bucket: operation.path.bucket) + "/"
         if !operation.isOfBucket { url += URLText.encode(operation.path.key, keepingSlashes: true) }
         if !operation.query.isEmpty {
@@ -106,13 +198,13 @@ final class S3Sender: Sendable {
         request.headers = operation.headers
         request.body = operation.body
         request.cancellation = operation.cancellation
-        if !configuration.anonymous {
+        if let keys {
             // Hashing bodies would cost more than it protects: TLS does that.
             request.headers.append("x-amz-content-sha256: UNSIGNED-PAYLOAD")
-            if let token = configuration.sessionToken { request.headers.append("x-amz-security-token: \(token)") }
+            if let token = keys.sessionToken { request.headers.append("x-amz-security-token: \(token)") }
             request.signature = HTTPRequest.Signature(
-                provider: "aws:amz:\(configuration.region):s3", user: configuration.accessKey,
-                password: configuration.secretKey)
+                provider: "aws:amz:\(configuration.region):s3", user: keys.accessKey,
+                password: keys.secretKey)
         }
         let accept = operation.accept
         request.accept = { head in
@@ -123,7 +215,9 @@ final class S3Sender: Sendable {
 
     // MARK: The answer
 
-    private func verdict(_ response: HTTPResponse, _ operation: S3Operation, _ attempt: Int) -> S3Verdict {
+    private func verdict(
+        _ response: HTTPResponse, _ operation: S3Operation, _ attempt: Int, _ keys: Credentials?
+    ) -> S3Verdict {
         let status = response.head.status
         if operation.cancellation?.isSet ?? false {
             return .failed(SQLError(.queryCanceled, "canceling statement due to user request"))
@@ -140,7 +234,7 @@ final class S3Sender: Sendable {
         switch status {
         case 408, 429, 500, 502, 503, 504: return .again(cause(status, told))
         case 400 where told.code == "RequestTimeout" || told.code == "SlowDown": return .again(cause(status, told))
-        default: return .failed(refusal(status, told, response.head, operation))
+        default: return .failed(refusal(status, told, response.head, operation, keys))
         }
     }
 
@@ -158,19 +252,35 @@ final class S3Sender: Sendable {
         return text
     }
 
-    private func failure(_ operation: S3Operation, _ why: String, attempts: Int) -> SQLError {
+    private func failure(
+        _ operation: S3Operation, _ why: String, attempts: Int, _ limit: String = ""
+    ) -> SQLError {
         SQLError(
             .ioError, "could not \(operation.verb) \"\(operation.path)\": \(configuration.redacted(why))",
-            detail: attempts > 1 ? "Tried \(attempts) times." : nil)
+            detail: attempts > 1 || !limit.isEmpty
+                ? "Tried \(attempts) time\(attempts == 1 ? "" : "s")\(limit)." : nil)
+    }
+
+    /// What to do about a refusal.
+    private func hint(_ code: String?) -> String? {
+        if configuration.anonymous {
+            return "No credentials are set: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
+        }
+        guard let code, code.hasPrefix("ExpiredToken") || code == "TokenRefreshRequired" else { return nil }
+        return configuration.credentials == .given
+            ? "The credentials that were given have expired. Those of a profile, a web identity or a machine's role "
+                + "are fetched anew."
+            : "The credentials have expired, and no fresh ones could be had."
     }
 
     /// The error of an answer that another attempt would not change.
     private func refusal(
-        _ status: Int, _ told: S3ErrorDocument, _ head: HTTPHead, _ operation: S3Operation
+        _ status: Int, _ told: S3ErrorDocument, _ head: HTTPHead, _ operation: S3Operation, _ keys: Credentials?
     ) -> SQLError {
         let path = operation.path
-        let why = configuration.redacted(cause(status, told))
-        switch status {
+        let why = configuration.redacted(cause(status, told), keys)
+        let isAboutKeys = status == 400 && told.code.map { S3Sender.keyCodes.contains($0) } ?? false
+        switch isAboutKeys ? 403 : status {
         case 404 where told.code == "NoSuchBucket":
             return SQLError(
                 .undefinedFile, "could not \(operation.verb) \"\(path)\": bucket \"\(path.bucket)\" does not exist")
@@ -180,9 +290,7 @@ final class S3Sender: Sendable {
             return SQLError(
                 .insufficientPrivilege, "permission denied for \"\(path)\": \(told.code ?? "HTTP \(status)")",
                 detail: why + ".",
-                hint: configuration.anonymous
-                    ? "No credentials are set: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
-                    : nil)
+                hint: hint(told.code))
         case 409, 412:
             return changedError(path)
         default:

@@ -31,19 +31,32 @@ public final class S3Store: ObjectStore {
     public func read(
         _ ranges: [Range<Int64>], of path: ObjectPath, metrics: StoreMetrics?, then done: @escaping Done<[Bytes]>
     ) {
-        read(ranges, of: path, metrics, nil, then: done)
+        read(ranges, of: path, nil, metrics, nil, then: done)
     }
 
     public func read(
         _ ranges: [Range<Int64>], of path: ObjectPath, metrics: StoreMetrics?, until cancellation: CancelFlag,
         then done: @escaping Done<[Bytes]>
     ) {
-        read(ranges, of: path, metrics, cancellation, then: done)
+        read(ranges, of: path, nil, metrics, cancellation, then: done)
+    }
+
+    public func read(
+        _ ranges: [Range<Int64>], of version: ObjectInfo, metrics: StoreMetrics?, until cancellation: CancelFlag,
+        then done: @escaping Done<[Bytes]>
+    ) {
+        read(ranges, of: version.path, version.etag, metrics, cancellation, then: done)
+    }
+
+    public func readBlocking(
+        _ ranges: [Range<Int64>], of version: ObjectInfo, metrics: StoreMetrics?
+    ) throws(SQLError) -> [Bytes] {
+        try waitFor { done in read(ranges, of: version.path, version.etag, metrics, nil, then: done) }.get()
     }
 
     private func read(
-        _ ranges: [Range<Int64>], of path: ObjectPath, _ metrics: StoreMetrics?, _ cancellation: CancelFlag?,
-        then done: @escaping Done<[Bytes]>
+        _ ranges: [Range<Int64>], of path: ObjectPath, _ etag: String?, _ metrics: StoreMetrics?,
+        _ cancellation: CancelFlag?, then done: @escaping Done<[Bytes]>
     ) {
         var parts: [(range: Range<Int64>, target: Bytes, offset: Int)] = []
         var targets: [Bytes] = []
@@ -62,13 +75,33 @@ public final class S3Store: ObjectStore {
         guard !parts.isEmpty else { return done(.success(targets)) }
         let gathering = Gathering(targets, path, parts: parts.count, done)
         for part in parts {
-            var operation = S3Store.reading(part.range, of: path, into: part.target, at: part.offset)
-            operation.cancellation = cancellation
-            sender.send(operation, metrics) { result in
+            let operation = S3Store.reading(part.range, of: path, etag, into: part.target, at: part.offset)
+            // What is not bound to one version may differ between two attempts: they must not write to one place.
+            send(operation, isTwice: etag != nil, metrics, cancellation) { result in
                 if case .success(let response) = result { metrics?.addBytesRead(Int64(response.windowBytes)) }
                 gathering.take(result)
             }
         }
+    }
+
+    /// Sends a read, a second time if it is late.
+    private func send(
+        _ operation: S3Operation, isTwice: Bool, _ metrics: StoreMetrics?, _ cancellation: CancelFlag?,
+        then done: @escaping Done<HTTPResponse>
+    ) {
+        guard isTwice, configuration.hedges else {
+            var operation = operation
+            operation.cancellation = cancellation
+            return sender.send(operation, metrics, then: done)
+        }
+        Hedge.run(
+            sender.health, until: cancellation, metrics,
+            { [sender] flag, late, done in
+                var operation = operation
+                operation.cancellation = flag
+                operation.late = late
+                sender.send(operation, metrics, then: done)
+            }, then: done)
     }
 
     /// Cuts a range into requests of about equal size.
@@ -82,17 +115,25 @@ public final class S3Store: ObjectStore {
     }
 
     private static func reading(
-        _ range: Range<Int64>, of path: ObjectPath, into target: Bytes, at offset: Int
+        _ range: Range<Int64>, of path: ObjectPath, _ etag: String?, into target: Bytes, at offset: Int
     ) -> S3Operation {
         var operation = S3Operation(verb: "read", path: path)
         operation.headers = ["range: bytes=\(range.lowerBound)-\(range.upperBound - 1)"]
+        if let etag { operation.headers.append("if-match: \"\(etag)\"") }
+        // Not every server looks at If-Match.
+        let isOther: @Sendable (HTTPHead) -> Bool = { head in
+            guard let etag, let found = head["etag"] else { return false }
+            return ETag.bare(found) != etag
+        }
         operation.accept = { head in
-            switch Extent(head, asked: range) {
+            if isOther(head) { return .refuse }
+            return switch Extent(head, asked: range) {
             case .here(let skip): .window(skip: skip, count: range.count, target: target, offset: offset)
             case .tooShort, .wrong: .refuse
             }
         }
         operation.check = { response in
+            if isOther(response.head) { return .failed(replacedError(path)) }
             switch Extent(response.head, asked: range) {
             case .tooShort(let size): return .failed(outOfBounds(range, path, sizeBytes: size))
             case .wrong(let why): return .again(why)
@@ -103,6 +144,7 @@ public final class S3Store: ObjectStore {
             }
         }
         operation.judge = { response, _ in
+            if response.head.status == 412 { return .failed(replacedError(path)) }
             guard response.head.status == 416 else { return nil }
             let size = response.head["content-range"].flatMap { $0.split(separator: "/").last }.flatMap { Int64($0) }
             return .failed(outOfBounds(range, path, sizeBytes: size ?? -1))
@@ -131,10 +173,23 @@ public final class S3Store: ObjectStore {
         guard bytesMax > 0 else {
             return head(path, metrics, cancellation) { result in done(result.map { (.empty, $0) }) }
         }
+        guard configuration.hedges else {
+            return suffix(bytesMax, of: path, metrics, cancellation, nil, then: done)
+        }
+        Hedge.run(
+            sender.health, until: cancellation, metrics,
+            { [self] flag, late, done in suffix(bytesMax, of: path, metrics, flag, late, then: done) }, then: done)
+    }
+
+    private func suffix(
+        _ bytesMax: Int, of path: ObjectPath, _ metrics: StoreMetrics?, _ cancellation: CancelFlag?,
+        _ late: (@Sendable () -> Void)?, then done: @escaping Done<(bytes: Bytes, info: ObjectInfo)>
+    ) {
         let suffix = SuffixTarget(bytesMax)
         var operation = S3Operation(verb: "read", path: path)
         operation.headers = ["range: bytes=-\(bytesMax)"]
         operation.cancellation = cancellation
+        operation.late = late
         operation.accept = { suffix.plan($0) }
         operation.check = { suffix.check($0) }
         operation.judge = { response, _ in response.head.status == 416 ? .good : nil }
@@ -315,9 +370,7 @@ public final class S3Store: ObjectStore {
             metrics?.addList()
             let operation = S3Store.listing(folder, prefix, delimiter, token)
             let response = try await resultUnlessCancelled { flag, done in
-                var operation = operation
-                operation.cancellation = flag
-                sender.send(operation, metrics, then: done)
+                send(operation, isTwice: true, metrics, flag, then: done)
             }.get()
             guard let page = S3ListPage(response.body) else {
                 throw SQLError(.ioError, "could not list \"\(folder)\": the server's answer is no listing")

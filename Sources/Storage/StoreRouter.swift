@@ -52,6 +52,13 @@ public final class Stores: ObjectStore {
         store(of: path).read(ranges, of: path, metrics: metrics, until: cancellation, then: done)
     }
 
+    public func read(
+        _ ranges: [Range<Int64>], of version: ObjectInfo, metrics: StoreMetrics?, until cancellation: CancelFlag,
+        then done: @escaping Done<[Bytes]>
+    ) {
+        store(of: version.path).read(ranges, of: version, metrics: metrics, until: cancellation, then: done)
+    }
+
     public func readSuffix(
         _ bytesMax: Int, of path: ObjectPath, metrics: StoreMetrics?,
         then done: @escaping Done<(bytes: Bytes, info: ObjectInfo)>
@@ -125,6 +132,12 @@ public final class Stores: ObjectStore {
         _ ranges: [Range<Int64>], of path: ObjectPath, metrics: StoreMetrics?
     ) throws(SQLError) -> [Bytes] {
         try store(of: path).readBlocking(ranges, of: path, metrics: metrics)
+    }
+
+    public func readBlocking(
+        _ ranges: [Range<Int64>], of version: ObjectInfo, metrics: StoreMetrics?
+    ) throws(SQLError) -> [Bytes] {
+        try store(of: version.path).readBlocking(ranges, of: version, metrics: metrics)
     }
 
     public func readSuffixBlocking(

@@ -104,6 +104,7 @@ enum Composition {
             s3.accessKey = configuration["s3_access_key"]
             s3.secretKey = configuration["s3_secret_key"]
             s3.sessionToken = nil
+            s3.credentials = .given
             s3.anonymous = false
         }
         return s3

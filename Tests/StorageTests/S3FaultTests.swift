@@ -246,7 +246,8 @@ struct S3FaultTests {
             let metrics = StoreMetrics()
             let policy = FetchPolicy(gapBytesMax: 0, requestBytesMax: 1, isEager: true)
             let ranges = (0..<2000).map { Int64($0) * 4..<Int64($0) * 4 + 1 }
-            let fetch = RangeFetch(store, path: path, ranges: ranges, policy: policy, metrics: metrics)
+            let info = try await store.head(path)
+            let fetch = RangeFetch(store, of: info, ranges: ranges, policy: policy, metrics: metrics)
             fetch.start()
             let waiting = Task { await onThread { try fetch.bytes(for: ranges[1999]).offset } }
             try await Task.sleep(for: .milliseconds(100))

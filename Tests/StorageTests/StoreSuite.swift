@@ -219,7 +219,7 @@ struct StoreSuite {
         let ranges: [Range<Int64>] = [
             0..<100, 200..<300, 2_000_000..<2_100_000, 3_000_000..<3_145_728, 250..<280, 2_050_000..<2_060_000,
         ]
-        let fetch = RangeFetch(store, path: path, ranges: ranges)
+        let fetch = RangeFetch(store, of: try await store.head(path), ranges: ranges)
         #expect(fetch.requests.count <= 3)
         fetch.start()
         let results = await onThread {

@@ -24,7 +24,7 @@ public enum ParquetFile {
         let (bytes, found) = try await store.readSuffix(firstBytes(info), of: path, metrics: metrics)
         let missing = try check(bytes, found, path)
         var metadata: Bytes?
-        if let missing { metadata = try await store.read(missing, of: path, metrics: metrics) }
+        if let missing { metadata = try await store.read([missing], of: found, metrics: metrics).first }
         return try parse(bytes, found, info, metadata, path, cache)
     }
 
@@ -37,7 +37,7 @@ public enum ParquetFile {
         let (bytes, found) = try store.readSuffixBlocking(firstBytes(info), of: path, metrics: metrics)
         let missing = try check(bytes, found, path)
         var metadata: Bytes?
-        if let missing { metadata = try store.readBlocking([missing], of: path, metrics: metrics).first }
+        if let missing { metadata = try store.readBlocking([missing], of: found, metrics: metrics).first }
         return try parse(bytes, found, info, metadata, path, cache)
     }
 
@@ -88,6 +88,7 @@ public enum ParquetFile {
             listed.etag == nil || found.etag == nil || listed.etag == found.etag
         {
             info = listed
+            info.etag = found.etag ?? listed.etag
         }
         do throws(Damage) {
             let footer = try FileFooter(metadata, info: info, contents: whole)

@@ -183,7 +183,7 @@ final class RowGroupScan {
             }
         }
         let fetch = RangeFetch(
-            contents.scan.store, path: contents.path, ranges: ranges, metrics: contents.storeMetrics,
+            contents.scan.store, of: contents.scan.footer.info, ranges: ranges, metrics: contents.storeMetrics,
             stop: contents.scan.stop)
         fetch.start()
         indexFetch = fetch
@@ -314,13 +314,13 @@ final class RowGroupScan {
         }
         if !first.isEmpty {
             early = RangeFetch(
-                contents.scan.store, path: contents.path, ranges: first, metrics: contents.storeMetrics,
+                contents.scan.store, of: contents.scan.footer.info, ranges: first, metrics: contents.storeMetrics,
                 stop: contents.scan.stop)
             early?.start()
         }
         if !second.isEmpty {
             late = RangeFetch(
-                contents.scan.store, path: contents.path, ranges: second, metrics: contents.storeMetrics,
+                contents.scan.store, of: contents.scan.footer.info, ranges: second, metrics: contents.storeMetrics,
                 stop: contents.scan.stop)
         }
     }
