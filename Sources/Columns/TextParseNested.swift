@@ -7,6 +7,12 @@ extension TextParse {
         _ bytes: UnsafeRawBufferPointer, _ fields: [StructField], context: TextParseContext, depth: Int
     ) throws(SQLError) -> [Scalar] {
         let text = trimmed(bytes)
+        if text.count >= 2, text[0] == 123, text[text.count - 1] == 125, depth < nestingMax {
+            guard let values = try namedRecord(text, fields, context: context, depth: depth) else {
+                throw malformed("record", bytes)
+            }
+            return values
+        }
         guard text.count >= 2, text[0] == 40, text[text.count - 1] == 41, depth < nestingMax else {
             throw malformed("record", bytes)
         }

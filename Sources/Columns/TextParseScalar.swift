@@ -95,6 +95,10 @@ extension TextParse {
             SQLError(
                 .invalidTextRepresentation, "malformed array literal: \"\(String(decoding: bytes, as: UTF8.self))\"")
         }
+        if isList(text), depth < nestingMax {
+            guard let items = try list(text, of: element, context: context, depth: depth) else { throw malformed() }
+            return items
+        }
         guard text.count >= 2, text[0] == 123, text[text.count - 1] == 125, depth < nestingMax else {
             throw malformed()
         }

@@ -41,6 +41,10 @@ public enum Settings {
         Setting("client_min_messages", "notice", "The least severe message that is sent."),
         Setting("DateStyle", "ISO, MDY", "How dates are printed.", isReported: true, check: dateStyle),
         Setting(
+            "default_null_order", "nulls_last_on_asc_first_on_desc",
+            "Where ORDER BY puts NULLs without NULLS FIRST or LAST: also nulls_first, nulls_last (DuckDB's default), "
+                + "nulls_first_on_asc_last_on_desc.", check: nullOrder),
+        Setting(
             "default_transaction_isolation", "repeatable read", "Isolation of new transactions: always one snapshot."),
         Setting(
             "default_transaction_read_only", "off", "Whether new transactions may write.", isReported: true,
@@ -159,6 +163,16 @@ public enum Settings {
 
     private static let unenforced: @Sendable (String) throws(SQLError) -> String = { (value) throws(SQLError) in
         value.lowercased() == "warn" ? "warn" : try boolean(value)
+    }
+
+    private static let nullOrder: @Sendable (String) throws(SQLError) -> String = { (value) throws(SQLError) in
+        switch value.lowercased().replacing(" ", with: "_") {
+        case "nulls_first", "nullsfirst", "first": return "nulls_first"
+        case "nulls_last", "nullslast", "last": return "nulls_last"
+        case "nulls_first_on_asc_last_on_desc", "sqlite", "mysql": return "nulls_first_on_asc_last_on_desc"
+        case "nulls_last_on_asc_first_on_desc", "postgres": return "nulls_last_on_asc_first_on_desc"
+        default: throw invalid("default_null_order", value)
+        }
     }
 
     private static let passwordEncryption: @Sendable (String) throws(SQLError) -> String = {

@@ -67,8 +67,16 @@ public enum FunctionRegistry {
         "json": .json, "jsonb": .jsonb,
     ]
 
+    /// Whether a scalar function of this name takes so many arguments.
+    public static func takes(_ name: String, _ count: Int) -> Bool {
+        functions[name]?.contains { $0.takes(count) } ?? false
+    }
+
     /// Whether any scalar function has this name.
     public static func isFunction(_ name: String) -> Bool { functions[name] != nil || typeNames[name] != nil }
+
+    /// Other spellings of operators; ** is DuckDB's.
+    private static let sameOperators = ["!=": "<>", "==": "=", "**": "^"]
 
     /// Chooses the overload of an operator; `left` is nil for prefix operators. `literals` holds constant arguments
     /// where known (of the right side only, for prefix operators): they tighten the results of decimals.
@@ -76,7 +84,7 @@ public enum FunctionRegistry {
         _ symbol: String, _ left: SQLType?, _ right: SQLType, literals: [Scalar?] = [], position: Int?
     ) throws(SQLError) -> BoundFunction {
         let types = left.map { [$0, right] } ?? [right]
-        let name = symbol == "!=" ? "<>" : symbol == "==" ? "=" : symbol
+        let name = sameOperators[symbol] ?? symbol
         let call =
             types.count == 2
             ? "\(types[0].baseName) \(symbol) \(types[1].baseName)" : "\(symbol) \(types[0].baseName)"

@@ -87,6 +87,8 @@ public struct Expression: Hashable, Sendable {
         case special(String, precision: Int?)
         /// GROUPING(a, b).
         case grouping([Expression])
+        /// `x -> x + 1`, `lambda x, y: x + y`: the argument of functions over lists.
+        case lambda([Identifier], Expression)
     }
 
     public enum IsTest: Hashable, Sendable { case null, yes, no, unknown }

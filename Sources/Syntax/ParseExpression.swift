@@ -102,8 +102,8 @@ extension Parser {
         let power: Power =
             switch symbol {
             case "+", "-": .sum
-            case "*", "/", "%": .product
-            case "^": .power
+            case "*", "/", "%", "//": .product
+            case "^", "**": .power
             default: .other
             }
         guard least <= power else { return nil }
@@ -242,6 +242,12 @@ extension Parser {
                 .between(left, low: low, high: high, symmetric: symmetric, negated: negated), position: position)
         }
         if takeWord("in") {
+            // DuckDB's lists: x IN [1, 2], x IN column.
+            if at("[") {
+                let list = try operand(Power.pattern.tighter)
+                let found = Expression(.quantified(left, symbol: "=", isAll: false, .array(list)), position: position)
+                return negated ? Expression(.not(found), position: position) : found
+            }
             try expect("(")
             if startsQuery() {
                 let inner = try query()

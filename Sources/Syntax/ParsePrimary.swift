@@ -230,7 +230,8 @@ extension Parser {
                 } else {
                     items.append(try expression())
                 }
-            } while take(",")
+                if items.count == 1, let list = try comprehension(items[0], position) { return list }
+            } while take(",") && !at("]")
         }
         try expect("]")
         return Expression(.array(items), position: position)
@@ -393,6 +394,9 @@ extension Parser {
             let label = try name()
             advance()
             return FunctionCall.Argument(name: label, value: try expression())
+        }
+        if Parser.takesLambda.contains(call.name.last), let lambda = try lambda() {
+            return FunctionCall.Argument(value: lambda)
         }
         return FunctionCall.Argument(value: try expression())
     }

@@ -254,6 +254,12 @@ extension Parser {
     mutating func selectItem() throws(SQLError) -> SelectItem {
         let position = token.position
         if take("*") { return SelectItem(value: Expression(.star(try starChanges(nil)), position: position)) }
+        if isName(token), peek().kind == .symbol(":") {
+            // DuckDB's names in front: a: 1 + 2.
+            let alias = try label()
+            try expect(":")
+            return SelectItem(value: try expression(), alias: alias)
+        }
         let value = try expression()
         if takeWord("as") { return SelectItem(value: value, alias: try label()) }
         switch token.kind {

@@ -62,6 +62,8 @@ extension Parser {
             return .useBranch(try refName())
         case "show": return try show()
         case "set": return try setVariable()
+        // DuckDB's other word for SET.
+        case "pragma": if peek(2).kind == .symbol("=") { return try setVariable() }
         case "reset":
             advance()
             if takeWord("all") { return .reset(nil) }

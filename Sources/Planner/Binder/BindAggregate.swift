@@ -125,7 +125,19 @@ extension QueryBinder {
                 hint: "Use an explicit ordering operator or modify the query.",
                 position: position(item.value.position))
         }
-        return SortKey(expr, isDescending: item.isDescending, nullsFirst: item.nullsFirst ?? item.isDescending)
+        return SortKey(
+            expr, isDescending: item.isDescending, nullsFirst: item.nullsFirst ?? nullsComeFirst(item.isDescending))
+    }
+
+    /// Where NULLs go that no NULLS FIRST or LAST places: behind all others ascending, unless the session's
+    /// default_null_order says otherwise.
+    func nullsComeFirst(_ isDescending: Bool) -> Bool {
+        switch context.functions.setting("default_null_order") {
+        case "nulls_first": true
+        case "nulls_last": false
+        case "nulls_first_on_asc_last_on_desc": !isDescending
+        default: isDescending
+        }
     }
 
     /// GROUPING(a, b): a column whose value is known once the grouping sets are.

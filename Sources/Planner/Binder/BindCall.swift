@@ -8,6 +8,7 @@ extension QueryBinder {
     func bindCall(_ call: FunctionCall, _ at: Int?, _ scope: Scope) throws(SQLError) -> Expr {
         if let own = try userCall(call, at, scope) { return try value(of: own, at) }
         try checkSchema(call.name)
+        if let list = try listCall(call, at, scope) { return list }
         let call = try withRowsAsJSON(call, scope)
         let name = call.name.last
         if let over = call.over { return try windowCall(call, name, over, at, scope) }
@@ -161,7 +162,7 @@ extension QueryBinder {
     static let setReturning: [String: LogicalPlan.Unnest.Function] = [
         "generate_series": .generateSeries, "unnest": .unnest, "regexp_matches": .regexpMatches,
         "regexp_split_to_table": .regexpSplitToTable, "string_to_table": .stringToTable,
-        "generate_subscripts": .unnest, "_pg_expandarray": .unnest,
+        "generate_subscripts": .unnest, "_pg_expandarray": .unnest, "range": .generateSeries, "unlist": .unnest,
     ].merging(jsonSets.keys.map { ($0, .unnest) }) { first, _ in first }
 
     /// A set-returning call in a select list: rows multiply.
@@ -229,7 +230,8 @@ extension QueryBinder {
             hint: "No function matches the given name and argument types. You might need to add explicit type casts.",
             position: at)
         switch function {
-        case .generateSeries: return try seriesArguments(bound, undefined)
+        case .generateSeries:
+            return try seriesArguments(name == "range" ? try rangeArguments(bound, at) : bound, undefined)
         case .unnest:
             guard !bound.isEmpty else { throw undefined }
             var arrays: [Typed] = []

@@ -47,6 +47,8 @@ extension QueryBinder {
         case .scalarQuery(let query): return try scalarQuery(query, at, scope)
         case .arrayQuery(let query): return try arrayQuery(query, at, scope)
         case .row(let items): return try rowValue(items, at, scope)
+        case .lambda:
+            throw SQLError(.featureNotSupported, "a lambda is an argument of functions over lists only", position: at)
         case .field(let value, let name): return try field(name.value, of: try bind(value, scope), at)
         default: return nil
         }

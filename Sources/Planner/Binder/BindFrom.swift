@@ -200,7 +200,9 @@ extension QueryBinder {
                 "table \"\(alias.name.value)\" has \(available) columns available but "
                     + "\(alias.columns.count) columns specified", position: at)
         }
-        for (index, name) in alias.columns.enumerated() { result.columns[index].name = name.value }
+        // Of a join in parentheses, each table may hide columns: they stand between those that are named.
+        let shown = item.columns.indices.filter { !item.columns[$0].isHidden }
+        for (index, name) in zip(shown, alias.columns) { result.columns[index].name = name.value }
         return result
     }
 

@@ -76,7 +76,22 @@ extension QueryBinder {
         if case .row(let items) = left.node, case .scalarQuery(let query) = right.node {
             return try compareRow(items, symbol, query, at, scope)
         }
+        if symbol == "//" { return try quotient(try bind(left, scope), try bind(right, scope), at) }
         return try operation(symbol, try bind(left, scope), try bind(right, scope), at)
+    }
+
+    /// DuckDB's whole quotient: NULL where the divisor is 0.
+    private func quotient(_ left: Typed, _ right: Typed, _ at: Int?) throws(SQLError) -> Expr {
+        let divided: Expr
+        if left.type.isInteger || left.isOpen, right.type.isInteger || right.isOpen {
+            divided = try operation("/", left, right, at)
+        } else if left.type.isFloat || right.type.isFloat {
+            divided = try call("floor", [Typed(try operation("/", left, right, at), at)], at)
+        } else {
+            divided = try call("div", [left, right], at)
+        }
+        let zero = try operation("=", right, Typed(.literal(.int4(0)), at), at)
+        return .conditional([(zero, .literal(.null(divided.type)))], otherwise: divided, divided.type)
     }
 
     private func conditions(
@@ -259,8 +274,16 @@ extension QueryBinder {
         _ array: Expression, _ from: Expression?, _ to: Expression?, _ at: Int?, _ scope: Scope
     ) throws(SQLError) -> Expr {
         let missing = Typed(.literal(.null(.int4)), at)
-        let low = try from.map { (expr) throws(SQLError) in try bind(expr, scope) } ?? missing
-        let high = try to.map { (expr) throws(SQLError) in try bind(expr, scope) } ?? missing
-        return try call(QueryBinder.sliceFunction, [try bind(array, scope), low, high], at)
+        func bound(_ expr: Expression?) throws(SQLError) -> Typed {
+            guard let expr else { return missing }
+            let typed = try bind(expr, scope)
+            return typed.type == .int8 ? Typed(try coerce(typed, to: .int4, .explicit), at) : typed
+        }
+        let (low, high) = (try bound(from), try bound(to))
+        let value = try bind(array, scope)
+        if value.type.isCharacters || value.isString {
+            return try macroCall("text_slice", [value, low, high], at) ?? .literal(.null(.text))
+        }
+        return try call(QueryBinder.sliceFunction, [value, low, high], at)
     }
 }

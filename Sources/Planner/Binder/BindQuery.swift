@@ -169,7 +169,9 @@ extension QueryBinder {
         var keys: [SortKey] = []
         if let all = query.orderAll {
             keys = columns.map {
-                SortKey(.column($0), isDescending: all.isDescending, nullsFirst: all.nullsFirst ?? all.isDescending)
+                SortKey(
+                    .column($0), isDescending: all.isDescending,
+                    nullsFirst: all.nullsFirst ?? nullsComeFirst(all.isDescending))
             }
         }
         let scope = Scope(outer: outer, ctes: ctes)

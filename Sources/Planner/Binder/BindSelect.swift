@@ -174,7 +174,8 @@ extension QueryBinder {
         if let all = query.orderAll {
             for (index, target) in parts.targets.enumerated() {
                 let key = SortKey(
-                    target.typed.expr, isDescending: all.isDescending, nullsFirst: all.nullsFirst ?? all.isDescending)
+                    target.typed.expr, isDescending: all.isDescending,
+                    nullsFirst: all.nullsFirst ?? nullsComeFirst(all.isDescending))
                 parts.order.append((key, index))
             }
         }

@@ -12,6 +12,7 @@ extension QueryBinder {
         guard calls.count == 1, let call = calls.first else {
             throw SQLError(.featureNotSupported, "ROWS FROM with several functions is not supported", position: at)
         }
+        if let rows = try queryTable(call, alias, at) { return rows }
         if let record = try recordTable(call, withOrdinality, alias, at, lateral, leftPlan) { return record }
         if let alias, !alias.types.isEmpty {
             throw SQLError(

@@ -79,6 +79,10 @@ public enum TypeNames {
         "double precision": .float8, "float4": .float4, "float8": .float8, "int": .int4, "int2": .int2, "int4": .int4,
         "int8": .int8, "integer": .int4, "real": .float4, "smallint": .int2, "string": .text, "text": .text,
         "uuid": .uuid, "json": .json, "jsonb": .jsonb,
+        // DuckDB's names.
+        "short": .int2, "tinyint": .int2, "signed": .int4, "long": .int8,
+        "hugeint": .decimal(precision: SQLType.precisionMax, scale: 0), "blob": .bytea, "binary": .bytea,
+        "varbinary": .bytea, "datetime": .timestamp, "logical": .boolean,
         // Paths are checked where they are used.
         "jsonpath": .text,
     ].merging(SystemType.allCases.map { ($0.rawValue, .system($0)) }) { first, _ in first }

@@ -19,6 +19,10 @@ extension QueryBinder {
             let byte = try call("substr", [text, place, Typed(.literal(.int4(1)), at)], at)
             return try coerce(Typed(byte, at), to: .system(.char), .explicit)
         }
+        if array.type.isCharacters || array.isString {
+            // DuckDB's character of a text.
+            return try macroCall("text_slice", [array, index, index], at) ?? .literal(.null(.text))
+        }
         if array.type == .jsonb {
             let step = index.isOpen ? index : Typed(try coerce(index, to: .text, .explicit), at)
             return try call("jsonb_subscript", [array, step], at)
@@ -70,5 +74,23 @@ extension QueryBinder {
         let text = (item.schema.map { quoted($0) + "." } ?? "") + quoted(table)
         let named = try coerce(Typed(.literal(Scalar(.unknown, .string(text))), at), to: .system(.regclass), .explicit)
         return try coerce(Typed(named, at), to: .system(.oid))
+    }
+}
+
+extension SQLType {
+    /// Whether this is a declared string type: names of the catalog and untyped literals are none.
+    var isCharacters: Bool {
+        switch self {
+        case .text, .varchar, .char: true
+        default: false
+        }
+    }
+}
+
+extension Typed {
+    /// Whether this is an untyped literal that cannot be an array.
+    var isString: Bool {
+        guard type == .unknown, case .string(let text)? = literal?.value else { return false }
+        return !text.contains("{") && !text.contains("[")
     }
 }

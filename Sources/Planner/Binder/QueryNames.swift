@@ -163,6 +163,7 @@ public struct QueryNames: Sendable {
                 if QueryNames.isFileFunction(call.name) {
                     fileCalls.append((try FileCalls.call(call, table.position, context), table.position))
                 } else {
+                    if let query = try? TableQueries.query(call) { try visit(query) }
                     try visit(call)
                 }
             }
@@ -355,6 +356,7 @@ extension Expression {
             call.arguments.map(\.value) + (call.order + call.withinGroup).map(\.value)
                 + (call.filter.map { [$0] } ?? [])
         case .slice(let operand, let from, let to): [operand] + [from, to].compactMap { $0 }
+        case .lambda(_, let body): [body]
         }
     }
 }
