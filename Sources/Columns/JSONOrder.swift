@@ -35,6 +35,14 @@ public enum JSONOrder {
         return order != 0 ? Int(order) : x.count - y.count
     }
 
+    /// Bytes that are the same for equal values. What is no JSON (which jsonb cannot hold) stands for itself.
+    public static func equalityKey(_ value: [UInt8]) -> [UInt8] {
+        var key: [UInt8] = []
+        let made = value.withUnsafeBytes { raw in Result { () throws(SQLError) in try appendKey(raw, to: &key) } }
+        if case .failure = made { return value }
+        return key
+    }
+
     /// Appends bytes that sort as the value does.
     public static func appendKey(_ value: UnsafeRawBufferPointer, to out: inout [UInt8]) throws(SQLError) {
         let scan = JSONScan(value)
@@ -118,6 +126,19 @@ extension JSONNumber {
         var (x, y): ([UInt8], [UInt8]) = ([], [])
         try appendKey(a.bindMemory(to: UInt8.self), to: &x)
         try appendKey(b.bindMemory(to: UInt8.self), to: &y)
+        let order = memcmp(x, y, min(x.count, y.count))
+        return order != 0 ? Int(order) : x.count - y.count
+    }
+}
+
+extension StringView {
+    /// Bytes that order jsonb values; equal for equal values.
+    var jsonKey: [UInt8] { withBytes { JSONOrder.equalityKey(Array($0)) } }
+
+    /// Orders two jsonb values.
+    static func compareJSON(_ a: StringView, _ b: StringView) -> Int {
+        if equal(a, b) { return 0 }
+        let (x, y) = (a.jsonKey, b.jsonKey)
         let order = memcmp(x, y, min(x.count, y.count))
         return order != 0 ? Int(order) : x.count - y.count
     }

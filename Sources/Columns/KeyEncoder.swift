@@ -161,7 +161,7 @@ public struct KeyEncoder: Sendable {
         case .int128, .interval: (.integer(low: Int128.min), 128, true)
         case .float32, .float64: (.float, 64, true)
         case .numeric: (.approximate, 64, false)
-        case .view: (.string(bytes: 8), 64, false)
+        case .view: type == .jsonb ? (nil, 0, false) : (.string(bytes: 8), 64, false)
         case .list, .row: (nil, 0, false)
         }
     }
@@ -177,6 +177,7 @@ public struct KeyEncoder: Sendable {
         case .float32, .float64, .list, .row: return general(column.type)
         case .numeric: return numeric(column)
         case .view:
+            guard column.type != .jsonb else { return general(column.type) }
             var isBytes = false
             if case .bytea = column.type { isBytes = true }
             let longest = range(column, StringView.self) { Int64($0.count) }?.high ?? 0

@@ -124,10 +124,14 @@ public enum KeyHash {
         case .numeric: each(column, rows, out, combining, Numeric.self) { hash($0) }
         case .interval: each(column, rows, out, combining, Interval.self) { hash($0.comparisonKey) }
         case .view:
-            if case .char = column.type {
-                each(column, rows, out, combining, StringView.self) { hash($0.withoutTrailingBlanks) }
-            } else {
-                each(column, rows, out, combining, StringView.self) { hash($0) }
+            switch column.type {
+            case .char: each(column, rows, out, combining, StringView.self) { hash($0.withoutTrailingBlanks) }
+            case .jsonb:
+                each(column, rows, out, combining, StringView.self) { view in
+                    let key = view.jsonKey
+                    return key.withUnsafeBytes { raw in raw.baseAddress.map { bytes($0, raw.count) } ?? 0 }
+                }
+            default: each(column, rows, out, combining, StringView.self) { hash($0) }
             }
         case .list:
             guard let child = column.child else { return }

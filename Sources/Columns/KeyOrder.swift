@@ -35,7 +35,7 @@ struct KeyReader<T> {
     func value(_ row: Int) -> T { values[codes.map { Int($0[row]) } ?? row & mask] }
 }
 
-/// Equality of key values: numerics by value, NaN equals NaN, `char(n)` without trailing blanks.
+/// Equality of key values: numerics by value, NaN equals NaN, `char(n)` without trailing blanks, jsonb by value.
 public enum KeyEquality {
     /// Clears `out[i]` where row `aRows[i]` of `a` differs from row `bRows[i]` of `b`; other bytes stay. NULL equals
     /// NULL if `nullsEqual`, else nothing.
@@ -56,12 +56,13 @@ public enum KeyEquality {
         case .numeric: pairs.each(a, b, Numeric.self) { same($0, $1) }
         case .interval: pairs.each(a, b, Interval.self) { $0.comparisonKey == $1.comparisonKey }
         case .view:
-            if case .char = a.type {
+            switch a.type {
+            case .char:
                 pairs.each(a, b, StringView.self) {
                     StringView.equal($0.withoutTrailingBlanks, $1.withoutTrailingBlanks)
                 }
-            } else {
-                pairs.each(a, b, StringView.self) { StringView.equal($0, $1) }
+            case .jsonb: pairs.each(a, b, StringView.self) { StringView.compareJSON($0, $1) == 0 }
+            default: pairs.each(a, b, StringView.self) { StringView.equal($0, $1) }
             }
         case .list:
             pairs.each(a, b, ListSpan.self) { KeyCompare.lists(a, $0, b, $1) == 0 }
@@ -150,10 +151,11 @@ public enum KeyCompare {
             return order(x.pointer(Interval.self)[i].comparisonKey, y.pointer(Interval.self)[j].comparisonKey)
         case .view:
             let (left, right) = (x.pointer(StringView.self)[i], y.pointer(StringView.self)[j])
-            if case .char = a.type {
-                return StringView.compare(left.withoutTrailingBlanks, right.withoutTrailingBlanks)
+            switch a.type {
+            case .char: return StringView.compare(left.withoutTrailingBlanks, right.withoutTrailingBlanks)
+            case .jsonb: return StringView.compareJSON(left, right)
+            default: return StringView.compare(left, right)
             }
-            return StringView.compare(left, right)
         case .list: return lists(x, x.pointer(ListSpan.self)[i], y, y.pointer(ListSpan.self)[j])
         case .row: return structs(x.fields, Int(x.pointer(Int32.self)[i]), y.fields, Int(y.pointer(Int32.self)[j]))
         }

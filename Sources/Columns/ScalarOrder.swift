@@ -168,8 +168,9 @@ extension Scalar {
         case .array(let items): return .array(items.map { Scalar($0.type, $0.equalityKey) })
         case .row(let items): return .row(items.map { Scalar($0.type, $0.equalityKey) })
         case .string(let text):
-            guard case .char = type else { return value }
-            return .string(String(text.reversed().drop { $0 == " " }.reversed()))
+            // Bytes, for Swift finds composed and decomposed letters equal.
+            if case .jsonb = type { return .bytes(JSONOrder.equalityKey(Array(text.utf8))) }
+            return .bytes(Array(trimmed(text)))
         case .null, .bool, .int, .int128, .bytes: return value
         }
     }

@@ -19,12 +19,14 @@ enum ColumnEquality {
         case .float32: compare(a, b, rows, out, Float.self) { $0 == $1 || ($0 != $0 && $1 != $1) }
         case .float64: compare(a, b, rows, out, Double.self) { $0 == $1 || ($0 != $0 && $1 != $1) }
         case .view:
-            if case .char = a.type {
+            switch a.type {
+            case .char:
                 compare(a, b, rows, out, StringView.self) {
                     StringView.equal($0.withoutTrailingBlanks, $1.withoutTrailingBlanks)
                 }
-            } else {
-                compare(a, b, rows, out, StringView.self) { StringView.equal($0, $1) }
+            case .jsonb:
+                for row in 0..<rows { out[row] = a.scalar(row).isEqualValue(b.scalar(row)) ? 1 : 0 }
+            default: compare(a, b, rows, out, StringView.self) { StringView.equal($0, $1) }
             }
         case .numeric:
             compare(a, b, rows, out, Numeric.self) {

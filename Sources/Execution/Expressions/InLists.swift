@@ -29,8 +29,8 @@ final class ValueSet {
                 }
             }
             form = .integers(IntegerSet(numbers))
-        case .view: form = .strings(StringSet(type, values))
-        case .bool, .int128, .float32, .float64, .numeric, .interval, .list, .row:
+        case .view where type != .jsonb: form = .strings(StringSet(type, values))
+        case .bool, .int128, .float32, .float64, .numeric, .interval, .view, .list, .row:
             form = .keys(Set(values.map(\.equalityKey)))
         }
     }

@@ -23,9 +23,10 @@ final class Interner {
     private var heaps: [Buffer] = []
     private var heapUsed = 0
     private var heapBytes = 0
-    /// Arrays, structs and maps are rare as keys: they go through scalars.
-    private var isNested: Bool { physical == .list || physical == .row }
+    /// Arrays, structs, maps and jsonb are rare as keys: they go through scalars.
+    private let isByScalar: Bool
     private var lists: [Scalar.Value: Int32] = [:]
+    private var listBytes = 0
     private var listValues: ColumnBuilder?
     private var dictionary: Column?
     private var dictionaryIDs = Buffer(bytes: 0)
@@ -36,17 +37,18 @@ final class Interner {
     init(_ type: SQLType) {
         self.type = type
         physical = type.physical
+        isByScalar = physical == .list || physical == .row || type == .jsonb
         if case .char = type { isPadded = true } else { isPadded = false }
         values = Buffer(bytes: 64 * physical.stride)
         slotCount = Interner.slotsMin
         slots = Buffer(count: slotCount, of: UInt64.self)
         slots.fill(0)
-        if isNested { listValues = ColumnBuilder(type) }
+        if isByScalar { listValues = ColumnBuilder(type) }
     }
 
     /// Memory held, in bytes.
     var sizeBytes: Int {
-        values.capacity + keys.capacity + slots.capacity + heapBytes + dictionaryIDs.capacity + lists.count * 200
+        values.capacity + keys.capacity + slots.capacity + heapBytes + dictionaryIDs.capacity + listBytes
     }
 
     /// Writes the number of each row's value, giving new ones where needed.
@@ -61,7 +63,7 @@ final class Interner {
     }
 
     private func writeFlat(_ column: Column, _ rows: Int, to out: UnsafeMutablePointer<Int32>) {
-        if physical == .view, column.validity == nil {
+        if physical == .view, !isByScalar, column.validity == nil {
             reserve(rows)
             let views = column.pointer(StringView.self)
             for row in 0..<rows { out[row] = id(view: views[row]) }
@@ -140,7 +142,7 @@ final class Interner {
         while slotCount < needed { slotCount *= 2 }
         slots = Buffer(count: slotCount, of: UInt64.self)
         slots.fill(0)
-        guard !isNested else { return }
+        guard !isByScalar else { return }
         let (table, mask) = (slots.pointer(UInt64.self), slotCount - 1)
         for number in 0..<count where Int32(number) != nullID {
             let hash =
@@ -206,7 +208,7 @@ final class Interner {
     private func id(_ from: Buffer, _ index: Int, _ column: Column) -> Int32 {
         reserve(1)
         switch physical {
-        case .view: return id(view: from.pointer(StringView.self)[index])
+        case .view where !isByScalar: return id(view: from.pointer(StringView.self)[index])
         case .int128:
             let value = from.pointer(Int128.self)[index]
             return id(WideKey(value, 0), from, index)
@@ -215,12 +217,14 @@ final class Interner {
             return id(WideKey(value.mantissa, UInt64(truncatingIfNeeded: value.scale)), from, index)
         case .interval:
             return id(WideKey(from.pointer(Interval.self)[index].comparisonKey, 0), from, index)
-        case .list, .row:
+        case .view, .list, .row:
             let scalar = column.scalar(index)
             let key = scalar.equalityKey
             if let known = lists[key] { return known }
             let number = Int32(count)
             lists[key] = number
+            listBytes += 200
+            if case .bytes(let bytes) = key { listBytes += 2 * bytes.count }
             listValues?.append(scalar)
             count += 1
             return number
