@@ -14,6 +14,8 @@ final class HashJoinProbe: TransformStage {
         self.shape = shape
     }
 
+    func expect(workers: Int) { build.matched.expect(workers: workers) }
+
     func worker(_ run: QueryRun) throws(SQLError) -> any Transform {
         let table = try build.table()
         let lookup = try ProbeLookup(shape, table, build.tableKeys, run)

@@ -72,6 +72,8 @@ final class NestedLoopProbe: TransformStage {
         self.shape = shape
     }
 
+    func expect(workers: Int) { build.matched.expect(workers: workers) }
+
     func worker(_ run: QueryRun) throws(SQLError) -> any Transform {
         let rows = try build.rows()
         if shape.isExistence { return try ExistenceLoop(shape, rows, run) }

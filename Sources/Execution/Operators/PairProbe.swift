@@ -28,14 +28,14 @@ final class MatchedRows: Sendable {
 
     private struct State {
         var bits: Buffer?
+        /// Workers that have more input, those included that are not made yet.
         var probing = 0
-        var isTaken = false
     }
 
-    /// A worker begins to probe.
-    func begin() { state.withLock { $0.probing += 1 } }
+    /// Counts the workers that will probe, before the first does.
+    func expect(workers: Int) { state.withLock { $0.probing += workers } }
 
-    /// A worker has no more input. The last one gets the bits of all matched rows, once: it emits the others.
+    /// A worker has no more input. The last one gets the bits of all matched rows: it emits the others.
     func end(_ bits: Buffer?, rows: Int) -> Buffer? {
         state.withLock { state in
             if let a = state.bits, let b = bits {
@@ -45,8 +45,7 @@ final class MatchedRows: Sendable {
                 state.bits = state.bits ?? bits
             }
             state.probing -= 1
-            guard state.probing == 0, !state.isTaken else { return nil }
-            state.isTaken = true
+            guard state.probing == 0 else { return nil }
             return state.bits ?? Bitmap.make(rows, all: false)
         }
     }
@@ -83,7 +82,6 @@ final class PairProbe: Transform {
         self.run = run
         output = try JoinOutput.all(shape)
         isProbing = shape.keepsRight
-        if isProbing { shared.begin() }
     }
 
     /// Looks for pairs that may find none before other queries get their turn.

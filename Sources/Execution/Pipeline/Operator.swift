@@ -17,7 +17,14 @@ extension SourceStage {
 
 /// A step that rows pass on their way.
 protocol TransformStage: Sendable {
+    /// Called once for each pipeline that the stage is a step of, before any of them starts: so many workers of the
+    /// pipeline will be made and flushed, some of them only after others have ended.
+    func expect(workers: Int)
     func worker(_ run: QueryRun) throws(SQLError) -> any Transform
+}
+
+extension TransformStage {
+    func expect(workers: Int) {}
 }
 
 /// Where a pipeline's rows end.
@@ -74,7 +81,7 @@ struct Step: Sendable {
     }
 }
 
-/// Rows that flow from one source through transforms into one sink. Several pipelines may feed one sink.
+/// Rows that flow from one source through transforms into one sink. Several pipelines may feed one sink, or share steps.
 struct Pipeline: Sendable {
     let source: any SourceStage
     let steps: [Step]
@@ -98,5 +105,10 @@ struct Pipeline: Sendable {
         self.isSerial = isSerial
         self.sourceProfile = sourceProfile
         self.sinkProfile = sinkProfile
+    }
+
+    /// Tells the steps how many workers will pass them.
+    func expect(workers: Int) {
+        for step in steps { step.stage.expect(workers: workers) }
     }
 }

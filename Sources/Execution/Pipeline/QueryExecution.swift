@@ -59,6 +59,7 @@ final class QueryExecution: Sendable {
             self?.resume()
         }
         results.onRoom { [weak self] in self?.resume() }
+        for pipeline in state.withLock({ $0.pipelines }) { pipeline.expect(workers: workers(of: pipeline)) }
         startReady()
     }
 
@@ -149,11 +150,13 @@ final class QueryExecution: Sendable {
         if isLast { close() }
     }
 
+    private func workers(of pipeline: Pipeline) -> Int { pipeline.isSerial ? 1 : run.threads }
+
     private func startReady() {
         let jobs = state.withLock { state -> [(PipelineWorker, Int)] in
             var jobs: [(PipelineWorker, Int)] = []
             for index in state.pipelines.indices where state.workers[index] == -1 && state.waitsFor[index].isEmpty {
-                let count = state.pipelines[index].isSerial ? 1 : run.threads
+                let count = workers(of: state.pipelines[index])
                 state.workers[index] = count
                 state.active += count
                 let progress = PipelineProgress()
@@ -201,6 +204,7 @@ enum InlineExecution {
     static func run(_ pipelines: [Pipeline], _ run: QueryRun) throws(SQLError) {
         var feeding: [ObjectIdentifier: Int] = [:]
         for pipeline in pipelines { feeding[ObjectIdentifier(pipeline.sink), default: 0] += 1 }
+        for pipeline in pipelines { pipeline.expect(workers: 1) }
         var left = Array(pipelines.indices)
         while !left.isEmpty {
             let ready = left.first { index in
