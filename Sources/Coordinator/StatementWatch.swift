@@ -70,7 +70,7 @@ final class StatementWatch: Sendable {
     ) async throws(SQLError) -> R {
         let result = await withCheckedContinuation { (continuation: CheckedContinuation<Result<R, SQLError>, Never>) in
             let answer = FirstAnswer(continuation)
-            let task = Task {
+            let task = Task(executorPreference: PlanningThreads.shared) {
                 do throws(SQLError) {
                     let value = try await work()
                     if let cause = answer.give(.success(value)) { discard(value, cause) }
