@@ -143,7 +143,25 @@ extension LogicalPlan {
 final class FreshColumns {
     private var next: Int
 
+    /// Plan nodes that were copied so far.
+    private var copies = 0
+
+    /// Plan nodes that one rewrite may copy: subqueries within subqueries copy what is around them, which doubles at
+    /// each level.
+    static let copiesMax = 20_000
+
     init(after plan: LogicalPlan) { next = FreshColumns.highest(plan) + 1 }
+
+    /// To be called for each node that is copied. Throws 54001 above ``copiesMax``, 57014 if the statement was given up.
+    func countCopy() throws(SQLError) {
+        copies += 1
+        guard copies <= FreshColumns.copiesMax else {
+            throw SQLError(
+                .statementTooComplex, "correlated subqueries are nested too deeply",
+                hint: "Write the inner subqueries as joins or as WITH queries.")
+        }
+        guard !Task.isCancelled else { throw SQLError(.queryCanceled, "canceling statement due to user request") }
+    }
 
     func make(like column: PlanColumn, isNullable: Bool? = nil) -> PlanColumn {
         make(column.name, column.type, isNullable: isNullable ?? column.isNullable)

@@ -74,7 +74,9 @@ struct CorrelatedPredicates {
         }
         var all = outputs
         let made = Set(outputs.map(\.column.id))
-        for column in pulled.predicates.flatMap(\.columns) where !outer.contains(column.id) {
+        // What the input does not make belongs to a query farther out.
+        let below = pulled.plan.columnIDs
+        for column in pulled.predicates.flatMap(\.columns) where below.contains(column.id) {
             if !made.contains(column.id), !all.contains(where: { $0.column.id == column.id }) {
                 all.append(LogicalPlan.Output(column, .column(column)))
             }

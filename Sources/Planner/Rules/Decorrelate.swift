@@ -48,7 +48,7 @@ struct Decorrelation {
     // MARK: - Where subqueries stand
 
     /// Conditions of a filter: EXISTS and IN become semi and anti joins when they stand alone.
-    private func filter(_ input: LogicalPlan, _ condition: Expr) throws(SQLError) -> LogicalPlan {
+    func filter(_ input: LogicalPlan, _ condition: Expr) throws(SQLError) -> LogicalPlan {
         guard condition.hasSubquery else { return .filter(input, condition) }
         let columns = input.columns
         var current = input
@@ -74,11 +74,25 @@ struct Decorrelation {
     /// Nodes over one input: the input grows by the subqueries' columns.
     private func operands(_ node: LogicalPlan) throws(SQLError) -> LogicalPlan {
         guard node.expressions.contains(where: \.hasSubquery), let input = node.inputs.first else { return node }
+        if case .write = input { return try returning(node, of: input) }
         var target = input
         let changed = try node.mapExpressions { (expr) throws(SQLError) in try replaceSubqueries(expr, &target) }
         let rebuilt = try changed.mapInputs { (_) throws(SQLError) in target }
         if case .distinct(let distinct) = node, distinct.on == nil { return rebuilt }
         return rebuilt.passing(node.columns)
+    }
+
+    /// Subqueries in RETURNING look at what a write gives. Rows around a subquery may be computed twice, but a table must
+    /// not be written twice: the write is a common table expression.
+    private func returning(_ node: LogicalPlan, of write: LogicalPlan) throws(SQLError) -> LogicalPlan {
+        let id = fresh.number()
+        let columns = write.columns.map { fresh.make(like: $0) }
+        let map = Dictionary(
+            zip(write.columns.map(\.id), columns.map { Expr.column($0) }), uniquingKeysWith: { first, _ in first })
+        let scan = LogicalPlan.cteScan(LogicalPlan.CTEScan(id: id, name: "returning", columns: columns))
+        let body = try node.mapInputs { (_) throws(SQLError) in scan }
+            .mapExpressions { (expr) throws(SQLError) in try expr.substituting(map) }
+        return .with(id: id, definition: write, body: try operands(body))
     }
 
     /// Subqueries in literal rows: one row of no columns joined with them, then projected.
@@ -112,18 +126,21 @@ struct Decorrelation {
         join.residual.removeAll(where: \.hasSubquery)
         if join.kind == .inner { return try filter(.join(join), Expr.all(subqueries)) }
         var (left, right) = (join.left, join.right)
+        var both: [Expr] = []
         for condition in subqueries {
+            var looksAtBoth = false
             let replaced = try condition.replacing { (expr) throws(SQLError) -> Expr? in
                 guard case .subquery(let subquery) = expr else { return nil }
                 let outer = expr.columnIDs
                 if outer.isSubset(of: right.columnIDs) { return try self.value(subquery, &right) }
                 if outer.isSubset(of: left.columnIDs) { return try self.value(subquery, &left) }
-                throw SQLError(
-                    .featureNotSupported, "a subquery in the condition of an outer join may look at one side only")
+                looksAtBoth = true
+                return expr
             }
-            join.residual.append(replaced)
+            if looksAtBoth { both.append(replaced) } else { join.residual.append(replaced) }
         }
         (join.left, join.right) = (left, right)
+        guard both.isEmpty else { return try outerJoin(join, both).passing(columns) }
         return LogicalPlan.join(join).passing(columns)
     }
 
@@ -342,8 +359,16 @@ struct Decorrelation {
             node.keepsEmpty = join.kind == .left
             return LogicalPlan.unnest(node).filtered(conditions)
         }
-        guard !conditions.contains(where: \.hasSubquery) else {
-            throw SQLError(.featureNotSupported, "subqueries in the condition of a lateral join are not supported")
+        if conditions.contains(where: \.hasSubquery) {
+            guard join.kind == .inner else {
+                throw SQLError(
+                    .featureNotSupported, "subqueries in the condition of LEFT JOIN LATERAL are not supported",
+                    hint: "Put the condition into the lateral subquery.")
+            }
+            let columns = LogicalPlan.join(join).columns
+            (join.keys, join.residual) = ([], [])
+            join.isLateral = true
+            return try filter(try lateral(join), Expr.all(conditions)).passing(columns)
         }
         if let pulled = CorrelatedPredicates(outer: outer, fresh: fresh, keepsCounts: true).pull(join.right),
             pulled.defaults.isEmpty, !pulled.isScalarAggregate || join.kind == .left && conditions.isEmpty
@@ -431,10 +456,7 @@ extension LogicalPlan.JoinKey {
         } else {
             return nil
         }
-        // Keys are compared by their bytes, in which 1 and 1.0 differ: jsonb is left to its operator.
-        guard sides.left.type == sides.right.type, sides.left.type != .jsonb, !condition.isVolatile,
-            !condition.hasSubquery
-        else { return nil }
+        guard sides.left.type == sides.right.type, !condition.isVolatile, !condition.hasSubquery else { return nil }
         let (first, second) = (sides.left.columnIDs, sides.right.columnIDs)
         guard !first.isEmpty, !second.isEmpty else { return nil }
         if first.isSubset(of: leftIDs), second.isSubset(of: rightIDs) {

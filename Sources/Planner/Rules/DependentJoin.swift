@@ -302,111 +302,93 @@ extension LogicalPlan {
 }
 
 /// Copies a plan under new column ids: a plan may not hold one id twice.
-struct Renaming {
+final class Renaming {
     private let fresh: FreshColumns
+    private var map: [ColumnID: PlanColumn] = [:]
+    private var tables: [Int: Int] = [:]
 
     init(_ fresh: FreshColumns) { self.fresh = fresh }
 
     func plan(_ plan: LogicalPlan) throws(SQLError) -> LogicalPlan {
-        var map: [ColumnID: PlanColumn] = [:]
-        var tables: [Int: Int] = [:]
-        return try copy(plan, &map, &tables)
-    }
-
-    private func copy(
-        _ plan: LogicalPlan, _ map: inout [ColumnID: PlanColumn], _ tables: inout [Int: Int]
-    ) throws(SQLError) -> LogicalPlan {
+        try fresh.countCopy()
         if case .with(let id, _, _) = plan { tables[id] = fresh.number() }
         if case .recursive(let node) = plan { tables[node.id] = fresh.number() }
-        var known = map
-        var names = tables
-        var node = try plan.mapInputs { (input) throws(SQLError) in try copy(input, &known, &names) }
-        func renamed(_ column: PlanColumn) -> PlanColumn {
-            if let already = known[column.id] { return already }
-            let made = fresh.make(like: column)
-            known[column.id] = made
-            return made
-        }
+        let node = try plan.mapInputs { (input) throws(SQLError) in try self.plan(input) }
+        // Expressions before the columns that the node makes: they read what the inputs make.
         switch node {
-        case .scan(var scan):
-            scan.columns = scan.columns.map { (column: renamed($0.column), index: $0.index) }
-            node = .scan(scan)
-        case .values(var values):
-            values.columns = values.columns.map(renamed)
-            node = .values(values)
         case .project(let input, let outputs):
-            // A column passed through keeps pointing at its copy below.
+            var exprs: [Expr] = []
+            for output in outputs { exprs.append(try substitute(output.expr)) }
             var changed: [LogicalPlan.Output] = []
-            let before = known
-            for output in outputs {
-                let expr = try substitute(output.expr, before)
-                if let same = output.expr.asColumn, same.id == output.column.id, let copy = before[same.id] {
+            for (output, expr) in zip(outputs, exprs) {
+                // A column passed through keeps pointing at its copy below.
+                if output.expr.asColumn?.id == output.column.id, let copy = map[output.column.id] {
                     changed.append(LogicalPlan.Output(copy, expr))
                 } else {
-                    let made = fresh.make(like: output.column)
-                    known[output.column.id] = made
-                    changed.append(LogicalPlan.Output(made, expr))
+                    changed.append(LogicalPlan.Output(made(output.column), expr))
                 }
             }
-            map = known
-            tables = names
             return .project(input, changed)
-        case .aggregate(var aggregate):
-            let before = known
-            guard
-                case .aggregate(let changed) = try node.mapExpressions({ (expr) throws(SQLError) in
-                    try substitute(expr, before)
-                })
-            else { return node }
-            aggregate = changed
+        case .aggregate:
+            guard case .aggregate(var aggregate) = try node.mapExpressions(substitute) else { return node }
             for index in aggregate.groups.indices {
-                let made = fresh.make(like: aggregate.groups[index].column)
-                known[aggregate.groups[index].column.id] = made
-                aggregate.groups[index].column = made
+                aggregate.groups[index].column = made(aggregate.groups[index].column)
             }
             for index in aggregate.calls.indices {
                 aggregate.calls[index].column = renamed(aggregate.calls[index].column)
             }
             aggregate.setColumn = aggregate.setColumn.map(renamed)
-            map = known
-            tables = names
             return .aggregate(aggregate)
+        default: return try columns(of: node).mapExpressions(substitute)
+        }
+    }
+
+    /// The columns that a node makes, and the tables it reads or defines, under their new names.
+    private func columns(of node: LogicalPlan) -> LogicalPlan {
+        switch node {
+        case .scan(var scan):
+            scan.columns = scan.columns.map { (column: renamed($0.column), index: $0.index) }
+            return .scan(scan)
+        case .values(var values):
+            values.columns = values.columns.map(renamed)
+            return .values(values)
         case .window(var window):
             window.calls = window.calls.map { (column: renamed($0.column), call: $0.call) }
-            node = .window(window)
+            return .window(window)
         case .join(var join):
             join.mark = join.mark.map(renamed)
-            node = .join(join)
+            return .join(join)
         case .setOperation(var operation):
-            operation.columns = operation.columns.map { column in
-                let made = fresh.make(like: column)
-                known[column.id] = made
-                return made
-            }
-            node = .setOperation(operation)
+            operation.columns = operation.columns.map(made)
+            return .setOperation(operation)
         case .unnest(var unnest):
             unnest.columns = unnest.columns.map(renamed)
             unnest.ordinality = unnest.ordinality.map(renamed)
-            node = .unnest(unnest)
+            return .unnest(unnest)
         case .recursive(var recursive):
-            recursive.id = names[recursive.id] ?? recursive.id
+            recursive.id = tables[recursive.id] ?? recursive.id
             recursive.columns = recursive.columns.map(renamed)
-            node = .recursive(recursive)
+            return .recursive(recursive)
         case .cteScan(var scan):
-            scan.id = names[scan.id] ?? scan.id
+            scan.id = tables[scan.id] ?? scan.id
             scan.columns = scan.columns.map(renamed)
-            node = .cteScan(scan)
+            return .cteScan(scan)
         case .with(let id, let definition, let body):
-            node = .with(id: names[id] ?? id, definition: definition, body: body)
-        case .filter, .sort, .limit, .distinct, .write: break
+            return .with(id: tables[id] ?? id, definition: definition, body: body)
+        case .project, .aggregate, .filter, .sort, .limit, .distinct, .write: return node
         }
-        let final = known
-        map = known
-        tables = names
-        return try node.mapExpressions { (expr) throws(SQLError) in try substitute(expr, final) }
     }
 
-    private func substitute(_ expr: Expr, _ map: [ColumnID: PlanColumn]) throws(SQLError) -> Expr {
+    /// The new column of one that may have got it already.
+    private func renamed(_ column: PlanColumn) -> PlanColumn { map[column.id] ?? made(column) }
+
+    private func made(_ column: PlanColumn) -> PlanColumn {
+        let made = fresh.make(like: column)
+        map[column.id] = made
+        return made
+    }
+
+    private func substitute(_ expr: Expr) throws(SQLError) -> Expr {
         try expr.replacing { (inner) throws(SQLError) in
             guard case .column(let column) = inner, let copy = map[column.id] else { return nil }
             return .column(copy)
