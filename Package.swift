@@ -62,7 +62,7 @@ let package = Package(
                 "Catalogs", "PostgresClient", "Columns", "Diagnostics", grdb,
                 .product(name: "Crypto", package: "swift-crypto"),
             ]),
-        floor("Hive", ["Catalogs", "Formats", "Storage", "Columns", "Diagnostics"]),
+        floor("Hive", ["Functions", "Catalogs", "Formats", "Storage", "Columns", "Diagnostics"]),
         floor("Iceberg", ["Catalogs", "Formats", "Storage", "Columns", "Diagnostics"]),
         floor(
             "PostgresDatabase",

@@ -2,8 +2,10 @@
 
 Run: python3 Fixtures/hive/make.py (needs PyPI pyarrow). Writes folders beside itself.
 """
+import datetime
 import pathlib
 import shutil
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,6 +23,34 @@ def text(path: str, content: str) -> None:
     place = HERE / path
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(content)
+
+
+def years() -> None:
+    """One table whose columns widen, come, go, move and change case from year to year, at any depth."""
+    decimal = lambda *values: [None if v is None else Decimal(v) for v in values]
+    day, moment = datetime.date, datetime.datetime
+    inner = lambda *fields: pa.struct(list(fields))
+    write("years/year=2023/month=01/a.parquet", {
+        "id": pa.array([1, 2, 3], pa.int16()), "amount": pa.array([10, None, -30], pa.int32()),
+        "price": pa.array(decimal("1.25", "2.50", None), pa.decimal128(6, 2)), "ratio": pa.array([0.5, 1.5, None], pa.float32()),
+        "born": pa.array([day(1970, 1, 1), None, day(2023, 2, 3)]), "note": ["one", None, "drei"],
+        "item": pa.array([{"a": 1, "tags": [{"k": "x"}]}, {"a": None, "tags": []}, None],
+                         inner(("a", pa.int32()), ("tags", pa.list_(inner(("k", pa.string())))))),
+        "gone": ["old", "older", "oldest"]})
+    write("years/year=2024/month=02/a.parquet", {
+        "ID": pa.array([4, 5], pa.int32()), "item": pa.array(
+            [{"tags": [{"v": 7, "k": "y"}, None], "a": 5_000_000_000, "b": {"c": 3}}, {"tags": None, "a": 2, "b": None}],
+            inner(("tags", pa.list_(inner(("v", pa.int32()), ("k", pa.string())))), ("a", pa.int64()), ("b", inner(("c", pa.int16()))))),
+        "amount": pa.array([5_000_000_000, 40], pa.int64()), "price": pa.array(decimal("1.255", "1234567.125"), pa.decimal128(10, 3)),
+        "ratio": pa.array([2.25, -0.125], pa.float64()), "born": pa.array([moment(2024, 2, 3, 4, 5, 6), None], pa.timestamp("us")),
+        "Note": ["vier", "fünf"]})
+    write("years/year=2025/month=11/a.parquet", {
+        "note": ["sechs"], "price": pa.array([2], pa.int32()), "amount": pa.array([2.5], pa.float64()), "id": pa.array([6], pa.int64()),
+        "item": pa.array([{"b": {"d": "deep", "c": 9}}], inner(("b", inner(("d", pa.string()), ("c", pa.int64()))))),
+        "born": pa.array([day(2025, 11, 1)]), "ratio": pa.array([3], pa.int32())}, row_group_size=1)
+    write("years/year=__HIVE_DEFAULT_PARTITION__/month=3/a.parquet", {"id": pa.array([7], pa.int32()), "gone": ["found"]})
+    text("years/year=2025/month=11/.a.parquet.crc", "crc")
+    text("years/year=2025/_temporary/b.parquet", "not Parquet")
 
 
 def main() -> None:
@@ -56,6 +86,7 @@ def main() -> None:
     write(
         "groups/big.parquet", {"n": pa.array(range(200_000), pa.int32())}, row_group_size=50_000, use_dictionary=False,
         column_encoding={"n": "DELTA_BINARY_PACKED"}, compression="zstd")
+    years()
     (HERE / "empty").mkdir()
     text("empty/_SUCCESS", "")
 

@@ -144,12 +144,18 @@ extension Catalog {
 public protocol TableFormat: Sendable {
     /// Opens an external table. Reads as little as needed to know its columns.
     func open(_ definition: ExternalDefinition, named name: TableName) async throws(SQLError) -> any Table
-    /// Returns a definition with what opening it found out, to be kept in the catalog.
-    func completed(_ definition: ExternalDefinition, as table: any Table) -> ExternalDefinition
+    /// Returns a definition with what opening it found out, to be kept in the catalog: for a table that is made.
+    func completed(
+        _ definition: ExternalDefinition, as table: any Table
+    ) async throws(SQLError) -> ExternalDefinition
     /// Lists the folders that are the tables of a schema with a location.
     func tables(under location: String) async throws(SQLError) -> [String]
     /// Returns the definition of a table of a schema with a location, nil when there is no such folder.
     func definition(of table: String, under location: String) async throws(SQLError) -> ExternalDefinition?
-    /// Opens read_parquet(paths, options).
-    func readParquet(_ paths: [String], options: [String: Scalar]) async throws(SQLError) -> any Table
+    /// Opens read_parquet(paths, options) or another function that reads files.
+    func read(
+        _ function: String, _ paths: [String], options: [String: Scalar]
+    ) async throws(SQLError) -> any Table
+    /// Begins to write the files of COPY ... TO 'path'.
+    func export(_ request: ExportRequest) async throws(SQLError) -> any FileExport
 }

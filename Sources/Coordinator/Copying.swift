@@ -46,6 +46,14 @@ public protocol CopyInput: ResultStream {
 
 extension Session {
     func copy(_ copy: CopyStatement, _ text: String) async throws(SQLError) -> any ResultStream {
+        if let path = copy.path, !copy.isFrom { return try await copyOut(copy, to: path) }
+        if [.parquet, .json].contains(copy.options.format) {
+            throw SQLError(
+                .featureNotSupported, "COPY in format \(copy.options.format.rawValue) is to a file only",
+                hint: copy.isFrom
+                    ? "Use INSERT INTO ... SELECT ... FROM read_\(copy.options.format.rawValue)(...)." : nil,
+                position: copy.position)
+        }
         guard copy.isFrom else { return try await copyOut(copy) }
         guard case .table(let name, let columns) = copy.subject else {
             throw SQLError(.syntaxError, "COPY query must be TO, not FROM", position: copy.position)
@@ -95,6 +103,14 @@ extension Session {
     }
 
     private func copyOut(_ copy: CopyStatement) async throws(SQLError) -> any ResultStream {
+        let life = life()
+        let bound = try await bind(Session.query(of: copy), [], life)
+        let fields = bound.columns.map { Field($0.name, $0.type) }
+        return try await start(bound, [], life, copy: try options(copy.options, fields))
+    }
+
+    /// The query whose rows COPY TO gives.
+    static func query(of copy: CopyStatement) -> Query {
         let query: Query
         switch copy.subject {
         case .query(let given): query = given
@@ -109,15 +125,12 @@ extension Session {
             let select = Select(items: items.isEmpty ? [star] : items, from: [table], position: name.position)
             query = Query(body: .select(select), position: name.position)
         }
-        let life = life()
-        let bound = try await bind(query, [], life)
-        let fields = bound.columns.map { Field($0.name, $0.type) }
-        return try await start(bound, [], life, copy: try options(copy.options, fields))
+        return query
     }
 
     // MARK: - Options
 
-    private func options(
+    func options(
         _ given: CopyStatement.Options, _ fields: [Field]
     ) throws(SQLError) -> CopyOptions {
         let format = CopyOptions.Format(rawValue: given.format.rawValue) ?? .text

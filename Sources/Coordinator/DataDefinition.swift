@@ -158,7 +158,7 @@ extension Session {
         // Opened once: a location without files, or with files of another kind, is known now.
         do throws(SQLError) {
             let table = try await engine.format.open(definition, named: place.name)
-            definition = engine.format.completed(definition, as: table)
+            definition = try await engine.format.completed(definition, as: table)
         } catch let error {
             throw error.at(create.name.position)
         }

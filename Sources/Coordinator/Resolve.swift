@@ -149,7 +149,7 @@ struct Resolver: Sendable {
 
     private func table(of call: CatalogSnapshot.FileCall) async throws(SQLError) -> any Table {
         guard call.function == "iceberg_scan" else {
-            return try await engine.format.readParquet(call.paths, options: call.options)
+            return try await engine.format.read(call.function, call.paths, options: call.options)
         }
         guard let path = call.paths.first, call.paths.count == 1 else {
             throw SQLError(.invalidParameterValue, "iceberg_scan reads one table")

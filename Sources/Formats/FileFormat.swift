@@ -142,19 +142,23 @@ public struct FileScan: Sendable {
 }
 
 extension SQLType {
-    /// Whether every value of this type can be read as a value of the other without loss.
-    public func widens(to target: SQLType) -> Bool {
+    /// Whether every value of this type can be read as a value of the other: without loss, but that long numbers become
+    /// the nearest double. `isPrinting`: whether numbers and dates may become text, which nobody does without being told.
+    public func widens(to target: SQLType, isPrinting: Bool = true) -> Bool {
         if self == target { return true }
         switch (self, target) {
-        case (.array(let element), .array(let wider)): return element.widens(to: wider)
+        case (.array(let element), .array(let wider)): return element.widens(to: wider, isPrinting: isPrinting)
         case (.map(let key, let value), .map(let widerKey, let widerValue)):
-            return key.widens(to: widerKey) && value.widens(to: widerValue)
+            return key.widens(to: widerKey, isPrinting: isPrinting)
+                && value.widens(to: widerValue, isPrinting: isPrinting)
         case (.row(let fields), .row(let wanted)):
             return wanted.allSatisfy { field in
-                fields.place(of: field.name).map { fields[$0].type.widens(to: field.type) } ?? true
+                fields.place(of: field.name).map {
+                    fields[$0].type.widens(to: field.type, isPrinting: isPrinting)
+                } ?? true
             }
         case (.int2, .int4), (.int2, .int8), (.int4, .int8), (.float4, .float8), (.date, .timestamp): return true
-        case (.int2, .float4), (.int2, .float8), (.int4, .float8): return true
+        case (.int2, .float4), (.int2, .float8), (.int4, .float8), (.int8, .float8), (.decimal, .float8): return true
         case (.int2, .numeric), (.int4, .numeric), (.int8, .numeric), (.decimal, .numeric): return true
         case (.int2, .decimal(let precision, let scale)): return precision - scale >= 5
         case (.int4, .decimal(let precision, let scale)): return precision - scale >= 10
@@ -164,8 +168,17 @@ extension SQLType {
         case (.text, .varchar(nil)), (.varchar, .text), (.varchar, .varchar(nil)), (.text, .bytea): return true
         // Writers without annotations leave text as bytes; it is checked to be UTF-8 as it is read.
         case (.bytea, .text), (.bytea, .varchar(nil)): return true
-        case (.uuid, .text), (.uuid, .varchar(nil)): return false
+        case (.json, .text), (.json, .varchar(nil)): return true
+        case (_, .text), (_, .varchar(nil)): return isPrinting && isPrinted
         default: return false
+        }
+    }
+
+    /// Whether values become text as SQL prints them, the same in every session.
+    var isPrinted: Bool {
+        switch self {
+        case .boolean, .int2, .int4, .int8, .float4, .float8, .decimal, .date, .time, .timestamp, .uuid: true
+        default: false
         }
     }
 }

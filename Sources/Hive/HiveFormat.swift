@@ -25,18 +25,30 @@ public final class HiveFormat: TableFormat {
     }
 
     public func open(_ definition: ExternalDefinition, named name: TableName) async throws(SQLError) -> any Table {
+        if let kind = TextOptions.Kind(rawValue: definition.format.lowercased()) {
+            var opening = TextOpening(
+                self, [definition.location], try TextOptions(kind, definition.options.mapValues { .text($0) }))
+            opening.declared = definition.columns
+            opening.declaredKeys = definition.partitionColumns
+            return try await opening.open(name.name)
+        }
         guard definition.format.lowercased() == "parquet" else {
             throw SQLError(.featureNotSupported, "table format \"\(definition.format)\" is not supported")
         }
+        return try await opening(of: definition, named: name.name).open()
+    }
+
+    private func opening(
+        of definition: ExternalDefinition, named name: String
+    ) async throws(SQLError) -> TableOpening {
         let options = try ReadOptions(texts: definition.options)
         let metrics = StoreMetrics()
         let found = try await place(of: definition, metrics)
-        let opening = TableOpening(
-            format: self, name: name.name, found: [found], options: options,
+        return TableOpening(
+            format: self, name: name, found: [found], options: options,
             declared: definition.columns.map { HiveFormat.readable($0) },
             declaredKeys: definition.partitionColumns.map { HiveFormat.readable($0) }, isFunction: false,
             metrics: metrics, location: definition.location, rowsEstimated: definition.rowsEstimated)
-        return try await opening.open()
     }
 
     /// Keys are in folders, so a location with declared keys is one: nobody needs to be asked.
@@ -52,9 +64,14 @@ public final class HiveFormat: TableFormat {
         return try await FilePlace.find(definition.location, in: stores, metrics)
     }
 
-    /// Adds the columns and keys that opening a table over key=value folders found, so that later queries need not
-    /// look for them. Flat folders and files are looked into anyway, for exact statistics.
-    public func completed(_ definition: ExternalDefinition, as table: any Table) -> ExternalDefinition {
+    /// Adds the keys that opening a table over key=value folders found, and the columns of all its files, so that later
+    /// queries need not look for them. Files whose types do not go together are an error here.
+    ///
+    /// Flat folders and files are looked into anyway, for exact statistics.
+    public func completed(
+        _ definition: ExternalDefinition, as table: any Table
+    ) async throws(SQLError) -> ExternalDefinition {
+        if let table = table as? TextTable, definition.columns.isEmpty { return table.completed(definition) }
         guard let table = table as? HiveTable, definition.columns.isEmpty || definition.partitionColumns.isEmpty else {
             return definition
         }
@@ -68,11 +85,30 @@ public final class HiveFormat: TableFormat {
             case .filename, .rowNumber, .sizeBytes, .modified: continue
             }
         }
+        if definition.columns.isEmpty, try ReadOptions(texts: definition.options).unionByName != false {
+            (keys, columns) = try await opening(of: definition, named: table.name).united(keys)
+            columns.removeAll { keys.position(of: $0.name) != nil }
+        }
         guard !keys.isEmpty else { return definition }
         if definition.partitionColumns.isEmpty { completed.partitionColumns = keys }
         if definition.columns.isEmpty { completed.columns = columns }
         completed.rowsEstimated = table.statistics.rows
         return completed
+    }
+
+    public func read(
+        _ function: String, _ paths: [String], options: [String: Scalar]
+    ) async throws(SQLError) -> any Table {
+        guard !paths.isEmpty else { throw SQLError(.invalidParameterValue, "\(function) requires at least one path") }
+        var options = options
+        switch function {
+        case "read_parquet": return try await readParquet(paths, options: options)
+        case "read_csv": return try await TextOpening(self, paths, try TextOptions(.csv, options)).open(function)
+        case "read_ndjson", "read_json":
+            if function == "read_ndjson" { options["format"] = options["format"] ?? .text("newline_delimited") }
+            return try await TextOpening(self, paths, try TextOptions(.json, options)).open(function)
+        default: throw SQLError(.featureNotSupported, "function \(function) is not supported")
+        }
     }
 
     public func readParquet(_ paths: [String], options: [String: Scalar]) async throws(SQLError) -> any Table {

@@ -9,7 +9,8 @@ struct ReadOptions: Sendable, Hashable {
     var hivePartitioning: Bool?
     /// The name of the column that holds each row's file.
     var filename: String?
-    var unionByName = false
+    /// Whether the columns are those of all files. Nil: for tables yes, for functions no.
+    var unionByName: Bool?
     /// The name of the column that holds each row's number in its file.
     var fileRowNumber: String?
     /// Types of partition keys given by the user.
@@ -36,10 +37,14 @@ struct ReadOptions: Sendable, Hashable {
             case "hive_types_autocast": isTypeInferred = try ReadOptions.flag(name, value)
             case "binary_as_string": binaryAsString = try ReadOptions.flag(name, value)
             case "hive_types":
+                if case .row(let fields) = value.type {
+                    hiveTypes = fields.map { Field($0.name, $0.type) }
+                    continue
+                }
                 guard case .string(let text) = value.value else {
                     throw ReadOptions.wrong(name, "a text such as 'day date'")
                 }
-                hiveTypes = try ReadOptions.fields(text)
+                hiveTypes = try ReadOptions.fields(text, name)
             default:
                 throw SQLError(
                     .invalidParameterValue, "unrecognized option \"\(name)\" of \(function)",
@@ -65,7 +70,7 @@ struct ReadOptions: Sendable, Hashable {
         }
     }
 
-    private static func flag(_ name: String, _ value: Scalar) throws(SQLError) -> Bool {
+    static func flag(_ name: String, _ value: Scalar) throws(SQLError) -> Bool {
         guard let flag = boolean(value) else { throw wrong(name, "true or false") }
         return flag
     }
@@ -83,20 +88,20 @@ struct ReadOptions: Sendable, Hashable {
     }
 
     /// Reads `{'year': int, 'day': date}` or `year int, day date`.
-    private static func fields(_ text: String) throws(SQLError) -> [Field] {
+    static func fields(_ text: String, _ option: String) throws(SQLError) -> [Field] {
         var fields: [Field] = []
         let inner = text.filter { !"{}'\"".contains($0) }
         for part in inner.split(separator: ",") {
             let words = part.split { $0 == ":" || $0 == "=" || $0.isWhitespace }
             guard words.count >= 2, let type = type(words.dropFirst().joined(separator: " ").lowercased()) else {
-                throw wrong("hive_types", "names with types, such as 'year int, day date'")
+                throw wrong(option, "names with types, such as 'year int, day date'")
             }
             fields.append(Field(String(words[0]), type))
         }
         return fields
     }
 
-    private static func type(_ name: String) -> SQLType? {
+    static func type(_ name: String) -> SQLType? {
         switch name {
         case "boolean", "bool": .boolean
         case "smallint", "int2": .int2

@@ -32,6 +32,8 @@ struct TableColumns: Sendable {
     private var hidden = 0
     /// The file that gave the types; nil when they were declared or united.
     var sample: ObjectPath?
+    /// The files that gave columns their types, by name, where several files gave the columns.
+    var origins: [String: ObjectPath] = [:]
     /// Whether a file may lack columns: then they are NULL.
     var mayLack: Bool
 
@@ -136,13 +138,15 @@ struct TableColumns: Sendable {
 
     private func check(_ wanted: Field, _ found: FileField, _ path: ObjectPath) throws(SQLError) {
         // A column that cannot be read is an error of its own when it is read.
-        if found.unsupported != nil || found.type.widens(to: wanted.type) { return }
-        let origin = sample.map { "in \"\($0)\"" } ?? "in the table"
+        // Text is taken from numbers only where somebody declared it.
+        let isDeclared = sample == nil && origins.isEmpty
+        if found.unsupported != nil || found.type.widens(to: wanted.type, isPrinting: isDeclared) { return }
+        let origin = (sample ?? origins[wanted.name]).map { "in \"\($0)\"" } ?? "in the table"
         throw SQLError(
             .datatypeMismatch,
             "column \"\(wanted.name)\" is of type \(found.type.name) in \"\(path)\" but of type "
                 + "\(wanted.type.name) \(origin)",
-            hint: "Declare the column with a type that holds both, or read with union_by_name => true.")
+            hint: "Declare the column with a type that holds both, such as text, or read with union_by_name => true.")
     }
 
     private func missing(_ field: Field, _ path: ObjectPath) -> SQLError {
@@ -156,27 +160,43 @@ struct TableColumns: Sendable {
 /// The columns of several files as one.
 struct ColumnUnion {
     private(set) var fields: [Field] = []
-    private var origins: [ObjectPath] = []
+    /// The file that gave a column its type.
+    private(set) var origins: [String: ObjectPath] = [:]
     private var places: [String: Int] = [:]
+    /// Whether types that do not go together are an error now; else the last file's counts, and reading others is one.
+    private let isStrict: Bool
+
+    init(isStrict: Bool) { self.isStrict = isStrict }
 
     /// Adds a file's columns: names without regard to case, types as wide as needed.
     mutating func add(_ footer: FileFooter, _ options: ReadOptions) throws(SQLError) {
-        for field in footer.columns(options) {
-            let name = field.name.lowercased()
+        let columns = footer.columns(options)
+        var seen: [String: Int] = [:]
+        for field in columns { seen[field.name.lowercased(), default: 0] += 1 }
+        for field in columns {
+            // Two columns of one file that differ in case only are two.
+            let lower = field.name.lowercased()
+            let name = seen[lower] == 1 ? lower : field.name
             guard let place = places[name] else {
                 places[name] = fields.count
                 fields.append(field)
-                origins.append(footer.info.path)
+                origins[field.name] = footer.info.path
                 continue
             }
+            let known = fields[place].name
             guard let type = ColumnUnion.wider(fields[place].type, field.type) else {
+                guard isStrict else {
+                    fields[place].type = field.type
+                    origins[known] = footer.info.path
+                    continue
+                }
                 throw SQLError(
                     .datatypeMismatch,
                     "column \"\(field.name)\" is of type \(field.type.name) in \"\(footer.info.path)\" but of type "
-                        + "\(fields[place].type.name) in \"\(origins[place])\"",
-                    hint: "Declare the columns of the table, or read these files apart.")
+                        + "\(fields[place].type.name) in \"\(origins[known]?.text ?? "")\"",
+                    hint: "Declare the column with a type that holds both, such as text, or read these files apart.")
             }
-            if type != fields[place].type { origins[place] = footer.info.path }
+            if type != fields[place].type { origins[known] = footer.info.path }
             fields[place].type = type
         }
     }
@@ -186,10 +206,11 @@ struct ColumnUnion {
         if a == b { return a }
         // Selecting what one of them cannot read is an error then, and no sooner.
         if a == .unknown || b == .unknown { return .unknown }
-        if a == .text || b == .text, a.widens(to: .text), b.widens(to: .text) { return .text }
+        // Text is no common type of numbers and words: that two files mean different things by a name must be seen.
+        if a == .text || b == .text { return a.isTextual && b.isTextual ? .text : nil }
         if !a.isNested, a.widens(to: b) { return b }
         if !b.isNested, b.widens(to: a) { return a }
-        if a.widens(to: .float8), b.widens(to: .float8) { return .float8 }
+        if a.isFloat || b.isFloat { return a.widens(to: .float8) && b.widens(to: .float8) ? .float8 : nil }
         switch (a, b) {
         case (.array(let x), .array(let y)): return wider(x, y).map { .array($0) }
         case (.map(let key, let value), .map(let otherKey, let otherValue)):
@@ -227,6 +248,11 @@ struct ColumnUnion {
         default: nil
         }
     }
+}
+
+extension SQLType {
+    /// Whether the values are bytes of text already.
+    fileprivate var isTextual: Bool { isText || self == .bytea || self == .json }
 }
 
 extension FileFooter {

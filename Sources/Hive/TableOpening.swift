@@ -34,10 +34,14 @@ struct TableOpening: Sendable {
         }
         let (layouts, footer) = try await sampled()
         let keys = try keys(layouts)
-        if options.unionByName, declared.isEmpty { return try await openUnion(keys) }
+        if declared.isEmpty {
+            if isFunction, options.unionByName == true { return try await openUnion(keys) }
+            // Files of one folder are few, and all looked at anyway.
+            if !isFunction, options.unionByName != false, let table = try await openFlat(keys, layouts) { return table }
+        }
         let columns = try TableColumns(
             data: declared.isEmpty ? footer.columns(options) : declared, keys: keys, options: options,
-            sample: declared.isEmpty ? footer.info.path : nil, mayLack: !isFunction || options.unionByName)
+            sample: declared.isEmpty ? footer.info.path : nil, mayLack: !isFunction || options.unionByName == true)
         let statistics = try await statistics(layouts, footer, columns)
         return table(columns, keys: keys, statistics)
     }
@@ -137,15 +141,76 @@ struct TableOpening: Sendable {
 
     // MARK: - Columns of all files
 
+    /// Files whose columns a new table unites, where a request takes long and where it does not. Of more files, so
+    /// many are looked at, evenly spread; read_parquet with union_by_name looks at all.
+    private static let remoteUnionMax = 4096
+    private static let localUnionMax = 32_768
+
     private func openUnion(_ keys: [Field]) async throws(SQLError) -> HiveTable {
-        let listing = FileListing(store: store, reader: reader(keys), domains: [:], metrics: metrics)
-        let files = try await listing.files(of: places).files
+        let files = try await listed(keys)
         let footers = try await format.footers(files.map(\.info), metrics)
-        var union = ColumnUnion()
+        var union = ColumnUnion(isStrict: true)
         for footer in footers { try union.add(footer, options) }
         let columns = try TableColumns(data: union.fields, keys: keys, options: options, sample: nil, mayLack: true)
         let bytes = files.reduce(0) { $0 &+ $1.info.sizeBytes }
         return table(columns, keys: keys, format.facts.statistics(of: footers, columns, bytes: bytes))
+    }
+
+    /// A table over the files of one folder; nil where there are more folders, or too many files.
+    private func openFlat(_ keys: [Field], _ layouts: [ProbedLayout]) async throws(SQLError) -> HiveTable? {
+        let files = layouts.flatMap(\.siblings)
+        let filesMax = isRemote ? HiveFormat.remoteFootersMax : HiveFormat.localFootersMax
+        guard keys.isEmpty, files.count > 1, files.count <= filesMax, layouts.allSatisfy(\.isComplete) else {
+            return nil
+        }
+        let footers = try await readable(files)
+        guard !footers.isEmpty else { return nil }
+        var union = ColumnUnion(isStrict: false)
+        for footer in footers { try union.add(footer, options) }
+        var columns = try TableColumns(data: union.fields, keys: keys, options: options, sample: nil, mayLack: true)
+        columns.origins = union.origins
+        let bytes = files.reduce(0) { $0 &+ $1.sizeBytes }
+        var statistics = format.facts.statistics(of: footers, columns, bytes: bytes)
+        if footers.count < files.count { statistics.isExact = false }
+        return table(columns, keys: keys, statistics)
+    }
+
+    /// The keys with types that hold the values of all paths, and the columns of all files: for a table that keeps them.
+    func united(_ keys: [Field]) async throws(SQLError) -> (keys: [Field], columns: [Field]) {
+        let inferred = reader(keys).inferred
+        let files = try await listed(keys.map { inferred.contains($0.name) ? Field($0.name, .text) : $0 })
+        var typed = keys
+        for (index, key) in keys.enumerated() where inferred.contains(key.name) {
+            var values: Set<String?> = []
+            for file in files {
+                if case .string(let text) = file.keyValues[index].value { values.insert(text) }
+            }
+            typed[index].type = keyType(key.name, values)
+        }
+        let filesMax = isRemote ? TableOpening.remoteUnionMax : TableOpening.localUnionMax
+        let looked =
+            files.count <= filesMax ? files : (0..<filesMax).map { files[$0 * (files.count - 1) / (filesMax - 1)] }
+        var union = ColumnUnion(isStrict: true)
+        for footer in try await readable(looked.map(\.info)) { try union.add(footer, options) }
+        return (typed, union.fields)
+    }
+
+    private func listed(_ keys: [Field]) async throws(SQLError) -> [ListedFile] {
+        let listing = FileListing(store: store, reader: reader(keys), domains: [:], metrics: metrics)
+        return try await listing.files(of: places).files
+    }
+
+    /// Footers of files. A damaged file is an error of the queries that read it, and no sooner.
+    private func readable(_ files: [ObjectInfo]) async throws(SQLError) -> [FileFooter] {
+        let (format, metrics) = (format, metrics)
+        let read = try await inParallel(files, atOnce: HiveFormat.footersAtOnce) {
+            (info) throws(SQLError) -> FileFooter? in
+            do throws(SQLError) { return try await format.footer(info, metrics) } catch {
+                guard error.state == .dataCorrupted else { throw error }
+                return nil
+            }
+        }
+        return read.compactMap { $0 }
     }
 
     // MARK: - Statistics

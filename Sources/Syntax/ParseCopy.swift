@@ -22,18 +22,15 @@ extension Parser {
             throw SQLError(.syntaxError, "COPY query must be TO, not FROM", position: position)
         }
         var path: String?
-        if isFrom, case .string(let text) = token.kind {
+        if case .string(let text) = token.kind {
             path = text
             advance()
         } else if !takeWord(isFrom ? "stdin" : "stdout") {
-            guard case .string = token.kind else { throw unexpected() }
-            throw SQLError(
-                .featureNotSupported, "COPY to a file is not supported",
-                hint: "Use COPY TO STDOUT or psql's \\copy.", position: token.position)
+            throw unexpected()
         }
         _ = takeWord("with")
         if at("(") {
-            try copyOptions(&options)
+            try copyOptions(&options, isFile: path != nil && !isFrom)
         } else {
             try legacyCopyOptions(&options)
         }
@@ -45,12 +42,16 @@ extension Parser {
         return copy
     }
 
-    private mutating func copyOptions(_ options: inout CopyStatement.Options) throws(SQLError) {
+    private mutating func copyOptions(
+        _ options: inout CopyStatement.Options, isFile: Bool
+    ) throws(SQLError) {
         try expect("(")
         repeat {
             let name = try label()
             switch name.value {
-            case "format": options.format = try copyFormat()
+            case "format":
+                options.format = try copyFormat()
+                options.hasFormat = true
             case "delimiter": options.delimiter = try stringLiteral()
             case "null": options.null = try stringLiteral()
             case "header":
@@ -68,6 +69,9 @@ extension Parser {
                 if take("*") { options.forcesAllQuotes = true } else { options.forceQuote = try optionalNames() }
             case "force_not_null": options.forceNotNull = try optionalNames()
             case "force_null": options.forceNull = try optionalNames()
+            case "partition_by" where isFile:
+                options.partitionBy = at("(") ? try optionalNames() : [try self.name()]
+            case let other where isFile: options.others[other] = copyValue()
             default:
                 throw SQLError(.syntaxError, "option \"\(name.value)\" not recognized", position: name.position)
             }
@@ -75,12 +79,24 @@ extension Parser {
         try expect(")")
     }
 
+    /// An option's value as text; empty where it is said alone.
+    private mutating func copyValue() -> String {
+        switch token.kind {
+        case .word(let text), .quotedWord(let text), .string(let text), .integer(let text):
+            advance()
+            return text
+        default: return ""
+        }
+    }
+
     private mutating func legacyCopyOptions(_ options: inout CopyStatement.Options) throws(SQLError) {
         while true {
             if takeWord("binary") {
                 options.format = .binary
+                options.hasFormat = true
             } else if takeWord("csv") {
                 options.format = .csv
+                options.hasFormat = true
             } else if takeWord("header") {
                 options.hasHeader = true
             } else if takeWord("delimiter") {

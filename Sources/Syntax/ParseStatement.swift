@@ -238,10 +238,10 @@ extension Parser {
                 table.partitionColumns = try columnDefinitions(typed: false)
             } else if takeWords("stored", "as") {
                 table.format = try label().value.lowercased()
-                guard table.format == "parquet" else {
+                guard ["parquet", "csv", "json"].contains(table.format) else {
                     throw SQLError(
                         .featureNotSupported, "format \"\(table.format)\" is not supported",
-                        hint: "STORED AS PARQUET is.", position: position)
+                        hint: "STORED AS PARQUET, CSV and JSON are.", position: position)
                 }
             } else if takeWord("location") {
                 table.location = try stringLiteral()

@@ -68,6 +68,14 @@ public struct Parser {
         return expression
     }
 
+    /// Parses the name of a type.
+    public static func parseType(_ sql: String) throws(SQLError) -> TypeName {
+        var parser = try Parser(sql)
+        let type = try parser.typeName()
+        guard parser.isAtEnd else { throw parser.unexpected() }
+        return type
+    }
+
     // MARK: - Cursor
 
     var token: Token { tokens[index] }

@@ -117,10 +117,16 @@ public struct CopyStatement: Hashable, Sendable {
         case table(QualifiedName, columns: [Identifier])
         case query(Query)
     }
-    public enum Format: String, Hashable, Sendable { case text, csv, binary }
+    public enum Format: String, Hashable, Sendable { case text, csv, binary, parquet, json }
 
     public struct Options: Hashable, Sendable {
         public var format = Format.text
+        /// Whether FORMAT was said.
+        public var hasFormat = false
+        /// PARTITION_BY: columns whose values name folders.
+        public var partitionBy: [Identifier] = []
+        /// Options of files, by lower-case name: compression, row_group_size, ...
+        public var others: [String: String] = [:]
         public var delimiter: String?
         public var null: String?
         /// HEADER: the first line names the columns. FROM skips it, with MATCH after comparing.
@@ -138,7 +144,7 @@ public struct CopyStatement: Hashable, Sendable {
 
     public var subject: Subject
     public var isFrom: Bool
-    /// The file that the rows come from; nil: the client.
+    /// The file that the rows come from or go to; nil: the client.
     public var path: String?
     public var options: Options
     public var position: Int

@@ -20,7 +20,7 @@ import Testing
         "Planner": ["Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"],
         "PostgresClient": ["Diagnostics", "CPq"],
         "Versions": ["Catalogs", "PostgresClient", "Columns", "Diagnostics"],
-        "Hive": ["Catalogs", "Formats", "Storage", "Columns", "Diagnostics"],
+        "Hive": ["Functions", "Catalogs", "Formats", "Storage", "Columns", "Diagnostics"],
         "Iceberg": ["Catalogs", "Formats", "Storage", "Columns", "Diagnostics"],
         "PostgresDatabase": ["Catalogs", "PostgresClient", "PostgresWire", "Columns", "Diagnostics"],
         "Execution": ["Planner", "Functions", "Catalogs", "Columns", "Diagnostics"],

@@ -102,6 +102,12 @@ def tables(options) -> list[tuple[str, str, str]]:
     if options.s3:
         return [("orders", f"read_parquet('{options.data}/orders/**/*.parquet', hive_partitioning = true, "
                  "hive_types = {year: INT, month: INT, day: INT})", f"{options.data}/orders/")]
+    if options.set == "landing":
+        # Files whose columns drift over the years.
+        return [(folder.name, f"read_parquet('{folder}/**/*.parquet', hive_partitioning = true, union_by_name = true, "
+                 "hive_types = {year: INT, month: INT" + (", day: INT" if any(folder.glob("*/*/day=*")) else "") + "})",
+                 f"{folder}/")
+                for folder in sorted(pathlib.Path(options.data).iterdir()) if folder.is_dir()]
     files = sorted(pathlib.Path(options.data).glob("*.parquet"))
     return [(file.stem, f"read_parquet('{file}')", str(file)) for file in files]
 

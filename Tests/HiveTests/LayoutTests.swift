@@ -138,8 +138,8 @@ struct LayoutTests {
         for domains in [[:], ["k": ColumnDomain.equal(.int4(1))]] {
             #expect(await errorOf { try await declared.rows(["a"], where: domains) }?.state == .undefinedFile)
         }
-        let json = ExternalDefinition(format: "json", location: empty)
-        let unsupported = await errorOf { try await format.open(json, named: TableName(schema: "s", name: "t")) }
+        let orc = ExternalDefinition(format: "orc", location: empty)
+        let unsupported = await errorOf { try await format.open(orc, named: TableName(schema: "s", name: "t")) }
         #expect(unsupported?.state == .featureNotSupported)
         let notNull = Field("v", .int8, isNullable: false)
         let table = try await format.open(fixture("hive/both"), columns: [notNull], keys: [Field("v", .int8)])

@@ -228,7 +228,7 @@ enum NestedValues {
         switch (column.type, type) {
         case (.timestamp, .timestamptz), (.timestamptz, .timestamp): return column.retyped(type)
         case (.bytea, .uuid): return try uuids(column)
-        case (_, .varchar), (_, .char): return column.retyped(type)
+        case (_, .varchar), (_, .char): return try Widening.widen(column, to: .text).retyped(type)
         default: return try Widening.widen(column, to: type)
         }
     }

@@ -8,6 +8,7 @@ enum Widening {
     static func widen(_ column: Column, to target: SQLType) throws(Damage) -> Column {
         if column.type == target { return column }
         if column.physical == .view { return column.retyped(target) }
+        if target.physical == .view { return try print(column, as: target) }
         let n = column.count
         let output = Buffer(bytes: n * target.physical.stride)
         let isDone: Bool
@@ -70,9 +71,46 @@ enum Widening {
                 each(from, n, output) { Int128(truncatingIfNeeded: $0) &* factor }
             }
         case .numeric: each(from, n, output) { Numeric(Int128(truncatingIfNeeded: $0), scale: scale) }
+        case .float8: doubles(from, n, scale, output)
         default: return false
         }
         return true
+    }
+
+    /// The nearest doubles, rounded as bounds are for pruning.
+    @inline(__always)
+    private static func doubles<T: FixedWidthInteger>(
+        _ from: UnsafePointer<T>, _ n: Int, _ scale: Int, _ output: Buffer
+    ) {
+        var divisor = 1.0
+        // Powers up to here are exact, and quotients of exact numbers are the nearest.
+        let scaleMax = 22
+        for _ in 0..<min(scale, scaleMax) { divisor *= 10 }
+        let exactMax: UInt64 = 1 << 53
+        let isExact = scale <= scaleMax
+        each(from, n, output) { mantissa in
+            if isExact, mantissa.magnitude <= exactMax { return Double(mantissa) / divisor }
+            return Double("\(mantissa)e-\(scale)") ?? .nan
+        }
+    }
+
+    /// Values as SQL prints them: only where a table declares text for a column that some files have otherwise.
+    private static func print(_ column: Column, as target: SQLType) throws(Damage) -> Column {
+        guard column.type.isPrinted, target.isText else {
+            throw Damage.unsupported("reading \(column.type.name) as \(target.name)")
+        }
+        let builder = ColumnBuilder(target, capacity: max(1, column.count))
+        var text: [UInt8] = []
+        for row in 0..<column.count {
+            guard column.isValid(row) else {
+                builder.appendNull()
+                continue
+            }
+            text.removeAll(keepingCapacity: true)
+            TextForm.append(column, row, zone: .utc, to: &text)
+            text.withUnsafeBytes { builder.append(bytes: $0) }
+        }
+        return builder.finish()
     }
 
     /// Midnights; infinite days stay infinite.

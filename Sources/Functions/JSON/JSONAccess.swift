@@ -14,8 +14,8 @@ struct JSONStep: Sendable, Hashable {
 enum JSONAccess {
     static let operators: [Overload] = [SQLType.json, .jsonb].flatMap { type in
         [
-            Overload("->", [type, .text], type, canFail: false, members(type, type)),
-            Overload("->>", [type, .text], .text, canFail: false, members(type, .text)),
+            JSONWildcards.overload("->", type, type, canFail: false, isOperator: true, members(type, type)),
+            JSONWildcards.overload("->>", type, .text, canFail: false, isOperator: true, members(type, .text)),
             Overload("->", [type, .int4], type, canFail: false, elements(type, type)),
             Overload("->>", [type, .int4], .text, canFail: false, elements(type, .text)),
             Overload("#>", [type, .array(.text)], type, canFail: false, steps(type, type)),
@@ -125,7 +125,7 @@ enum JSONAccess {
         return range
     }
 
-    private static func step(_ scan: JSONScan, _ at: Int, _ step: JSONStep, isUnique: Bool) -> Range<Int>? {
+    static func step(_ scan: JSONScan, _ at: Int, _ step: JSONStep, isUnique: Bool) -> Range<Int>? {
         switch scan.kind(at) {
         case .object: step.key.withUnsafeBytes { scan.member(at, $0, isUnique: isUnique) }
         case .array: step.index.flatMap { scan.element(at, $0) }
@@ -192,14 +192,15 @@ enum JSONAccess {
         [("json_extract", false), ("json_extract_string", true), ("json_value", true)].flatMap { name, isText in
             [SQLType.json, .jsonb, .text].map { type in
                 let part: SQLType = type == .text ? .json : type
-                return Overload(
-                    name, [type, .text], isText ? .text : part, paths(isUnique: type == .jsonb, isText ? .text : part))
+                let result = isText ? SQLType.text : part
+                return JSONWildcards.overload(name, type, result, paths(isUnique: type == .jsonb, result))
             }
         }
         + ["->", "->>"].flatMap { symbol in
             // On plain text too, as in DuckDB: PostgreSQL has no such operators.
             [
-                Overload(symbol, [.text, .text], symbol == "->" ? .json : .text, checkedMembers(symbol)),
+                JSONWildcards.overload(
+                    symbol, .text, symbol == "->" ? .json : .text, isOperator: true, checkedMembers(symbol)),
                 Overload(symbol, [.text, .int4], symbol == "->" ? .json : .text, checkedMembers(symbol)),
             ]
         }
@@ -216,7 +217,7 @@ enum JSONAccess {
         }
     }
 
-    private static func check(_ column: Column, _ rows: Int) throws(SQLError) {
+    static func check(_ column: Column, _ rows: Int) throws(SQLError) {
         guard column.type != .json, column.type != .jsonb else { return }
         let lane = Lane(column, StringView.self)
         try Loops.eachRow(Flatten.validity(column), rows) { (row) throws(SQLError) in
@@ -247,7 +248,23 @@ enum JSONAccess {
                 Overload("\(type.name)_array_length", [type], .int4, arrayLength),
                 Overload("\(type.name)_typeof", [type], .text, canFail: false, typeName),
             ]
-        }
+        } + [
+            // On text as in DuckDB: what is no array has no elements. A literal is PostgreSQL's json.
+            Overload("json_array_length", [.type(.text)]) { (call) throws(SQLError) in
+                let isLiteral = call.literal(0) != nil
+                return Binding(arguments: [.text], result: .int4) { (context, a, rows) throws(SQLError) in
+                    try check(a[0], rows)
+                    if isLiteral { return try arrayLength(context, a, rows) }
+                    return try Loops.unaryThrowing(a[0], rows, .int4) { (view: StringView) throws(SQLError) -> Int32 in
+                        view.withBytes { raw in
+                            let scan = JSONScan(raw)
+                            let start = scan.skipBlanks(0)
+                            return scan.kind(start) == .array ? Int32(truncatingIfNeeded: scan.count(start)) : 0
+                        }
+                    }
+                }
+            }
+        ]
 
     private static let arrayLength: Kernel = { (_, a, rows) throws(SQLError) in
         try Loops.unaryThrowing(a[0], rows, .int4) { (view: StringView) throws(SQLError) -> Int32 in

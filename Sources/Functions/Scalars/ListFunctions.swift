@@ -3,7 +3,7 @@ import Columns
 import Diagnostics
 
 enum ListFunctions {
-    static let all: [Overload] = orders + sets + sums + nesting
+    static let all: [Overload] = orders + sets + sums + nesting + SplitFunctions.all
 
     /// DuckDB's names of the functions in ``ArrayFunctions`` and here.
     static let aliases: [(alias: String, name: String)] = [

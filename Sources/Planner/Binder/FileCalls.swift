@@ -8,12 +8,18 @@ enum FileCalls {
     /// Paths of one call.
     static let pathsMax = 100_000
 
+    /// What functions under several names are called.
+    private static let canonical = [
+        "iceberg_scan": "iceberg_scan", "read_csv": "read_csv", "read_csv_auto": "read_csv", "read_json": "read_json",
+        "read_json_auto": "read_json", "read_ndjson": "read_ndjson", "read_ndjson_auto": "read_ndjson",
+    ]
+
     /// Returns the call's key.
     static func call(
         _ call: FunctionCall, _ position: Int, _ context: PlanContext
     ) throws(SQLError) -> CatalogSnapshot.FileCall {
         if QueryNames.isLakeFunction(call.name) { return try lakeCall(call) }
-        let name = call.name.last == "iceberg_scan" ? "iceberg_scan" : "read_parquet"
+        let name = canonical[call.name.last] ?? "read_parquet"
         guard let first = call.arguments.first, first.name == nil else {
             throw SQLError(
                 .undefinedFunction, "\(call.name.last) needs a path or a list of paths as its first argument",
@@ -90,8 +96,35 @@ enum FileCalls {
             guard let number = Int64(digits) else { throw notConstant(value) }
             return .int8(number)
         case .column(let name) where name.parts.count == 1: return .text(name.last)
+        case .unary("-", let operand):
+            guard case .int(let number) = try constant(operand).value else { throw notConstant(value) }
+            return .int8(-number)
+        case .array(let items):
+            var texts: [Scalar] = []
+            for item in items {
+                guard case .string = try constant(item).value else { throw notConstant(item) }
+                texts.append(try constant(item))
+            }
+            return Scalar(.array(.text), .array(texts))
+        case .call(let call) where call.name.last == "struct_pack": return try types(call)
         default: throw notConstant(value)
         }
+    }
+
+    /// `{'a': 'INTEGER', b: date}`: a NULL whose type is the struct.
+    private static func types(_ call: FunctionCall) throws(SQLError) -> Scalar {
+        var fields: [StructField] = []
+        for argument in call.arguments {
+            guard let name = argument.name, case .string(let text) = try constant(argument.value).value else {
+                throw notConstant(argument.value)
+            }
+            do throws(SQLError) {
+                fields.append(StructField(name.value, try TypeNames.type(try Parser.parseType(text))))
+            } catch {
+                throw error.at(argument.value.position)
+            }
+        }
+        return .null(.row(fields))
     }
 
     private static func notConstant(_ value: Expression) -> SQLError {

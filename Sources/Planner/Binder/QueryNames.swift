@@ -27,7 +27,10 @@ public struct QueryNames: Sendable {
     private var tables: [Set<String>] = []
 
     /// Names of table functions that read files.
-    public static let fileFunctions: Set<String> = ["read_parquet", "parquet_scan", "iceberg_scan"]
+    public static let fileFunctions: Set<String> = [
+        "read_parquet", "parquet_scan", "iceberg_scan", "read_csv", "read_csv_auto", "read_json", "read_json_auto",
+        "read_ndjson", "read_ndjson_auto",
+    ]
     /// The schema of what a lake tells about itself: branches, commits, differences.
     public static let lakeSchema = "apus"
     /// Table functions in ``lakeSchema``.

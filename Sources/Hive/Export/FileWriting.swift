@@ -1,0 +1,198 @@
+// COPY ... TO 'path': rows into one file, or into files in key=value folders. Nothing can be seen of any of them before
+// all are written; then they appear one after the other, since stores have no way to show several at a time.
+
+public import Catalogs
+import Columns
+public import Diagnostics
+import Dispatch
+import Formats
+import Storage
+
+/// Files of one export. Work is done on a queue of its own, since writers block.
+final class FileWriting: FileExport, @unchecked Sendable {
+    // Sendable: everything below is touched on the queue only.
+
+    private let layout: ExportLayout
+    private let request: ExportRequest
+    private let store: any ObjectStore
+    private let root: ObjectPath
+    private let queue = DispatchQueue(label: "export")
+    private var files: [String: ExportFile] = [:]
+    private var isOver = false
+
+    /// Partitions of one export: each has a file open.
+    private static let filesMax = 10_000
+    /// Rows that all files together keep in memory.
+    private static let rowsHeldMax = 1 << 21
+    private static let threads = 2
+
+    init(_ request: ExportRequest, in store: any ObjectStore) throws(SQLError) {
+        self.request = request
+        self.store = store
+        layout = try ExportLayout(request)
+        root = try ObjectPath(request.path)
+        if request.keys.isEmpty {
+            files[""] = try ExportFile(layout, to: root, in: store, threads: FileWriting.threads)
+        }
+    }
+
+    /// What must be there, or not be there, before rows are written to folders.
+    func checkFolder() async throws(SQLError) {
+        guard !request.keys.isEmpty else { return }
+        for name in ["overwrite", "append", "overwrite_or_ignore"] where try ExportLayout.flag(request.options, name) {
+            guard name != "overwrite" else {
+                throw SQLError(
+                    .featureNotSupported, "option \"overwrite\" is not supported",
+                    hint: "Write to a new folder, or take overwrite_or_ignore, which leaves other files there.")
+            }
+            return
+        }
+        let children = try await store.listChildren(root, metrics: nil)
+        guard children.folders.isEmpty, children.objects.isEmpty else {
+            throw SQLError(
+                .duplicateFile, "folder \"\(root)\" is not empty",
+                hint: "Take overwrite_or_ignore to write beside what is there; files of the same name are replaced.")
+        }
+    }
+
+    private func perform(_ body: @escaping @Sendable () throws(SQLError) -> Void) async throws(SQLError) {
+        let outcome: Result<Void, SQLError> = await withCheckedContinuation { continuation in
+            queue.async {
+                do throws(SQLError) {
+                    try body()
+                    continuation.resume(returning: .success(()))
+                } catch { continuation.resume(returning: .failure(error)) }
+            }
+        }
+        try outcome.get()
+    }
+
+    func append(_ batch: Batch) async throws(SQLError) {
+        try await perform { () throws(SQLError) in try self.add(batch) }
+    }
+
+    func finish() async throws(SQLError) {
+        try await perform { () throws(SQLError) in
+            let all = self.files.sorted { $0.key < $1.key }.map(\.value)
+            var done: [ObjectPath] = []
+            do throws(SQLError) {
+                for file in all { try file.prepare() }
+                for file in all {
+                    try file.complete()
+                    done.append(file.path)
+                }
+                self.isOver = true
+            } catch {
+                throw done.isEmpty
+                    ? error
+                    : SQLError(
+                        error.state, error.message,
+                        detail: "\(done.count) of \(all.count) files have appeared already.",
+                        hint: error.hint)
+            }
+        }
+    }
+
+    func abandon() async {
+        try? await perform { () throws(SQLError) in
+            guard !self.isOver else { return }
+            self.isOver = true
+            for file in self.files.values { file.abort() }
+        }
+    }
+
+    // MARK: - On the queue
+
+    private func add(_ batch: Batch) throws(SQLError) {
+        guard batch.rows > 0 else { return }
+        if request.keys.isEmpty {
+            try files[""]?.append(Batch(layout.places.map { Flatten.flat(batch.columns[$0]) }, rows: batch.rows))
+            return
+        }
+        let flat = batch.columns.map { Flatten.flat($0) }
+        var order: [String] = []
+        var groups: [String: [Int32]] = [:]
+        for row in 0..<batch.rows {
+            let folder = folder(flat, row)
+            if groups[folder] == nil { order.append(folder) }
+            groups[folder, default: []].append(Int32(truncatingIfNeeded: row))
+        }
+        let inner = Batch(layout.places.map { flat[$0] }, rows: batch.rows)
+        for folder in order {
+            let rows = groups[folder] ?? []
+            let file = try file(in: folder)
+            guard rows.count < batch.rows else {
+                try file.append(inner)
+                continue
+            }
+            let buffer = Buffer(count: rows.count, of: Int32.self)
+            for (index, row) in rows.enumerated() { buffer.pointer(Int32.self)[index] = row }
+            try file.append(inner.take(UnsafePointer(buffer.pointer(Int32.self)), count: rows.count))
+        }
+        // Memory has a bound: the largest go to their files first.
+        var held = files.values.reduce(0) { $0 + $1.rowsHeld }
+        guard held > FileWriting.rowsHeldMax else { return }
+        for file in files.values.sorted(by: { $0.rowsHeld > $1.rowsHeld }) where held > FileWriting.rowsHeldMax / 2 {
+            held -= file.rowsHeld
+            try file.flush()
+        }
+    }
+
+    private func file(in folder: String) throws(SQLError) -> ExportFile {
+        if let file = files[folder] { return file }
+        guard files.count < FileWriting.filesMax else {
+            throw SQLError(
+                .programLimitExceeded, "more than \(FileWriting.filesMax) partitions in one COPY",
+                hint: "Write some of them at a time, or take keys with fewer values.")
+        }
+        let path = try root.appending(folder + "/" + layout.fileName)
+        let file = try ExportFile(layout, to: path, in: store, threads: 1)
+        files[folder] = file
+        return file
+    }
+
+    /// `year=2026/month=1`, encoded as Hive's readers decode it.
+    private func folder(_ columns: [Column], _ row: Int) -> String {
+        var folder = ""
+        for key in request.keys {
+            if !folder.isEmpty { folder += "/" }
+            folder += FileWriting.encoded(request.fields[key].name) + "="
+            guard columns[key].isValid(row) else {
+                folder += PartitionPath.nullName
+                continue
+            }
+            var text: [UInt8] = []
+            TextForm.append(columns[key], row, zone: .utc, to: &text)
+            folder += FileWriting.encoded(String(decoding: text, as: UTF8.self))
+        }
+        return folder
+    }
+
+    /// As DuckDB and Hive write: letters, digits, blanks and a few signs as they are.
+    static func encoded(_ text: String) -> String {
+        var result = ""
+        for byte in text.utf8 {
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"),
+                UInt8(ascii: "~"), 32:
+                result.unicodeScalars.append(Unicode.Scalar(byte))
+            default:
+                let digits = String(byte, radix: 16, uppercase: true)
+                result += "%" + (digits.count < 2 ? "0" : "") + digits
+            }
+        }
+        return result
+    }
+}
+
+extension HiveFormat {
+    public func export(_ request: ExportRequest) async throws(SQLError) -> any FileExport {
+        let writing = try FileWriting(request, in: stores)
+        do throws(SQLError) { try await writing.checkFolder() } catch {
+            await writing.abandon()
+            throw error
+        }
+        return writing
+    }
+}
