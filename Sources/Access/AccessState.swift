@@ -316,9 +316,13 @@ public struct RowPolicy: Hashable, Sendable, Codable {
     /// SQL text; nil: no condition.
     public var using: String?
     public var check: String?
+    /// Where the names in the texts are looked up.
+    public var searchPath: [String]?
     public init(
-        name: String, command: Command, isPermissive: Bool, roles: [RoleID], using: String?, check: String?
+        name: String, command: Command, isPermissive: Bool, roles: [RoleID], using: String?, check: String?,
+        searchPath: [String]
     ) {
+        self.searchPath = searchPath
         self.name = name
         self.command = command
         self.isPermissive = isPermissive
@@ -334,7 +338,10 @@ public struct ColumnMask: Hashable, Sendable, Codable {
     public var expression: String
     /// Who sees the column itself.
     public var exempt: [RoleID]
-    public init(expression: String, exempt: [RoleID]) {
+    /// Where the names in the text are looked up.
+    public var searchPath: [String]?
+    public init(expression: String, exempt: [RoleID], searchPath: [String]) {
+        self.searchPath = searchPath
         self.expression = expression
         self.exempt = exempt
     }

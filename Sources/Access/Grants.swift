@@ -213,6 +213,15 @@ extension AccessState {
             record.columns = record.columns.mapValues { $0.filter { $0.grantee != role } }.filter { !$0.value.isEmpty }
             put(record, of: object)
         }
+        // A policy for nobody else goes as well.
+        for (key, known) in policies {
+            guard let object = SecuredObject(key: key), known.policies.contains(where: { $0.roles.contains(role) })
+            else { continue }
+            var left = known
+            for index in left.policies.indices { left.policies[index].roles.removeAll { $0 == role } }
+            left.policies.removeAll(where: \.roles.isEmpty)
+            put(left.isEmpty ? nil : left, of: object)
+        }
         var list = defaults.filter { $0.role != role }
         for index in list.indices { list[index].items.removeAll { $0.grantee == role } }
         put(list.filter { !$0.items.isEmpty })

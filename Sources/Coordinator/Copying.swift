@@ -69,6 +69,11 @@ extension Session {
             let fields = indexes.map { all[$0] }
             if let access = accessGuard, let secured = target.secured {
                 try access.require(.insert, fields.map(\.name), secured, access.who)
+                guard !access.hidesRows(of: secured) else {
+                    throw SQLError(
+                        .featureNotSupported, "COPY FROM not supported with row-level security",
+                        hint: "Use INSERT statements instead.")
+                }
             }
             let context = planContext().functions
             return CopyStream(

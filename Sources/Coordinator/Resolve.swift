@@ -78,17 +78,25 @@ struct Resolver: Sendable {
                 }
                 guard let relation else { continue }
                 result.snapshot.relations[reference] = relation
+                let texts: (query: Query, path: [String], definer: Int64?)
                 if case .view(let view) = relation {
-                    let query = try Parser.parseQuery(view.sql)
-                    let inner = try QueryNames.references(
-                        of: query, context: context, viewPath: view.searchPath, viewRef: reference.ref,
-                        definer: view.definer)
-                    try await prepareCatalog(inner, transaction, &result.pinned)
-                    try await learnSequences(inner.sequences, transaction, &result.pinned)
-                    next += inner.relations
-                    nextCalls += inner.fileCalls.map { ($0.call, $0.position, view.definer) }
-                    nextFunctions += try await bodies(inner.functions, view.searchPath, transaction, &result)
+                    texts = (try Parser.parseQuery(view.sql), view.searchPath, view.definer)
+                } else if let secured = result.secured[reference],
+                    let security = access?.security(of: secured, for: reference.definer)
+                {
+                    result.snapshot.security[reference] = security
+                    texts = (try Parser.parseQuery(security.query), security.searchPath, nil)
+                } else {
+                    continue
                 }
+                let inner = try QueryNames.references(
+                    of: texts.query, context: context, viewPath: texts.path, viewRef: reference.ref,
+                    definer: texts.definer)
+                try await prepareCatalog(inner, transaction, &result.pinned)
+                try await learnSequences(inner.sequences, transaction, &result.pinned)
+                next += inner.relations
+                nextCalls += inner.fileCalls.map { ($0.call, $0.position, texts.definer) }
+                nextFunctions += try await bodies(inner.functions, texts.path, transaction, &result)
             }
             for (call, position, definer) in calls {
                 do throws(SQLError) {

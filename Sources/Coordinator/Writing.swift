@@ -123,16 +123,30 @@ extension Session {
     ) async throws(SQLError) -> (target: WriteTarget, bound: BoundWrite) {
         var target = try await target(statement.target, statement.version, statement.verb)
         target.dependsOnAbsence = statement.dependsOnAbsence
-        let names = try QueryNames.references(of: statement, context: life.context)
+        var names = try QueryNames.references(of: statement, context: life.context)
         let open = currentTransaction
+        var security: RowSecurity?
+        if let access = life.resolver.access, let secured = target.secured {
+            security = try access.security(of: secured, writing: statement)
+        }
+        if security != nil {
+            security?.ref = try QueryNames.target(statement.target, statement.version, context: life.context).ref
+        }
+        if let security {
+            names.add(
+                try QueryNames.references(
+                    of: try Parser.parseQuery(security.query), context: life.context, viewPath: security.searchPath,
+                    viewRef: security.ref))
+        }
+        let all = names
         let resolved = try await currentWatch.perform { () async throws(SQLError) -> Resolver.Result in
-            try await life.resolver.resolve(names, in: open)
+            try await life.resolver.resolve(all, in: open)
         }
         transaction?.pinned.merge(resolved.pinned) { first, _ in first }
         transaction?.origin.add(reads: resolved.reads)
         let bound = try Binder.bind(
             statement, into: target.table, named: target.name, snapshot: resolved.snapshot, context: life.context,
-            parameterTypes: types)
+            parameterTypes: types, security: security)
         if let access = life.resolver.access {
             if let secured = target.secured {
                 try access.check(statement, secured, columns: Binder.declaredFields(of: target.table).map(\.name))

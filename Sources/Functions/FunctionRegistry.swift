@@ -14,7 +14,7 @@ public enum FunctionRegistry {
             + StringFunctions.all + StringSearch.all + IntrospectionFunctions.all + ByteFunctions.all
             + EncodingFunctions.all + RegexFunctions.all
             + DatePartFunctions.all + DateTrunc.all + DateFunctions.all + SystemFunctions.all + CatalogFunctions.all
-            + AdvisoryLockFunctions.all + SequenceFunctions.all
+            + AdvisoryLockFunctions.all + SequenceFunctions.all + RowCheck.all
             + lists(ArrayFunctions.all + ListFunctions.all) + NestedFunctions.all
             + ToChar.all + ToCharNumbers.all + ToDate.all + JSONAccess.functions + JSONBuilding.functions
             + JSONSets.functions + JSONCompare.functions + JSONChange.functions

@@ -14,7 +14,7 @@ import psycopg
 
 from queries import Queries, Tables
 
-DOUBLE = 701
+DOUBLE, NUMERIC = 701, 1700
 # Errors of values, which a server raises only for rows it computes: SQL does not say for which rows that is, and both
 # servers leave out what they need not compute (a filter before or after a join, a branch, a constant folded early).
 VALUE_ERRORS = {"22003", "22008", "22012", "22015", "22P02", "2201F", "2201E", "22011", "22007"}
@@ -67,6 +67,13 @@ def canonical(types, rows):
     return sorted(rows, key=lambda row: [(v is None, v or b"") for v in row])
 
 
+def unscaled(answer):
+    """The rows with numerics that have no zeros at their end."""
+    numerics = [t == NUMERIC for t in answer[1]]
+    return [tuple(v.rstrip(b"0").rstrip(b".") if n and v is not None and b"." in v else v for n, v in zip(numerics, row))
+            for row in answer[2]]
+
+
 def compare(a, b):
     """Why two answers differ: None if they do not, else (kind, text)."""
     if a[0] or b[0]:
@@ -80,6 +87,8 @@ def compare(a, b):
         return "types", f"apus {a[1]}, postgres {b[1]}"
     x, y = canonical(a[1], a[2]), canonical(b[1], b[2])
     if x != y:
+        if canonical(a[1], unscaled(a)) == canonical(b[1], unscaled(b)):
+            return "scale of equal numerics", f"apus {x[:3]}, postgres {y[:3]}"
         extra = [r for r in x if r not in y][:3]
         missing = [r for r in y if r not in x][:3]
         return "rows", f"apus {len(x)} rows, postgres {len(y)}\n   only apus {extra}\n   only postgres {missing}"
@@ -88,6 +97,7 @@ def compare(a, b):
 
 EXPLAINED = {
     "value error for rows that need not be computed": "see VALUE_ERRORS",
+    "scale of equal numerics": "1.0 and 1.00 are one value: DISTINCT, UNION, min and their kin keep either",
 }
 
 

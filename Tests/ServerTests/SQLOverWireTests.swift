@@ -101,7 +101,7 @@ extension Message {
     }()
 
     /// Files about texts that binary values do not have: composites, styles of dates and floats.
-    static let textOnly: Set<String> = ["nested.slt", "pg_objects.slt"]
+    static let textOnly: Set<String> = ["roles_masks.slt", "nested.slt", "pg_objects.slt"]
 
     @Test("a client reads the expected rows", arguments: files, QueryMode.allCases)
     func file(name: String, mode: QueryMode) async throws {

@@ -15,7 +15,7 @@ extension WriteBinder {
         for key in keys { rows = try unique(rows, key.map { columns[$0] }, refuses: conflict.assignments != nil) }
         guard let assignments = conflict.assignments, let key = keys.first else {
             for key in keys {
-                let target = targetScan()
+                let target = try targetScan()
                 let condition = try equal(target.columns, columns, key)
                 rows = .joining(.anti, rows, target.plan, condition)
             }
@@ -23,7 +23,7 @@ extension WriteBinder {
             scope.items = [item(columns)]
             return try finished("Insert", rows, appended: columns, place: nil, scope)
         }
-        let target = targetScan()
+        let target = try targetScan()
         let excluded = Scope.Item(name: "excluded", columns: binder.itemColumns(columns))
         let both = Scope(outer: nil, ctes: ctes)
         let source = QueryBinder.FromItem(plan: rows, items: [excluded])

@@ -106,7 +106,11 @@ extension QueryBinder {
         }
         switch relation {
         case .table(let table):
-            let plan = scan(table, alias: alias?.name.value ?? reference.name)
+            var plan = scan(table, alias: alias?.name.value ?? reference.name)
+            if let security = snapshot.security[reference] {
+                let columns = Array(plan.columns.prefix(table.schema.fields.count))
+                plan = try secured(plan, columns, security, reference, at)
+            }
             var item = Scope.Item(name: reference.name, columns: itemColumns(plan.columns, of: table))
             use(of: reference, &item.columns)
             item.schema = reference.schema

@@ -34,7 +34,7 @@ extension WriteBinder {
 
     func merge(_ merge: WriteStatement.Merge, _ ctes: CTEScope?) throws(SQLError) -> LogicalPlan {
         try checkReachable(merge.clauses)
-        let target = targetScan()
+        let target = try targetScan()
         let bothScope = Scope(outer: nil, ctes: ctes)
         let source = try binder.bindTable(merge.source, bothScope, left: [], leftPlan: nil)
         guard !source.items.contains(where: { $0.isNameVisible && $0.name == targetName && $0.schema == nil }) else {

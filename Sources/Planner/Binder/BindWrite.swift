@@ -22,10 +22,11 @@ extension Binder {
     /// Binds INSERT, UPDATE, DELETE or MERGE into a table, whose change it begins.
     public static func bind(
         _ statement: WriteStatement, into table: any WritableTable, named name: TableName, snapshot: CatalogSnapshot,
-        context: PlanContext, parameterTypes: [SQLType?] = []
+        context: PlanContext, parameterTypes: [SQLType?] = [], security: RowSecurity? = nil
     ) throws(SQLError) -> BoundWrite {
         let binder = QueryBinder(snapshot: snapshot, context: context, parameterTypes: parameterTypes)
-        let writer = WriteBinder(binder: binder, table: table, name: name, statement: statement)
+        let writer = WriteBinder(
+            binder: binder, table: table, name: name, statement: statement, security: security)
         var plan = try writer.bind()
         for (index, type) in binder.parameters.enumerated() where type == .unknown {
             throw SQLError(
@@ -139,12 +140,15 @@ struct WriteBinder {
     let count: WriteCount
     /// The columns as declared; ``stored(_:)`` brings them to what the table keeps.
     let fields: [Field]
+    /// Policies of the table.
+    let security: RowSecurity?
 
     init(
         binder: QueryBinder, table: any WritableTable, name: TableName, statement: WriteStatement,
-        write: (any TableWrite)? = nil, count: WriteCount = WriteCount()
+        write: (any TableWrite)? = nil, count: WriteCount = WriteCount(), security: RowSecurity? = nil
     ) {
         self.binder = binder
+        self.security = security
         self.table = table
         self.name = name
         self.statement = statement
@@ -209,6 +213,10 @@ struct WriteBinder {
             indexes.append(index)
         }
         return indexes
+    }
+
+    private var reference: CatalogSnapshot.Reference {
+        CatalogSnapshot.Reference(schema: name.schema, name: name.name, ref: security?.ref)
     }
 
     /// The name by which the rest of the statement knows the target.
@@ -361,7 +369,7 @@ struct WriteBinder {
         _ assignments: [WriteStatement.Assignment], _ from: [TableExpression], _ filter: Expression?,
         _ ctes: CTEScope?
     ) throws(SQLError) -> LogicalPlan {
-        let target = targetScan()
+        let target = try targetScan()
         let scope = Scope(outer: nil, ctes: ctes)
         var plan = try source(target, from, filter, scope)
         let values = try self.values(assignments, scope)
@@ -454,7 +462,7 @@ struct WriteBinder {
     private func delete(
         _ using: [TableExpression], _ filter: Expression?, _ ctes: CTEScope?
     ) throws(SQLError) -> LogicalPlan {
-        let target = targetScan()
+        let target = try targetScan()
         let scope = Scope(outer: nil, ctes: ctes)
         var plan = try source(target, using, filter, scope)
         var repeated = using.isEmpty ? LogicalPlan.WriteNode.Place.Repeated.never : .ignored
@@ -489,14 +497,18 @@ struct WriteBinder {
         var moved: [PlanColumn]
     }
 
-    func targetScan() -> TargetScan {
+    func targetScan() throws(SQLError) -> TargetScan {
         var columns: [(column: PlanColumn, index: Int)] = []
         let all = table.schema.fields + RowPlace.hiddenColumns + table.movedColumns
         for (index, field) in all.enumerated() {
             columns.append((binder.column(field.name, field.type, isNullable: field.isNullable), index))
         }
         let scan = LogicalPlan.scan(LogicalPlan.Scan(table: table, alias: targetName, columns: columns))
-        let plan = binder.asDeclared(scan, fields)
+        var plan = binder.asDeclared(scan, fields)
+        if let security {
+            let columns = Array(plan.columns.prefix(fields.count))
+            plan = try binder.secured(plan, columns, security, reference, statement.target.position)
+        }
         let made = plan.columns
         return TargetScan(
             plan: plan, columns: Array(made.prefix(fields.count)), file: made[fields.count],
@@ -506,7 +518,6 @@ struct WriteBinder {
     /// The target as an item of FROM.
     func item(_ columns: [PlanColumn]) -> Scope.Item {
         var item = Scope.Item(name: targetName, columns: binder.itemColumns(columns))
-        let reference = CatalogSnapshot.Reference(schema: name.schema, name: name.name)
         binder.use(of: reference, isTarget: true, &item.columns)
         if statement.alias == nil { item.schema = name.schema }
         item.table = name.name
@@ -542,7 +553,8 @@ struct WriteBinder {
         place: LogicalPlan.WriteNode.Place?,
         action: PlanColumn? = nil, _ scope: Scope
     ) throws(SQLError) -> LogicalPlan {
-        let (whole, columns) = try computed(input, appended, scope)
+        var (whole, columns) = try computed(input, appended, scope)
+        if let security, !appended.isEmpty { whole = try binder.checked(whole, columns, security, reference) }
         let (input, kept) = try stored(whole, columns)
         var node = LogicalPlan.WriteNode(
             verb: verb, table: name.name, input: input, write: write, count: count, appended: kept + moved,

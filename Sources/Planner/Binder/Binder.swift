@@ -52,6 +52,8 @@ public struct CatalogSnapshot: Sendable {
     public var fileTables: [FileCall: any Table]
     /// Functions of the user, by name as it is written.
     public var functions: [QualifiedName: [FunctionDefinition]] = [:]
+    /// Policies and masks of relations that are read.
+    public var security: [Reference: RowSecurity] = [:]
 
     public init(relations: [Reference: Relation] = [:], fileTables: [FileCall: any Table] = [:]) {
         self.relations = relations

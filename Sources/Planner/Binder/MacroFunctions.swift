@@ -92,10 +92,12 @@ enum MacroFunctions {
         """
 
     /// to_days(3) and its kin.
-    private static let units: [(name: String, parameters: [String], sql: String)] = [
-        "microseconds", "milliseconds", "seconds", "minutes", "hours", "days", "weeks", "months", "years", "decades",
-        "centuries", "millennia",
-    ].map { ("to_\($0)", ["n"], "n * interval '1 \($0)'") } + [("to_quarters", ["n"], "n * interval '3 months'")]
+    private static let units: [(name: String, parameters: [String], sql: String)] =
+        [
+            "microseconds", "milliseconds", "seconds", "minutes", "hours", "days", "weeks", "months", "years",
+            "decades",
+            "centuries", "millennia",
+        ].map { ("to_\($0)", ["n"], "n * interval '1 \($0)'") } + [("to_quarters", ["n"], "n * interval '3 months'")]
 }
 
 extension QueryBinder {

@@ -74,6 +74,16 @@ public struct QueryNames: Sendable {
         return names
     }
 
+    /// Adds the names of another text of the same statement.
+    public mutating func add(_ other: QueryNames) {
+        relations += other.relations
+        fileCalls += other.fileCalls
+        asksCatalog = asksCatalog || other.asksCatalog
+        asksDetails = asksDetails || other.asksDetails
+        sequences.formUnion(other.sequences)
+        functions.formUnion(other.functions)
+    }
+
     /// Turns the name of a write's target into a reference as snapshots have them.
     public static func target(
         _ name: QualifiedName, _ version: Version? = nil, context: PlanContext

@@ -31,49 +31,49 @@ enum TableQueries {
 
     private static let catalog: [String: String] = [
         "duckdb_tables": """
-            SELECT \(place), c.relname AS table_name, c.oid AS table_oid,
-            obj_description(c.oid, 'pg_class') AS comment, false AS internal, c.relpersistence = 't' AS temporary,
-            c.reltuples::bigint AS estimated_size, c.relnatts::bigint AS column_count \(relations) IN ('r', 'p', 'f')
-            """,
+        SELECT \(place), c.relname AS table_name, c.oid AS table_oid,
+        obj_description(c.oid, 'pg_class') AS comment, false AS internal, c.relpersistence = 't' AS temporary,
+        c.reltuples::bigint AS estimated_size, c.relnatts::bigint AS column_count \(relations) IN ('r', 'p', 'f')
+        """,
         "duckdb_views": """
-            SELECT \(place), c.relname AS view_name, c.oid AS view_oid, obj_description(c.oid, 'pg_class') AS comment,
-            false AS internal, false AS temporary, c.relnatts::bigint AS column_count,
-            pg_get_viewdef(c.oid) AS sql \(relations) IN ('v', 'm')
-            """,
+        SELECT \(place), c.relname AS view_name, c.oid AS view_oid, obj_description(c.oid, 'pg_class') AS comment,
+        false AS internal, false AS temporary, c.relnatts::bigint AS column_count,
+        pg_get_viewdef(c.oid) AS sql \(relations) IN ('v', 'm')
+        """,
         "duckdb_indexes": """
-            SELECT \(place), c.relname AS index_name, c.oid AS index_oid,
-            obj_description(c.oid, 'pg_class') AS comment, pg_get_indexdef(c.oid) AS sql \(relations) = 'i'
-            """,
+        SELECT \(place), c.relname AS index_name, c.oid AS index_oid,
+        obj_description(c.oid, 'pg_class') AS comment, pg_get_indexdef(c.oid) AS sql \(relations) = 'i'
+        """,
         "duckdb_sequences": """
-            SELECT \(place), c.relname AS sequence_name, c.oid AS sequence_oid,
-            obj_description(c.oid, 'pg_class') AS comment \(relations) = 'S'
-            """,
+        SELECT \(place), c.relname AS sequence_name, c.oid AS sequence_oid,
+        obj_description(c.oid, 'pg_class') AS comment \(relations) = 'S'
+        """,
         "duckdb_columns": """
-            SELECT \(place), c.relname AS table_name, a.attname AS column_name, a.attnum::integer AS column_index,
-            col_description(c.oid, a.attnum) AS comment, pg_get_expr(d.adbin, d.adrelid) AS column_default,
-            NOT a.attnotnull AS is_nullable, format_type(a.atttypid, a.atttypmod) AS data_type
-            FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-            JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
-            LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
-            WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND c.relkind IN ('r', 'p', 'f', 'v', 'm')
-            AND a.attnum > 0 AND NOT a.attisdropped
-            """,
+        SELECT \(place), c.relname AS table_name, a.attname AS column_name, a.attnum::integer AS column_index,
+        col_description(c.oid, a.attnum) AS comment, pg_get_expr(d.adbin, d.adrelid) AS column_default,
+        NOT a.attnotnull AS is_nullable, format_type(a.atttypid, a.atttypmod) AS data_type
+        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
+        LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+        WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND c.relkind IN ('r', 'p', 'f', 'v', 'm')
+        AND a.attnum > 0 AND NOT a.attisdropped
+        """,
         "duckdb_schemas": """
-            SELECT current_database() AS database_name, oid, nspname AS schema_name,
-            obj_description(oid, 'pg_namespace') AS comment,
-            nspname IN ('pg_catalog', 'information_schema') AS internal FROM pg_catalog.pg_namespace
-            """,
+        SELECT current_database() AS database_name, oid, nspname AS schema_name,
+        obj_description(oid, 'pg_namespace') AS comment,
+        nspname IN ('pg_catalog', 'information_schema') AS internal FROM pg_catalog.pg_namespace
+        """,
         "duckdb_functions": """
-            SELECT \(place), p.proname AS function_name, obj_description(p.oid, 'pg_proc') AS comment
-            FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-            """,
+        SELECT \(place), p.proname AS function_name, obj_description(p.oid, 'pg_proc') AS comment
+        FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+        """,
         "duckdb_settings": """
-            SELECT name, setting AS value, short_desc AS description, vartype AS input_type, 'GLOBAL' AS scope
-            FROM pg_catalog.pg_settings
-            """,
+        SELECT name, setting AS value, short_desc AS description, vartype AS input_type, 'GLOBAL' AS scope
+        FROM pg_catalog.pg_settings
+        """,
         "duckdb_databases": """
-            SELECT datname AS database_name, oid AS database_oid, false AS internal FROM pg_catalog.pg_database
-            """,
+        SELECT datname AS database_name, oid AS database_oid, false AS internal FROM pg_catalog.pg_database
+        """,
     ]
 }
 

@@ -32,8 +32,11 @@ struct PushDownFilters: OptimizerRule {
             return LogicalPlan.window(node).filtered(above)
         case .sort(let input, let keys): return .sort(try push(conditions, into: input), keys)
         case .limit(var node):
-            node.input = try push([], into: node.input)
-            return LogicalPlan.limit(node).filtered(conditions)
+            // Without a limit it is the barrier above a row policy: no error may tell of rows that are hidden.
+            let isBarrier = node.limit == nil && node.offset == nil && node.order.isEmpty
+            let (below, above) = split(conditions) { isBarrier && !$0.canFail && !$0.isVolatile }
+            node.input = try push(below, into: node.input)
+            return LogicalPlan.limit(node).filtered(above)
         case .distinct(var node):
             let isPlain = node.on == nil
             node.input = try push(isPlain ? conditions : [], into: node.input)

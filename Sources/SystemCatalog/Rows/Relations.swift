@@ -77,6 +77,7 @@ extension RelationRows {
         var key: DeclaredKey?
         var acl: [String]?
         var hasPolicies = false
+        var forcesPolicies = false
     }
 
     /// Relations that are opened to tell whether they have keys.
@@ -94,6 +95,7 @@ extension RelationRows {
                 guard let object = items[index].relation.secured else { continue }
                 items[index].acl = access.texts(of: object) { state.roleName($0) ?? "?" }
                 items[index].hasPolicies = access.policies(of: object)?.isEnabled ?? false
+                items[index].forcesPolicies = access.policies(of: object)?.isForced ?? false
             }
         }
         // Keys are told by the tables themselves, which must be opened for it: not for lists of tables.
@@ -115,6 +117,7 @@ extension RelationRows {
         c["relowner"] = { .int($0.relation.owner) }
         c["relacl"] = { .acl($0.key == nil ? $0.acl : nil) }
         c["relrowsecurity"] = { .bool($0.hasPolicies) }
+        c["relforcerowsecurity"] = { .bool($0.forcesPolicies) }
         c["relam"] = { .int($0.key != nil ? 403 : $0.relation.kind == "v" ? 0 : 2) }
         c["relfilenode"] = { .int($0.relation.kind == "r" ? $0.relation.oid : 0) }
         c["relpages"] = { _ in .int(0) }
