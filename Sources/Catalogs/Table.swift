@@ -102,6 +102,8 @@ public struct ScanReport: Sendable, Hashable {
     public var listRequests = 0
     /// Bytes of files that planning read.
     public var bytesRead: Int64 = 0
+    /// All of what planning asked of storage.
+    public var storage = RequestCounters()
     public init() {}
 }
 

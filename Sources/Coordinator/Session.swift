@@ -107,9 +107,17 @@ public actor Session: SQLSession {
         functions.processID = processID
         functions.sequences = sequences
         let rules = settings["disabled_rules"].split { $0 == "," || $0 == " " }.map(String.init)
-        return PlanContext(
+        var context = PlanContext(
             functions: functions, disabledRules: Set(rules), threadsMax: Int(settings["threads"]),
             memoryMaxBytes: Settings.bytes(settings["memory_limit"]), isProfiled: isProfiled)
+        context.scanLimits = ScanLimits(
+            bytesMax: Settings.bytes(settings["max_scan_bytes"]),
+            filesMax: Int(settings["max_scan_files"]).flatMap { $0 > 0 ? $0 : nil })
+        context.prices = RequestPrices(
+            ofThousandReads: Double(settings["price_of_1000_reads"]) ?? 0,
+            ofThousandLists: Double(settings["price_of_1000_lists"]) ?? 0,
+            ofGigabyte: Double(settings["price_of_gigabyte"]) ?? 0)
+        return context
     }
 
     /// The dbt node that sends the statement, by its comment.

@@ -70,7 +70,20 @@ public enum Settings {
         Setting("lock_timeout", "0", "Accepted, without effect.", isDuration: true, check: milliseconds),
         Setting("max_index_keys", "32", "Columns of a key.", check: fixed("max_index_keys")),
         Setting("max_identifier_length", "63", "Bytes of a name.", check: fixed("max_identifier_length")),
+        Setting(
+            "max_scan_bytes", "0", "Queries whose scans would read more are refused, such as 50GB; 0 for no limit.",
+            check: size),
+        Setting(
+            "max_scan_files", "0", "Queries whose scans would read more files are refused; 0 for no limit.",
+            check: integer),
         Setting("memory_limit", "default", "Memory that one query's operators may hold, such as 2GB.", check: memory),
+        Setting(
+            "price_of_1000_lists", "0.005", "Dollars for 1,000 listings, for the cost in EXPLAIN ANALYZE.", check: price
+        ),
+        Setting(
+            "price_of_1000_reads", "0.0004", "Dollars for 1,000 reads, for the cost in EXPLAIN ANALYZE.", check: price),
+        Setting(
+            "price_of_gigabyte", "0", "Dollars for a gigabyte received, for the cost in EXPLAIN ANALYZE.", check: price),
         Setting("role", "none", "The current user, where it is not the session's: SET ROLE."),
         Setting("row_security", "on", "Accepted, without effect.", check: boolean),
         Setting("search_path", "public", "Schemas searched for names without one, in order."),
@@ -256,6 +269,16 @@ public enum Settings {
             return "\(number / factor)\(unit)"
         }
         return "\(number)ms"
+    }
+
+    private static let size: @Sendable (String) throws(SQLError) -> String = { (value) throws(SQLError) in
+        guard value == "0" || bytes(value) != nil else { throw invalid("max_scan_bytes", value) }
+        return value
+    }
+
+    private static let price: @Sendable (String) throws(SQLError) -> String = { (value) throws(SQLError) in
+        guard let number = Double(value), number.isFinite, number >= 0 else { throw invalid("price", value) }
+        return value
     }
 
     private static let memory: @Sendable (String) throws(SQLError) -> String = { (value) throws(SQLError) in

@@ -116,6 +116,7 @@ public struct SQLState: Hashable, Sendable {
     public static let outOfMemory = SQLState("53200")
     public static let diskFull = SQLState("53100")
     public static let tooManyConnections = SQLState("53300")
+    public static let configurationLimitExceeded = SQLState("53400")
     public static let programLimitExceeded = SQLState("54000")
     public static let statementTooComplex = SQLState("54001")
     public static let objectInUse = SQLState("55006")

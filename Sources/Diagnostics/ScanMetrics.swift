@@ -21,7 +21,20 @@ public final class ScanMetrics: Sendable {
     private let bytes = Atomic<Int64>(0)
     private let requests = Atomic<Int64>(0)
 
+    private let asked = Mutex(RequestCounters())
+
     public init() {}
+
+    /// Adds what was asked of storage.
+    public func add(_ counters: RequestCounters) {
+        guard counters != RequestCounters() else { return }
+        bytes.add(counters.bytesRead, ordering: .relaxed)
+        requests.add(counters.requests, ordering: .relaxed)
+        asked.withLock { $0 += counters }
+    }
+
+    /// What was asked of storage, as far as `add` was told.
+    public var storage: RequestCounters { asked.withLock { $0 } }
 
     /// Adds to a counter. Once per page or row group, not per row.
     public func add(_ counter: Counter, _ amount: Int64 = 1) {

@@ -27,9 +27,12 @@ public final class LocalRunner: PlanRunner {
         let start = Clock.now()
         let (pipelines, slots, root, results) = try lowered(plan, run)
         try await prepare(slots)
+        try context.scanLimits.check(slots)
         let execution = QueryExecution(pipelines, run: run, results: results, scheduler: scheduler)
         execution.start()
-        return LocalQuery(execution: execution, results: results, root: root, slots: slots, started: start)
+        return LocalQuery(
+            execution: execution, results: results, root: root, slots: slots, started: start,
+            prices: context.prices)
     }
 
     private func lowered(
@@ -71,15 +74,18 @@ final class LocalQuery: RunningQuery {
     private let root: OperatorProfile
     private let slots: [ScanSlot]
     private let started: Int64
+    private let prices: RequestPrices
 
     init(
-        execution: QueryExecution, results: ResultQueue, root: OperatorProfile, slots: [ScanSlot], started: Int64
+        execution: QueryExecution, results: ResultQueue, root: OperatorProfile, slots: [ScanSlot], started: Int64,
+        prices: RequestPrices
     ) {
         self.execution = execution
         self.results = results
         self.root = root
         self.slots = slots
         self.started = started
+        self.prices = prices
     }
 
     deinit {
@@ -101,8 +107,10 @@ final class LocalQuery: RunningQuery {
     func ended() async { await execution.ended() }
 
     var report: RunReport {
-        RunReport(
+        var report = RunReport(
             root: root.node, nanoseconds: (results.endedAt ?? Clock.now()) - started,
             memoryPeakBytes: execution.run.memory.peakBytes)
+        report.measures = prices.measures(of: slots)
+        return report
     }
 }

@@ -67,6 +67,24 @@ struct FileListing: Sendable {
         return found
     }
 
+    /// The data files of projected partitions.
+    func files(of partitions: [(folder: ObjectPath, values: [Scalar])]) async throws(SQLError) -> Found {
+        let lists = try await inParallel(Array(partitions.indices), atOnce: FileListing.foldersAtOnce) {
+            (index) throws(SQLError) -> [ObjectInfo] in
+            let folder = partitions[index].folder
+            let place = try FilePlace.folder(folder)
+            return try await store.list(folder, metrics: metrics).filter { place.holds($0) }
+        }
+        var found = Found()
+        for (partition, objects) in zip(partitions, lists) {
+            for object in objects { found.files.append(ListedFile(info: object, keyValues: partition.values)) }
+            guard found.files.count <= FileListing.filesMax else {
+                throw SQLError(.programLimitExceeded, "the table has more than \(FileListing.filesMax) files")
+            }
+        }
+        return found
+    }
+
     /// Reads the keys of files, folder by folder, and drops what they rule out.
     private func add(_ objects: [ObjectInfo], _ place: FilePlace, to found: inout Found) throws(SQLError) {
         var folder: ObjectPath?

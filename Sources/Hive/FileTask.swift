@@ -106,9 +106,7 @@ final class SharedScan: Sendable {
     }
 
     static func add(_ asked: StoreMetrics, to metrics: ScanMetrics) {
-        let counters = asked.counters
-        if counters.requests > 0 { metrics.add(.requests, counters.requests) }
-        if counters.bytesRead > 0 { metrics.add(.bytesRead, counters.bytesRead) }
+        metrics.add(asked.counters)
     }
 }
 

@@ -44,11 +44,13 @@ public final class HiveFormat: TableFormat {
         let options = try ReadOptions(texts: definition.options)
         let metrics = StoreMetrics()
         let found = try await place(of: definition, metrics)
+        let keys = definition.partitionColumns.map { HiveFormat.readable($0) }
+        let projection = try Projection(definition.options, keys: keys, location: definition.location)
         return TableOpening(
             format: self, name: name, found: [found], options: options,
             declared: definition.columns.map { HiveFormat.readable($0) },
-            declaredKeys: definition.partitionColumns.map { HiveFormat.readable($0) }, isFunction: false,
-            metrics: metrics, location: definition.location, rowsEstimated: definition.rowsEstimated)
+            declaredKeys: keys, isFunction: false, metrics: metrics, location: definition.location,
+            rowsEstimated: definition.rowsEstimated, projection: projection)
     }
 
     /// Keys are in folders, so a location with declared keys is one: nobody needs to be asked.

@@ -15,6 +15,7 @@ final class HiveTable: Table {
     private let format: HiveFormat
     private let places: [FilePlace]
     private let reader: KeyReader
+    private let projection: Projection?
     private let cacheKey: LayoutCache.Key
     /// What opening the table asked of storage; reported by its first scan.
     private let opening: Mutex<RequestCounters>
@@ -24,13 +25,14 @@ final class HiveTable: Table {
 
     init(
         format: HiveFormat, name: String, places: [FilePlace], columns: TableColumns, reader: KeyReader,
-        cacheKey: LayoutCache.Key, statistics: TableStatistics, opening: RequestCounters
+        projection: Projection?, cacheKey: LayoutCache.Key, statistics: TableStatistics, opening: RequestCounters
     ) {
         self.format = format
         self.name = name
         self.places = places
         self.columns = columns
         self.reader = reader
+        self.projection = projection
         self.cacheKey = cacheKey
         self.statistics = statistics
         self.opening = Mutex(opening)
@@ -84,11 +86,16 @@ final class HiveTable: Table {
         }
         let metrics = StoreMetrics()
         let listing = FileListing(store: format.stores, reader: reader, domains: domains, metrics: metrics)
-        let found = try await listing.files(of: places)
+        let found: FileListing.Found
+        if let projection {
+            found = try await listing.files(of: try projection.partitions(domains))
+        } else {
+            found = try await listing.files(of: places)
+        }
         report.add(metrics.counters)
         report.filesPrunedByPartition = found.pruned
         report.filesConsidered = found.files.count + found.pruned
-        if found.files.isEmpty, found.pruned == 0 {
+        if projection == nil, found.files.isEmpty, found.pruned == 0 {
             throw SQLError(.undefinedFile, "no files match \"\(cacheKey.location)\"")
         }
         var kept = found.files
@@ -184,5 +191,6 @@ extension ScanReport {
         requests += counters.requests
         listRequests += Int(counters.lists)
         bytesRead += counters.bytesRead
+        storage += counters
     }
 }

@@ -55,7 +55,9 @@ struct ReadOptions: Sendable, Hashable {
     }
 
     /// Options as an external table keeps them.
-    init(texts: [String: String]) throws(SQLError) { try self.init(texts.mapValues { .text($0) }, of: "the table") }
+    init(texts: [String: String]) throws(SQLError) {
+        try self.init(texts.filter { !Projection.isOption($0.key) }.mapValues { .text($0) }, of: "the table")
+    }
 
     private static func wrong(_ name: String, _ expected: String) -> SQLError {
         SQLError(.invalidParameterValue, "option \"\(name)\" requires \(expected)")

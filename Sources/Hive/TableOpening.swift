@@ -20,6 +20,8 @@ struct TableOpening: Sendable {
     let location: String
     /// What was known when the table was made.
     var rowsEstimated: Double?
+    /// Partitions that are computed instead of found.
+    var projection: Projection?
 
     private var places: [FilePlace] { found.map(\.place) }
     private var key: LayoutCache.Key { LayoutCache.Key(location: location, isFunction: isFunction) }
@@ -49,7 +51,8 @@ struct TableOpening: Sendable {
     private func table(_ columns: TableColumns, keys: [Field], _ statistics: TableStatistics) -> HiveTable {
         HiveTable(
             format: format, name: name, places: places, columns: columns,
-            reader: reader(keys), cacheKey: key, statistics: statistics, opening: metrics.counters)
+            reader: reader(keys), projection: projection, cacheKey: key, statistics: statistics,
+            opening: metrics.counters)
     }
 
     private func reader(_ keys: [Field]) -> KeyReader {
@@ -219,7 +222,8 @@ struct TableOpening: Sendable {
     private func statistics(declared columns: TableColumns) async -> TableStatistics {
         do throws(SQLError) {
             // Where the folders are keys and a request takes long, the first to be asked for are the scan's.
-            let layouts = isRemote && !declaredKeys.isEmpty ? [] : try await probe(isShallow: isRemote)
+            let isLeft = projection != nil || (isRemote && !declaredKeys.isEmpty)
+            let layouts = isLeft ? [] : try await probe(isShallow: isRemote)
             if let last = layouts.last, layouts.count == places.count {
                 return try await statistics(layouts, try await format.footer(last.sample, metrics), columns)
             }

@@ -59,6 +59,10 @@ public protocol ObjectStore: Sendable {
     func readSuffix(
         _ bytesMax: Int, of path: ObjectPath, metrics: StoreMetrics?, until cancellation: CancelFlag,
         then done: @escaping Done<(bytes: Bytes, info: ObjectInfo)>)
+    /// The same, of `version` if that is at hand and of what is there now if not: `info` tells.
+    func readSuffix(
+        _ bytesMax: Int, of version: ObjectInfo, metrics: StoreMetrics?, until cancellation: CancelFlag,
+        then done: @escaping Done<(bytes: Bytes, info: ObjectInfo)>)
     /// Writes an object as a whole: readers see the old one or the new one.
     func write(
         _ parts: [Bytes], to path: ObjectPath, if precondition: Precondition, metrics: StoreMetrics?,
@@ -131,56 +135,44 @@ public struct FetchPolicy: Sendable, Hashable {
 
 // MARK: - Metrics
 
-/// How much storage was asked for: a snapshot of `StoreMetrics`.
-public struct RequestCounters: Sendable, Hashable {
-    /// Requests sent, with their retries.
-    public var requests: Int64 = 0
-    /// Bytes of objects received.
-    public var bytesRead: Int64 = 0
-    /// Bytes of objects sent.
-    public var bytesWritten: Int64 = 0
-    /// Pages of listings.
-    public var lists: Int64 = 0
-    /// Requests sent again after a failure.
-    public var retries: Int64 = 0
-    /// Requests sent a second time because the first was slow.
-    public var hedges: Int64 = 0
-
-    public init() {}
-}
-
 /// Counts what a query asks of storage; shared by all its threads.
 public final class StoreMetrics: Sendable {
-    private let requests = Atomic<Int64>(0)
-    private let bytesRead = Atomic<Int64>(0)
-    private let bytesWritten = Atomic<Int64>(0)
-    private let lists = Atomic<Int64>(0)
-    private let retries = Atomic<Int64>(0)
-    private let hedges = Atomic<Int64>(0)
+    private let state = Mutex(RequestCounters())
 
     public init() {}
 
     public func addRequest(bytesRead bytes: Int64 = 0) {
-        requests.add(1, ordering: .relaxed)
-        if bytes > 0 { bytesRead.add(bytes, ordering: .relaxed) }
+        state.withLock { counters in
+            counters.requests += 1
+            counters.bytesRead += max(0, bytes)
+        }
     }
-    public func addBytesRead(_ bytes: Int64) { bytesRead.add(bytes, ordering: .relaxed) }
-    public func addBytesWritten(_ bytes: Int64) { bytesWritten.add(bytes, ordering: .relaxed) }
-    public func addList() { lists.add(1, ordering: .relaxed) }
-    public func addRetry() { retries.add(1, ordering: .relaxed) }
-    public func addHedge() { hedges.add(1, ordering: .relaxed) }
+    /// A request to a server that bills it.
+    public func addBilledRequest(isRetry: Bool) {
+        state.withLock { counters in
+            counters.requests += 1
+            counters.billed += 1
+            if isRetry { counters.retries += 1 }
+        }
+    }
+    public func addBytesRead(_ bytes: Int64) { state.withLock { $0.bytesRead += bytes } }
+    public func addBytesWritten(_ bytes: Int64) { state.withLock { $0.bytesWritten += bytes } }
+    public func addList(isBilled: Bool = false) {
+        state.withLock { counters in
+            counters.lists += 1
+            if isBilled { counters.billedLists += 1 }
+        }
+    }
+    public func addHedge() { state.withLock { $0.hedges += 1 } }
+    public func addCacheHit(bytes: Int64) {
+        state.withLock { counters in
+            counters.cacheHits += 1
+            counters.cacheBytes += bytes
+        }
+    }
 
     /// The counts so far.
-    public var counters: RequestCounters {
-        var counters = RequestCounters()
-        counters.requests = requests.load(ordering: .relaxed)
-        counters.bytesRead = bytesRead.load(ordering: .relaxed)
-        counters.bytesWritten = bytesWritten.load(ordering: .relaxed)
-        counters.lists = lists.load(ordering: .relaxed)
-        counters.retries = retries.load(ordering: .relaxed)
-        counters.hedges = hedges.load(ordering: .relaxed)
-        return counters
-    }
+    public var counters: RequestCounters { state.withLock { $0 } }
 }
 
 /// Tells everybody who works on something that nobody waits for it any more.
@@ -237,6 +229,23 @@ extension ObjectStore {
         then done: @escaping Done<(bytes: Bytes, info: ObjectInfo)>
     ) {
         readSuffix(bytesMax, of: path, metrics: metrics, then: done)
+    }
+
+    /// Stores that keep nothing read what is there.
+    public func readSuffix(
+        _ bytesMax: Int, of version: ObjectInfo, metrics: StoreMetrics?, until cancellation: CancelFlag,
+        then done: @escaping Done<(bytes: Bytes, info: ObjectInfo)>
+    ) {
+        readSuffix(bytesMax, of: version.path, metrics: metrics, until: cancellation, then: done)
+    }
+
+    /// Reads the last bytes of an object that a listing told of.
+    public func readSuffix(
+        _ bytesMax: Int, of version: ObjectInfo, metrics: StoreMetrics? = nil
+    ) async throws(SQLError) -> (bytes: Bytes, info: ObjectInfo) {
+        try await resultUnlessCancelled { flag, done in
+            readSuffix(bytesMax, of: version, metrics: metrics, until: flag, then: done)
+        }.get()
     }
 
     /// Reads byte ranges of one object.

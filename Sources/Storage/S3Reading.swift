@@ -20,7 +20,9 @@ enum Extent {
                 self = .wrong("the server sent an unreadable Content-Range")
                 return
             }
-            if let total = range.total, total < asked.upperBound {
+            if let length = head.contentLength, length != range.upper - range.lower {
+                self = .wrong("the server's Content-Range and Content-Length do not fit together")
+            } else if let total = range.total, total < asked.upperBound {
                 self = .tooShort(sizeBytes: total)
             } else if range.lower == asked.lowerBound, range.upper == asked.upperBound {
                 self = .here(skip: 0)
@@ -86,7 +88,8 @@ final class SuffixTarget: Sendable {
     ) -> (skip: Int64, count: Int, sizeBytes: Int64)? {
         if let text = head["content-range"] {
             guard let range = ContentRange(text), let total = range.total, range.upper == total,
-                range.upper - range.lower == min(Int64(bytesMax), total)
+                range.upper - range.lower == min(Int64(bytesMax), total),
+                (head.contentLength ?? (range.upper - range.lower)) == range.upper - range.lower
             else { return nil }
             return (0, Int(range.upper - range.lower), total)
         }

@@ -105,8 +105,7 @@ final class S3Sender: Sendable {
         _ attempt: Attempt, _ operation: S3Operation, _ keys: Credentials?, _ metrics: StoreMetrics?,
         after pauseMilliseconds: Int, then done: @escaping Done<HTTPResponse>
     ) {
-        metrics?.addRequest()
-        if attempt.number > 0 { metrics?.addRetry() }
+        metrics?.addBilledRequest(isRetry: attempt.number > 0)
         var request = request(operation, keys)
         let left = configuration.operationTimeoutMilliseconds - attempt.spentMilliseconds
         // Uploads take what they take: a stalled one ends by itself.

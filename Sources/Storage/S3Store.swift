@@ -18,7 +18,7 @@ public final class S3Store: ObjectStore {
     /// Requests of one `delete` in flight.
     static let deletesAtOnce = 32
 
-    private let sender: S3Sender
+    let sender: S3Sender
 
     public init(_ configuration: S3Configuration) { sender = S3Sender(configuration) }
 
@@ -85,7 +85,7 @@ public final class S3Store: ObjectStore {
     }
 
     /// Sends a read, a second time if it is late.
-    private func send(
+    func send(
         _ operation: S3Operation, isTwice: Bool, _ metrics: StoreMetrics?, _ cancellation: CancelFlag?,
         then done: @escaping Done<HTTPResponse>
     ) {
@@ -345,79 +345,6 @@ public final class S3Store: ObjectStore {
             response.head.status == 404 && S3ErrorDocument(response.body).code != "NoSuchBucket" ? .good : nil
         }
         return await resultOf { done in sender.send(operation, metrics, then: done) }.map { _ in }
-    }
-
-    // MARK: Listing
-
-    public func list(_ folder: ObjectPath, metrics: StoreMetrics?) async throws(SQLError) -> [ObjectInfo] {
-        try await pages(folder, delimiter: nil, metrics).objects
-    }
-
-    public func listChildren(
-        _ folder: ObjectPath, metrics: StoreMetrics?
-    ) async throws(SQLError) -> (folders: [ObjectPath], objects: [ObjectInfo]) {
-        try await pages(folder, delimiter: "/", metrics)
-    }
-
-    private func pages(
-        _ folder: ObjectPath, delimiter: String?, _ metrics: StoreMetrics?
-    ) async throws(SQLError) -> (folders: [ObjectPath], objects: [ObjectInfo]) {
-        let prefix = folder.folderKey
-        var folders: [ObjectPath] = []
-        var objects: [ObjectInfo] = []
-        var token: String?
-        while true {
-            metrics?.addList()
-            let operation = S3Store.listing(folder, prefix, delimiter, token)
-            let response = try await resultUnlessCancelled { flag, done in
-                send(operation, isTwice: true, metrics, flag, then: done)
-            }.get()
-            guard let page = S3ListPage(response.body) else {
-                throw SQLError(.ioError, "could not list \"\(folder)\": the server's answer is no listing")
-            }
-            for entry in page.entries {
-                guard entry.key.utf8.starts(with: prefix.utf8) else {
-                    throw SQLError(.ioError, "could not list \"\(folder)\": the server listed another folder")
-                }
-                // Consoles make such objects to show an empty folder.
-                if entry.key.hasSuffix("/"), entry.sizeBytes == 0 { continue }
-                objects.append(
-                    ObjectInfo(
-                        path: folder.replacing(key: entry.key), sizeBytes: entry.sizeBytes, modified: entry.modified,
-                        etag: entry.etag))
-            }
-            for folderKey in page.prefixes where folderKey.hasSuffix("/") && folderKey.utf8.count > prefix.utf8.count {
-                folders.append(folder.replacing(key: String(folderKey.dropLast())))
-            }
-            guard page.isTruncated else { break }
-            guard let next = page.nextToken, !next.isEmpty, next != token else {
-                throw SQLError(.ioError, "could not list \"\(folder)\": the server does not go on")
-            }
-            guard objects.count <= S3Store.objectsMax else {
-                throw SQLError(.programLimitExceeded, "too many objects below \"\(folder)\"")
-            }
-            token = next
-        }
-        folders.sort { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
-        objects.sort { $0.path.key.utf8.lexicographicallyPrecedes($1.path.key.utf8) }
-        return (folders, objects)
-    }
-
-    private static func listing(
-        _ folder: ObjectPath, _ prefix: String, _ delimiter: String?, _ token: String?
-    ) -> S3Operation {
-        var operation = S3Operation(verb: "list", path: folder, isOfBucket: true)
-        // In the order of their names, as the signature wants them.
-        if let token { operation.query.append(("continuation-token", token)) }
-        if let delimiter { operation.query.append(("delimiter", delimiter)) }
-        operation.query.append(("encoding-type", "url"))
-        operation.query.append(("list-type", "2"))
-        operation.query.append(("prefix", prefix))
-        operation.check = { response in
-            if response.failure != nil { return .good }
-            return S3ListPage.isListing(response.body) ? .good : .again("the answer is no listing")
-        }
-        return operation
     }
 }
 

@@ -10,17 +10,25 @@ public final class Stores: ObjectStore {
     private let s3: any ObjectStore
     private let ofBuckets: [String: any ObjectStore]
 
-    /// `buckets` names those that live on another server than the rest.
-    public init(s3 configuration: S3Configuration = S3Configuration(), buckets: [String: S3Configuration] = [:]) {
+    /// `buckets` names those that live on another server than the rest; `cache` keeps what they send.
+    public init(
+        s3 configuration: S3Configuration = S3Configuration(), buckets: [String: S3Configuration] = [:],
+        cache: DiskCache? = nil
+    ) {
+        func store(_ configuration: S3Configuration) -> any ObjectStore {
+            let store = S3Store(configuration)
+            guard let cache else { return store }
+            return CachedStore(store, cache: cache) { configuration.url(bucket: $0) }
+        }
         local = LocalStore()
-        s3 = S3Store(configuration)
+        s3 = store(configuration)
         // Buckets of one server share its connections.
         var ofConfigurations: [S3Configuration: any ObjectStore] = [configuration: s3]
         var ofBuckets: [String: any ObjectStore] = [:]
         for (bucket, configuration) in buckets {
-            let store = ofConfigurations[configuration] ?? S3Store(configuration)
-            ofConfigurations[configuration] = store
-            ofBuckets[bucket] = store
+            let made = ofConfigurations[configuration] ?? store(configuration)
+            ofConfigurations[configuration] = made
+            ofBuckets[bucket] = made
         }
         self.ofBuckets = ofBuckets
     }
@@ -71,6 +79,14 @@ public final class Stores: ObjectStore {
         then done: @escaping Done<(bytes: Bytes, info: ObjectInfo)>
     ) {
         store(of: path).readSuffix(bytesMax, of: path, metrics: metrics, until: cancellation, then: done)
+    }
+
+    public func readSuffix(
+        _ bytesMax: Int, of version: ObjectInfo, metrics: StoreMetrics?, until cancellation: CancelFlag,
+        then done: @escaping Done<(bytes: Bytes, info: ObjectInfo)>
+    ) {
+        store(of: version.path).readSuffix(
+            bytesMax, of: version, metrics: metrics, until: cancellation, then: done)
     }
 
     public func write(

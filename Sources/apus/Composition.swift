@@ -35,7 +35,7 @@ enum Composition {
         }
         let catalog = try await openCatalog(configuration["catalog"], folder)
         let footers = FooterCache()
-        let stores = Stores(s3: objectStore(configuration))
+        let stores = Stores(s3: objectStore(configuration), cache: try diskCache(configuration))
         let format = HiveFormat(stores: stores, footers: footers)
         let managed = IcebergFormat(stores: stores, warehouse: warehouse(configuration), footers: footers)
         let threads = configuration["threads"].isEmpty ? nil : try configuration.number("threads", in: 1...1_024)
@@ -89,6 +89,17 @@ enum Composition {
         let named = configuration["warehouse"]
         if named.contains("://") { return named }
         return URL(fileURLWithPath: named.isEmpty ? configuration["data_dir"] + "/lake" : named).path
+    }
+
+    /// The disk cache; nil when it is switched off.
+    private static func diskCache(_ configuration: Configuration) throws(SQLError) -> DiskCache? {
+        let text = configuration["cache_size"]
+        if text.isEmpty || text == "0" { return nil }
+        guard let bytes = Settings.bytes(text) else {
+            throw SQLError(.invalidParameterValue, "cache_size is not a size: \"\(text)\"")
+        }
+        let folder = configuration["cache_dir"]
+        return try DiskCache(folder: folder.isEmpty ? configuration["data_dir"] + "/cache" : folder, bytesMax: bytes)
     }
 
     /// S3 from the environment and ~/.aws, with the configuration's own values first.

@@ -25,6 +25,12 @@ struct Configuration {
             name: "attach", standard: "",
             summary: "ATTACH statements, separated by semicolons: databases that every session sees."),
         Option(
+            name: "cache_dir", standard: "",
+            summary: "Folder of the disk cache for object storage; by default cache in data_dir."),
+        Option(
+            name: "cache_size", standard: "0",
+            summary: "Size of the disk cache for object storage, such as 50GB; 0 for none."),
+        Option(
             name: "catalog", standard: "",
             summary: "postgresql:// URL of a catalog that servers share; by default SQLite in data_dir."),
         Option(name: "data_dir", standard: "apus-data", summary: "Folder of the embedded catalog."),

@@ -59,8 +59,8 @@ struct S3TailTests {
     @Test("an answer that is late is asked for again, and the first answer counts")
     func hedges() async throws {
         try await against({ request in
-            // Every thirtieth answer takes 12 seconds.
-            if request.attempt % 30 == 29 { Thread.sleep(forTimeInterval: 12) }
+            // Every thirtieth answer takes a minute.
+            if request.attempt % 30 == 29 { Thread.sleep(forTimeInterval: 60) }
             return S3FaultTests.honest(request)
         }) { store, info in
             let metrics = StoreMetrics()
@@ -74,7 +74,7 @@ struct S3TailTests {
                     #expect(bytes.array == Array(S3FaultTests.content.suffix(500)))
                 }
                 let time = ContinuousClock.now - start
-                #expect(time < .seconds(9), "\(number): \(time)")
+                #expect(time < .seconds(50), "\(number): \(time)")
             }
             let counters = metrics.counters
             #expect(counters.hedges >= 3 && counters.retries == 0)
@@ -98,7 +98,7 @@ struct S3TailTests {
             let error = await errorOf { () throws(SQLError) in try await store.read([0..<10], of: info) }
             #expect(error?.state == .ioError && error?.message.contains("s3://bucket/object") == true)
             #expect(error?.detail?.contains("1200 ms") == true, "\(String(describing: error))")
-            #expect(ContinuousClock.now - start < .seconds(4))
+            #expect(ContinuousClock.now - start < .seconds(20))
         }
     }
 

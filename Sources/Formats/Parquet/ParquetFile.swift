@@ -21,7 +21,12 @@ public enum ParquetFile {
         metrics: StoreMetrics? = nil
     ) async throws(SQLError) -> FileFooter {
         if let info, let kept = cache?.footer(for: info) { return kept }
-        let (bytes, found) = try await store.readSuffix(firstBytes(info), of: path, metrics: metrics)
+        let (bytes, found) =
+            if let info {
+                try await store.readSuffix(firstBytes(info), of: info, metrics: metrics)
+            } else {
+                try await store.readSuffix(firstBytes(info), of: path, metrics: metrics)
+            }
         let missing = try check(bytes, found, path)
         var metadata: Bytes?
         if let missing { metadata = try await store.read([missing], of: found, metrics: metrics).first }

@@ -121,8 +121,7 @@ public final class ParquetSource: BatchSource {
     /// Adds what was asked of storage since the last time.
     private func count() {
         let now = contents.storeMetrics.counters
-        scan.metrics.add(.bytesRead, now.bytesRead - counted.bytesRead)
-        scan.metrics.add(.requests, now.requests - counted.requests)
+        scan.metrics.add(now - counted)
         counted = now
     }
 

@@ -44,9 +44,7 @@ final class ScanWork: Sendable {
     }
 
     static func add(_ asked: StoreMetrics, to metrics: ScanMetrics) {
-        let counters = asked.counters
-        if counters.requests > 0 { metrics.add(.requests, counters.requests) }
-        if counters.bytesRead > 0 { metrics.add(.bytesRead, counters.bytesRead) }
+        metrics.add(asked.counters)
     }
 }
 

@@ -21,6 +21,7 @@ public enum PlanPrinter {
     public static func text(_ report: RunReport) -> [String] {
         var lines: [String] = []
         render(report.root, prefix: "", isRoot: true, measured: true, into: &lines)
+        for measure in report.measures { lines.append("\(measure.name): \(measure.text)") }
         lines.append("Execution Time: \(milliseconds(report.nanoseconds)) ms")
         lines.append("Peak Memory: \(size(report.memoryPeakBytes))")
         return lines
@@ -28,15 +29,16 @@ public enum PlanPrinter {
 
     /// The same as a JSON array of one object.
     public static func json(_ report: RunReport) -> String {
-        """
-        [
-          {
-            "Plan": \(object(report.root, indent: 4, measured: true)),
-            "Execution Time": \(milliseconds(report.nanoseconds)),
-            "Peak Memory Bytes": \(report.memoryPeakBytes)
-          }
-        ]
-        """
+        let counts = report.measures.flatMap(\.counts).map { "\n    \(quoted($0.name)): \($0.value)," }.joined()
+        return """
+            [
+              {
+                "Plan": \(object(report.root, indent: 4, measured: true)),\(counts)
+                "Execution Time": \(milliseconds(report.nanoseconds)),
+                "Peak Memory Bytes": \(report.memoryPeakBytes)
+              }
+            ]
+            """
     }
 
     /// A plan as report nodes without measurements.

@@ -14,6 +14,10 @@ public struct PlanContext: Sendable {
     public var memoryMaxBytes: Int64?
     /// Whether operators time themselves (EXPLAIN ANALYZE).
     public var isProfiled: Bool
+    /// What one query may read.
+    public var scanLimits = ScanLimits()
+    /// What requests cost, for EXPLAIN ANALYZE.
+    public var prices = RequestPrices()
 
     public init(
         functions: FunctionContext = FunctionContext(), disabledRules: Set<String> = [], threadsMax: Int? = nil,
@@ -24,6 +28,16 @@ public struct PlanContext: Sendable {
         self.threadsMax = threadsMax
         self.memoryMaxBytes = memoryMaxBytes
         self.isProfiled = isProfiled
+    }
+}
+
+/// What the scans of one query may read; nil: no limit.
+public struct ScanLimits: Sendable, Hashable {
+    public var bytesMax: Int64?
+    public var filesMax: Int?
+    public init(bytesMax: Int64? = nil, filesMax: Int? = nil) {
+        self.bytesMax = bytesMax
+        self.filesMax = filesMax
     }
 }
 
@@ -94,6 +108,8 @@ public struct RunReport: Sendable {
     public var root: Node
     public var nanoseconds: Int64
     public var memoryPeakBytes: Int64
+    /// Counts of the whole query.
+    public var measures: [Measure] = []
     public init(root: Node, nanoseconds: Int64 = 0, memoryPeakBytes: Int64 = 0) {
         self.root = root
         self.nanoseconds = nanoseconds
