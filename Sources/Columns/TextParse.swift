@@ -198,7 +198,8 @@ public enum TextParse {
     private static func specialFloat<T: BinaryFloatingPoint>(_ text: UnsafeRawBufferPointer) -> T? {
         guard text.count >= 3, text.count <= 9 else { return nil }
         switch String(decoding: text, as: UTF8.self).lowercased() {
-        case "nan": return .nan
+        // The sign of what is no number means nothing, but strtod() takes it.
+        case "nan", "+nan", "-nan": return .nan
         case "inf", "+inf", "infinity", "+infinity": return .infinity
         case "-inf", "-infinity": return -.infinity
         default: return nil

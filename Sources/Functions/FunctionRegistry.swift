@@ -11,7 +11,7 @@ public enum FunctionRegistry {
             + JSONChange.operators + JSONPathFunctions.operators)
     private static let functions = table(
         Comparisons.distinct + LikeOperators.functions + ZoneFunctions.all + MathFunctions.all + ExtremeFunctions.all
-            + StringFunctions.all + StringSearch.all + IntrospectionFunctions.all + ByteFunctions.all
+            + StringFunctions.all + StringSearch.all + TextDistance.all + IntrospectionFunctions.all + ByteFunctions.all
             + EncodingFunctions.all + RegexFunctions.all
             + DatePartFunctions.all + DateTrunc.all + DateFunctions.all + SystemFunctions.all + CatalogFunctions.all
             + AdvisoryLockFunctions.all + SequenceFunctions.all + RowCheck.all

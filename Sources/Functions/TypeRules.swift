@@ -108,6 +108,8 @@ enum TypeRules {
             (char, varchar, .implicit), (.text, char, .implicit), (varchar, char, .implicit),
             (.int4, .boolean, .explicit), (.boolean, .int4, .explicit),
             (.int2, .boolean, .explicit), (.int8, .boolean, .explicit),
+            // DuckDB's.
+            (.numeric, .boolean, .explicit), (.float4, .boolean, .explicit), (.float8, .boolean, .explicit),
             (.boolean, .int2, .explicit), (.boolean, .int8, .explicit),
             (.date, .timestamp, .implicit), (.date, .timestamptz, .implicit), (.timestamp, .timestamptz, .implicit),
             (.timestamp, .date, .assignment), (.timestamptz, .date, .assignment),

@@ -110,6 +110,10 @@ public struct Expression: Hashable, Sendable {
 
     /// A star with DuckDB's changes to it.
     public struct Star: Hashable, Sendable {
+        /// Whether nothing is changed.
+        public var isPlain: Bool { excluded.isEmpty && replaced.isEmpty && renamed.isEmpty && pattern == nil }
+        /// The pattern of COLUMNS('pattern'), which the names must match.
+        public var pattern: String?
         /// `t` of `t.*`; nil for a bare star.
         public var qualifier: QualifiedName?
         public var excluded: [QualifiedName]

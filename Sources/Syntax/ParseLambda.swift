@@ -1,4 +1,4 @@
-// DuckDB's lambdas, and list comprehensions, which are calls with lambdas.
+// DuckDB's lambdas, list comprehensions, which are calls with lambdas, and COLUMNS(...) in select lists.
 import Diagnostics
 
 extension Parser {
@@ -57,5 +57,31 @@ extension Parser {
         return Expression(
             .call(FunctionCall(name: name, arguments: [list, lambda].map { FunctionCall.Argument(value: $0) })),
             position: position)
+    }
+
+    /// COLUMNS(*), COLUMNS(t.* EXCLUDE (a)) and COLUMNS('pattern') as a whole item of a select list; nil for others.
+    mutating func columnsItem() throws(SQLError) -> SelectItem? {
+        guard atWord("columns"), peek().kind == .symbol("(") else { return nil }
+        let (start, position) = (index, token.position)
+        advance()
+        advance()
+        var star = Expression.Star()
+        if take("*") {
+            star = try starChanges(nil)
+        } else if case .string(let pattern) = token.kind {
+            advance()
+            star.pattern = pattern
+        } else if isName(token), peek().kind == .symbol("."), peek(2).kind == .symbol("*") {
+            let table = try name()
+            advance()
+            advance()
+            star = try starChanges(QualifiedName([table], position: table.position))
+        }
+        let isWhole = take(")") && (at(",") || isAtEnd || at(";") || at(")") || atWord("from"))
+        guard isWhole else {
+            index = start
+            return nil
+        }
+        return SelectItem(value: Expression(.star(star), position: position))
     }
 }

@@ -147,6 +147,7 @@ extension Parser {
     /// DuckDB's INTERVAL 3 DAYS: that many of a unit; nil when it is none.
     private mutating func plainInterval() throws(SQLError) -> Expression? {
         let position = token.position
+        if peek().kind == .symbol("(") { return try computedInterval() }
         guard case .word(let unit) = peek(2).kind, Parser.intervalUnits.contains(unit) else { return nil }
         let number = peek()
         let count: Expression.Node
@@ -160,6 +161,23 @@ extension Parser {
             .typedLiteral(TypeName("interval", position: position), "1 \(unit)"), position: position)
         return Expression(
             .binary("*", Expression(count, position: number.position), one), position: position)
+    }
+
+    /// DuckDB's INTERVAL (i + 1) DAYS; nil when no unit follows the parentheses: a call or a precision.
+    private mutating func computedInterval() throws(SQLError) -> Expression? {
+        let (start, position) = (index, token.position)
+        advance()
+        advance()
+        if let count = try? expression(), take(")"), case .word(let unit) = token.kind,
+            Parser.intervalUnits.contains(unit)
+        {
+            advance()
+            let one = Expression(
+                .typedLiteral(TypeName("interval", position: position), "1 \(unit)"), position: position)
+            return Expression(.binary("*", count, one), position: position)
+        }
+        index = start
+        return nil
     }
 
     private static let intervalUnits: Set<String> = [

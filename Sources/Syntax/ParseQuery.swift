@@ -254,6 +254,7 @@ extension Parser {
     mutating func selectItem() throws(SQLError) -> SelectItem {
         let position = token.position
         if take("*") { return SelectItem(value: Expression(.star(try starChanges(nil)), position: position)) }
+        if let columns = try columnsItem() { return columns }
         if isName(token), peek().kind == .symbol(":") {
             // DuckDB's names in front: a: 1 + 2.
             let alias = try label()

@@ -74,7 +74,8 @@ extension Parser {
             } else {
                 table.columns.append(try tableColumn(&table.keys))
             }
-        } while take(",")
+            // A comma behind the last one is forgiven, as DuckDB does.
+        } while take(",") && !at(")")
         try expect(")")
     }
 

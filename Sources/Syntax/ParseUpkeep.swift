@@ -23,7 +23,9 @@ extension Parser {
             while !at(")"), !isAtEnd { advance() }
             try expect(")")
         }
-        while takeWord("full") || takeWord("freeze") || takeWord("verbose") || takeWord("analyze") {}
+        while takeWord("full") || takeWord("freeze") || takeWord("verbose") || takeWord("analyze")
+            || takeWord("analyse")
+        {}
         var vacuum = UpkeepStatement.Optimize(tables: [], verb: "VACUUM")
         if !isAtEnd, !at(";") {
             repeat { vacuum.tables.append(try qualifiedName()) } while take(",")

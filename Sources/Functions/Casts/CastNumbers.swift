@@ -40,12 +40,19 @@ enum CastNumbers {
         case .int2: return nonZero(Int16.self)
         case .int4: return nonZero(Int32.self)
         case .int8: return nonZero(Int64.self)
+        case .float4: return nonZero(Float.self)
+        case .float8: return nonZero(Double.self)
+        case .decimal(let precision, _): return precision <= 18 ? nonZero(Int64.self) : nonZero(Int128.self)
+        case .numeric:
+            return { (_, a, n) throws(SQLError) in
+                Loops.unary(a[0], n, .boolean) { (x: Numeric) -> UInt8 in x.mantissa != 0 ? 1 : 0 }
+            }
         default: return nil
         }
     }
 
     @inline(__always)
-    private static func nonZero<T: FixedWidthInteger & BitwiseCopyable & Sendable>(_: T.Type) -> Kernel {
+    private static func nonZero<T: Swift.Numeric & BitwiseCopyable & Sendable>(_: T.Type) -> Kernel {
         { (_, a, n) throws(SQLError) in
             Loops.unary(a[0], n, .boolean) { (x: T) -> UInt8 in unsafeBitCast(x != 0, to: UInt8.self) }
         }

@@ -84,6 +84,18 @@ enum ArrayFunctions {
                         return Scalar(type, .array(items.filter { !(gone.isNull ? $0.isNull : same($0, gone)) }))
                     })
             },
+            Overload("array_replace", [.anyArray, .anyElement, .anyElement], isStrict: false, canFail: false) {
+                (call) throws(SQLError) in
+                let (type, item) = (call.types[0], element(call.types[0]))
+                return Binding(
+                    arguments: [type, item, item], result: type,
+                    kernel: rowwise(type) { (a, row) in
+                        guard let items = elements(a[0], row) else { return .null(type) }
+                        let (old, new) = (a[1].scalar(row), a[2].scalar(row))
+                        return Scalar(
+                            type, .array(items.map { (old.isNull ? $0.isNull : same($0, old)) ? new : $0 }))
+                    })
+            },
         ]
 
     private static func joined(_ type: SQLType) -> Binding {
@@ -322,7 +334,18 @@ enum ArrayFunctions {
                         let index = items.firstIndex { wanted.isNull ? $0.isNull : same($0, wanted) }
                         return index.map { .int4(Int32($0 + 1)) } ?? .null(.int4)
                     })
-            }
+            },
+            Overload("array_positions", [.anyArray, .anyElement], isStrict: false, canFail: false) {
+                (call) throws(SQLError) in
+                Binding(
+                    arguments: [call.types[0], element(call.types[0])], result: .array(.int4),
+                    kernel: rowwise(.array(.int4)) { (a, row) in
+                        guard let items = elements(a[0], row) else { return .null(.array(.int4)) }
+                        let wanted = a[1].scalar(row)
+                        let places = items.indices.filter { wanted.isNull ? items[$0].isNull : same(items[$0], wanted) }
+                        return Scalar(.array(.int4), .array(places.map { .int4(Int32($0 + 1)) }))
+                    })
+            },
         ]
 
     // MARK: Text

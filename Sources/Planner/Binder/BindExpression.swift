@@ -35,6 +35,9 @@ extension QueryBinder {
             }
             return try parameter(number, at)
         case .column(let name): return try columnReference(name, scope)
+        case .star(let star) where star.qualifier != nil && star.isPlain:
+            guard let table = star.qualifier else { return nil }
+            return try columnReference(table, scope)
         case .star:
             throw SQLError(.featureNotSupported, "row expansion via \"*\" is not supported here", position: at)
         case .cast(let operand, let name, let isTry): return try cast(operand, name, isTry: isTry, at, scope)

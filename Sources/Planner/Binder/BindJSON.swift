@@ -30,7 +30,13 @@ extension QueryBinder {
             let made = FunctionCall(
                 name: renamed(call.name, isPretty ? "json_row_pretty" : "json_row"),
                 arguments: row.map { FunctionCall.Argument(value: $0) })
-            call.arguments[index].value = Expression(.call(made), position: argument.value.position)
+            let place = argument.value.position
+            let object = Expression(.call(made), position: place)
+            call.arguments[index].value = missing(argument.value, scope).map { condition in
+                let branch = Expression.Branch(when: condition, then: Expression(.null, position: place))
+                return Expression(
+                    .conditional(operand: nil, branches: [branch], otherwise: object), position: place)
+            } ?? object
         }
         guard hasRow else { return call }
         if name == "row_to_json" { call.name = renamed(call.name, "to_json") }
@@ -41,6 +47,28 @@ extension QueryBinder {
     private func renamed(_ name: QualifiedName, _ last: String) -> QualifiedName {
         let position = name.parts.last?.position ?? 0
         return QualifiedName([Identifier(last, position: position)], position: name.position)
+    }
+
+    /// Whether an outer join found no row for `t` or `t.*`; nil where there always is one.
+    private func missing(_ expr: Expression, _ scope: Scope) -> Expression? {
+        let table: Identifier?
+        switch expr.node {
+        case .column(let name): table = name.parts.last
+        case .star(let star): table = star.qualifier?.parts.last
+        default: table = nil
+        }
+        guard let table, let (item, _, _) = scope.item(table.value, schema: nil), item.mayBeMissing else { return nil }
+        let present = item.columns.first { column in
+            if case .column(let known) = column.expr { !known.isNullable } else { false }
+        }
+        let tests = (present.map { [$0] } ?? item.columns.filter { !$0.isHidden }).map { column in
+            let name = QualifiedName(
+                [table, Identifier(column.name, position: expr.position)], position: expr.position)
+            return Expression(
+                .isTest(Expression(.column(name), position: expr.position), .null, negated: false),
+                position: expr.position)
+        }
+        return tests.count == 1 ? tests.first : Expression(.and(tests), position: expr.position)
     }
 
     /// Names and values in turn of ROW(...), of `t`, or of `t.*`; nil for anything else.

@@ -8,11 +8,11 @@ extension QueryBinder {
     func bindJoin(
         _ join: TableExpression.Join, _ at: Int?, _ scope: Scope, _ outerLeft: [Scope.Item]
     ) throws(SQLError) -> FromItem {
-        let left = try nullable(join.kind == .right || join.kind == .full) { () throws(SQLError) -> FromItem in
+        var left = try nullable(join.kind == .right || join.kind == .full) { () throws(SQLError) -> FromItem in
             try bindTable(join.left, scope, left: outerLeft, leftPlan: nil)
         }
         let takesFunction = join.kind == .inner || join.kind == .cross
-        let right = try nullable(join.kind == .left || join.kind == .full) { () throws(SQLError) -> FromItem in
+        var right = try nullable(join.kind == .left || join.kind == .full) { () throws(SQLError) -> FromItem in
             try bindTable(
                 join.right, scope, left: outerLeft + left.items, leftPlan: takesFunction ? left.plan : nil)
         }
@@ -34,6 +34,12 @@ extension QueryBinder {
             conditions += try joinCondition(condition, left.items + right.items, outerLeft, scope).conjuncts
         }
         let plan = joinPlan(join.kind, left, right, conditions)
+        for index in left.items.indices where join.kind == .right || join.kind == .full {
+            left.items[index].mayBeMissing = true
+        }
+        for index in right.items.indices where join.kind == .left || join.kind == .full {
+            right.items[index].mayBeMissing = true
+        }
         let items = joinedItems(join, left.items, right.items, names.map(\.value), merged)
         // What is lateral inside this join need not be so outside.
         let mayReach = !outerLeft.isEmpty && (right.isLateral || right.containsLeft)

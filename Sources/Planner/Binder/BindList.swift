@@ -18,6 +18,17 @@ extension QueryBinder {
                 FunctionRegistry.isAggregate(aggregate.lowercased())
             else { return nil }
             return try aggregated(call, aggregate.lowercased(), call.arguments.dropFirst(2), at, scope)
+        case "list_concat", "list_cat", "array_concat", "array_cat":
+            guard call.arguments.count > 2 else { return nil }
+            var joined: Typed?
+            for argument in try arguments(of: call, scope) {
+                guard let known = joined else {
+                    joined = argument
+                    continue
+                }
+                joined = Typed(try self.call("array_cat", [known, argument], at), at)
+            }
+            return joined?.expr
         case "range": return try rangeList(call, at, scope)
         case "typeof" where call.arguments.count == 1:
             let typed = try bind(call.arguments[0].value, scope)

@@ -134,6 +134,15 @@ extension QueryBinder {
         let columns = item.columns.filter { !$0.isHidden }
         if columns.count == 1, let only = columns.first, isStruct(only.expr) { return read(only, at, found) }
         let fields = columns.map { StructField($0.name, $0.expr.type) }
-        return .call(FunctionRegistry.structPack(fields), columns.map { read($0, at, found) })
+        let row = Expr.call(FunctionRegistry.structPack(fields), columns.map { read($0, at, found) })
+        guard item.mayBeMissing else { return row }
+        // Where an outer join found no row there is none: told by a column that is never NULL, else by all of them.
+        let present = item.columns.first { column in
+            if case .column(let known) = column.expr { !known.isNullable } else { false }
+        }
+        let nulls = (present.map { [$0] } ?? columns).map { Expr.isNull(read($0, at, found)) }
+        guard let first = nulls.first else { return row }
+        return .conditional(
+            [(nulls.count == 1 ? first : .and(nulls), .literal(.null(row.type)))], otherwise: row, row.type)
     }
 }

@@ -119,6 +119,15 @@ extension QueryBinder {
             columns = scope.items.filter(\.areColumnsVisible).flatMap(\.columns)
         }
         columns.removeAll(where: \.isHidden)
+        if let pattern = star.pattern {
+            var matching: [Scope.ItemColumn] = []
+            for column in columns {
+                let texts = [column.name, pattern].map { Typed(.literal(.text($0)), at) }
+                let found = try ConstantFold.evaluate(try call("regexp_like", texts, at), context.functions)
+                if found.value == .bool(true) { matching.append(column) }
+            }
+            columns = matching
+        }
         for name in star.excluded {
             try checkStarName(name, columns, "EXCLUDE")
         }

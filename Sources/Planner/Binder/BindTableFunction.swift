@@ -10,7 +10,7 @@ extension QueryBinder {
         _ leftPlan: LogicalPlan?
     ) throws(SQLError) -> FromItem {
         guard calls.count == 1, let call = calls.first else {
-            throw SQLError(.featureNotSupported, "ROWS FROM with several functions is not supported", position: at)
+            return try rowsInStep(calls, withOrdinality, alias, at, lateral, leftPlan)
         }
         if let rows = try queryTable(call, alias, at) { return rows }
         if let record = try recordTable(call, withOrdinality, alias, at, lateral, leftPlan) { return record }
@@ -58,6 +58,51 @@ extension QueryBinder {
             return try rows(of: function, call, withOrdinality, alias, at, lateral, leftPlan)
         }
         return try oneRow(of: call, withOrdinality, alias, at, lateral)
+    }
+
+    /// ROWS FROM (f(...), g(...)): the rows of several functions side by side, as unnest of arrays of their columns.
+    private func rowsInStep(
+        _ calls: [FunctionCall], _ withOrdinality: Bool, _ alias: TableAlias?, _ at: Int?, _ lateral: Scope,
+        _ leftPlan: LogicalPlan?
+    ) throws(SQLError) -> FromItem {
+        let (arrays, used) = try collectingScopes { () throws(SQLError) -> [(name: String, value: Expr)] in
+            var arrays: [(name: String, value: Expr)] = []
+            for call in calls {
+                let item = try tableFunction([call], false, nil, at, lateral, nil)
+                let columns = item.items.flatMap(\.columns).filter { !$0.isHidden }
+                for index in columns.indices {
+                    let query = QueryBinder.columnQuery(call, index, of: columns.count)
+                    arrays.append((columns[index].name, try arrayQuery(query, at, lateral)))
+                }
+            }
+            return arrays
+        }
+        let usesLeft = used.contains { $0 === lateral }
+        let columns = arrays.map { column($0.name, $0.value.type.element ?? .text) }
+        let ordinality = withOrdinality ? column("ordinality", .int8, isNullable: false) : nil
+        let input = usesLeft ? leftPlan : nil
+        let plan = LogicalPlan.unnest(
+            LogicalPlan.Unnest(
+                input: input ?? QueryBinder.oneRow, function: .unnest, arguments: arrays.map(\.value),
+                columns: columns, ordinality: ordinality))
+        let item = Scope.Item(name: nil, columns: itemColumns(columns + (ordinality.map { [$0] } ?? [])))
+        return FromItem(
+            plan: plan, items: [try renamed(item, alias, at)], isLateral: usesLeft && input == nil,
+            containsLeft: input != nil)
+    }
+
+    /// `SELECT c FROM f(...) WITH ORDINALITY AS t (..., c, ..., n) ORDER BY n`.
+    private static func columnQuery(_ call: FunctionCall, _ index: Int, of count: Int) -> Query {
+        let place = call.name.position
+        let names = (0...count).map { Identifier("column \($0) of rows in step", position: place) }
+        func column(_ name: Identifier) -> Expression {
+            Expression(.column(QualifiedName([name], position: place)), position: place)
+        }
+        let alias = TableAlias(name: Identifier("rows in step", position: place), columns: names)
+        let table = TableExpression(
+            .functions([call], isLateral: false, withOrdinality: true, alias: alias), position: place)
+        let select = Select(items: [SelectItem(value: column(names[index]))], from: [table], position: place)
+        return Query(body: .select(select), order: [OrderItem(value: column(names[count]))], position: place)
     }
 
     /// The words that SQL reserves, as PostgreSQL lists them.

@@ -47,7 +47,9 @@ extension QueryBinder {
             throw SQLError(
                 .featureNotSupported, "OVER is not supported for ordered-set aggregate \(name)", position: at)
         }
-        if let kind = WindowFunctionKind(rawValue: name) {
+        // DuckDB's first() and last() are aggregates of all rows of the frame; without NULLs they are window functions.
+        let known = call.ignoresNulls ? ["first": "first_value", "last": "last_value"][name] ?? name : name
+        if let kind = WindowFunctionKind(rawValue: known) {
             if call.filter != nil {
                 throw SQLError(
                     .featureNotSupported, "FILTER is not implemented for non-aggregate window functions",

@@ -105,7 +105,10 @@ extension Binder {
             throw SQLError(
                 .featureNotSupported, "cannot use subquery in DEFAULT expression", position: expression.position)
         }
-        _ = try binder.assign(typed, to: field)
+        do throws(SQLError) { _ = try binder.assign(typed, to: field) } catch {
+            // A number that the column cannot hold is an error of the row that would get it, as in PostgreSQL.
+            guard error.state == .numericValueOutOfRange, !typed.isOpen else { throw error }
+        }
     }
 
     /// Gives the rows of a bound query the types of a new table's columns, and writes them into it.

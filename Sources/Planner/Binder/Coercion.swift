@@ -140,6 +140,15 @@ extension QueryBinder {
     func operation(
         _ symbol: String, _ left: Typed?, _ right: Typed, _ position: Int?
     ) throws(SQLError) -> Expr {
+        var (left, right) = (left, right)
+        if symbol == "||", let given = left {
+            // NULL beside an array is an array.
+            if case .array = given.type, right.literal?.isNull == true, right.isOpen {
+                right.expr = .literal(.null(given.type))
+            } else if case .array = right.type, given.literal?.isNull == true, given.isOpen {
+                left?.expr = .literal(.null(right.type))
+            }
+        }
         let operands = (left.map { [$0] } ?? []) + [right]
         let function = try FunctionRegistry.binaryOrUnary(
             symbol, left?.type, right.type, literals: operands.map(\.literal), position: position)

@@ -57,8 +57,6 @@ enum MacroFunctions {
         ("base64", ["b"], "encode(b, 'base64')"),
         ("even", ["x"], "CASE WHEN x >= 0 THEN ceil(x / 2.0) * 2 ELSE floor(x / 2.0) * 2 END"),
         ("list_concat", ["a"], "a"),
-        ("list_concat", ["a", "b", "c"], "array_cat(array_cat(a, b), c)"),
-        ("list_concat", ["a", "b", "c", "d"], "array_cat(array_cat(a, b), array_cat(c, d))"),
         ("datepart", ["u", "t"], "date_part(u, t)"),
         ("datetrunc", ["u", "t"], "date_trunc(u, t)"),
         ("epoch_us", ["t"], "trunc(extract(epoch FROM t) * 1000000)::bigint"),

@@ -17,6 +17,8 @@ final class Scope {
         var isNameVisible = true
         /// Whether its name alone means its first column: a function that returns no rows of several columns.
         var isScalar = false
+        /// Whether an outer join may put NULLs in the place of its rows.
+        var mayBeMissing = false
         /// Whether bare column names find it: false below a join that merges columns.
         var areColumnsVisible = true
     }
