@@ -117,8 +117,10 @@ enum JSONAccess {
     /// Follows a path; nil where it leads nowhere.
     @inline(__always)
     static func walk(_ scan: JSONScan, _ path: [JSONStep], isUnique: Bool) -> Range<Int>? {
-        guard var range = scan.root else { return nil }
-        for step in path {
+        // Where the whole value ends does not matter to a step into it.
+        guard let first = path.first else { return scan.root }
+        guard var range = step(scan, scan.skipBlanks(0), first, isUnique: isUnique) else { return nil }
+        for step in path.dropFirst() {
             guard let next = self.step(scan, range.lowerBound, step, isUnique: isUnique) else { return nil }
             range = next
         }
