@@ -1,5 +1,5 @@
 // Text to lists as DuckDB writes them: `[1, NULL, 'a b', [2]]`, `{a: 1}`. Not for loops over rows.
-public import Diagnostics
+import Diagnostics
 
 /// One item of a list: its bytes, and whether quotes stood around them.
 struct ListItem {

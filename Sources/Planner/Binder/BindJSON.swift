@@ -32,11 +32,12 @@ extension QueryBinder {
                 arguments: row.map { FunctionCall.Argument(value: $0) })
             let place = argument.value.position
             let object = Expression(.call(made), position: place)
-            call.arguments[index].value = missing(argument.value, scope).map { condition in
-                let branch = Expression.Branch(when: condition, then: Expression(.null, position: place))
-                return Expression(
-                    .conditional(operand: nil, branches: [branch], otherwise: object), position: place)
-            } ?? object
+            call.arguments[index].value =
+                missing(argument.value, scope).map { condition in
+                    let branch = Expression.Branch(when: condition, then: Expression(.null, position: place))
+                    return Expression(
+                        .conditional(operand: nil, branches: [branch], otherwise: object), position: place)
+                } ?? object
         }
         guard hasRow else { return call }
         if name == "row_to_json" { call.name = renamed(call.name, "to_json") }
