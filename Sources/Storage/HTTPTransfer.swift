@@ -30,7 +30,7 @@ struct HTTPRequest: Sendable {
     var cancellation: CancelFlag?
     /// Less than the client's own limit for a whole request.
     var timeoutMilliseconds: Int?
-    /// Called once if there is no answer so many milliseconds after sending began.
+    /// Called once if no byte comes for so many milliseconds: on a busy link all answers take long, and are not late.
     var late: (afterMilliseconds: Int, call: @Sendable () -> Void)?
     /// Decides from status and headers what to do with the body.
     var accept: @Sendable (HTTPHead) -> BodyPlan = { _ in .keep(bytesMax: HTTPRequest.documentBytesMax) }
@@ -107,6 +107,8 @@ final class Transfer: @unchecked Sendable {
     private var bodyPart = 0
     private var bodyOffset = 0
     private var began: UInt64 = 0
+    /// When the last byte came.
+    private var moved: UInt64 = 0
     private var isLateTold = false
 
     init(_ request: HTTPRequest, _ done: @escaping @Sendable (HTTPResponse) -> Void) {
@@ -139,6 +141,7 @@ final class Transfer: @unchecked Sendable {
 
     func prepare(_ handle: UnsafeMutableRawPointer, _ options: HTTPOptions) {
         began = Transfer.now()
+        moved = began
         let context = Unmanaged.passUnretained(self).toOpaque()
         _ = apus_curl_set_string(handle, CURLOPT_URL, request.url)
         _ = apus_curl_set_long(handle, CURLOPT_PATH_AS_IS, 1)
@@ -246,6 +249,7 @@ final class Transfer: @unchecked Sendable {
     // MARK: Receiving
 
     private func header(_ bytes: UnsafeRawBufferPointer) -> Int {
+        moved = Transfer.now()
         let line = String(decoding: bytes, as: UTF8.self)
         if line.hasPrefix("HTTP/") {
             // A new answer: what came before was "100 Continue" or the like.
@@ -263,7 +267,7 @@ final class Transfer: @unchecked Sendable {
 
     /// Tells once that the answer is late.
     func tellLate(_ time: UInt64) {
-        guard let late = request.late, !isLateTold, time >= began + UInt64(late.afterMilliseconds) else { return }
+        guard let late = request.late, !isLateTold, time >= moved + UInt64(late.afterMilliseconds) else { return }
         isLateTold = true
         late.call()
     }
@@ -275,6 +279,7 @@ final class Transfer: @unchecked Sendable {
 
     /// Takes a part of the body; fewer bytes than given ends the transfer.
     private func receive(_ part: UnsafeRawBufferPointer) -> Int {
+        moved = Transfer.now()
         if isCancelled {
             refusal = "the request was canceled"
             return 0

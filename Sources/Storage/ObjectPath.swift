@@ -71,14 +71,16 @@ public struct ObjectPath: Hashable, Sendable, CustomStringConvertible {
     /// The last component, without a trailing slash: `c` of `a/b/c`; empty at the top.
     public var name: String {
         let key = keyWithoutSlash
-        guard let slash = key.lastIndex(of: "/") else { return String(key) }
-        return String(key[key.index(after: slash)...])
+        guard let slash = key.utf8.lastIndex(of: UInt8(ascii: "/")) else { return String(key) }
+        return String(key[key.utf8.index(after: slash)...])
     }
 
     /// The folder that holds this path; the top is its own parent.
     public var parent: ObjectPath {
         let key = keyWithoutSlash
-        guard let slash = key.lastIndex(of: "/") else { return replacing(key: scheme == .file ? "." : "") }
+        guard let slash = key.utf8.lastIndex(of: UInt8(ascii: "/")) else {
+            return replacing(key: scheme == .file ? "." : "")
+        }
         if slash == key.startIndex { return replacing(key: scheme == .file ? "/" : "") }
         return replacing(key: String(key[..<slash]))
     }
@@ -104,7 +106,8 @@ public struct ObjectPath: Hashable, Sendable, CustomStringConvertible {
 
     private var keyWithoutSlash: Substring {
         var rest = key[...]
-        while rest.count > 1, rest.last == "/" { rest.removeLast() }
+        // By bytes: listings ask this for every file.
+        while rest.utf8.count > 1, rest.utf8.last == UInt8(ascii: "/") { rest = Substring(rest.utf8.dropLast()) }
         return rest
     }
 
