@@ -1,4 +1,4 @@
-# Commands: run, test, bench, bench-catalog, clients, lint, asan. Each installs what is missing, then calls the plain swift command it prints.
+# Commands: run, test, bench, bench-catalog, clients, differential, fuzz, lint, asan. Each installs what is missing, then calls the plain swift command it prints.
 # Variables: PORT and HTTP_PORT (make run), FILTER (make test FILTER=WireTests).
 
 PORT ?= 5432
@@ -11,7 +11,7 @@ PACKAGES = libcurl4-openssl-dev libsnappy-dev libzstd-dev liblz4-dev libbrotli-d
 	libpq-dev libsqlite3-dev libssl-dev pkg-config tzdata
 BINARY = .build/release/apus
 
-.PHONY: run build test bench bench-catalog clients lint asan packages
+.PHONY: run build test bench bench-catalog clients differential fuzz lint asan packages
 
 run: build
 	@sh .ci/serve-sample "$(BINARY)" "$(PORT)" "$(HTTP_PORT)" "$(DATA)"
@@ -40,6 +40,16 @@ clients: build
 	PATH=$(CURDIR)/.build/clients/bin:$$PATH .build/clients/bin/python Tests/Clients/drivers.py
 	.build/clients/bin/pip install --quiet 'dbt-core==1.9.*' 'dbt-postgres==1.9.*' 'psycopg[binary]' pyarrow 'moto[server]' boto3
 	PATH=$(CURDIR)/.build/clients/bin:$$PATH .build/clients/bin/python Tests/Clients/dbt/run.py --apus $(BINARY)
+
+# Random queries on a running Apus and a PostgreSQL: ARGS='--apus DSN --postgres DSN --queries 100000'.
+differential:
+	python3 Tests/Differential/differential.py $(ARGS)
+
+# Random bytes under AddressSanitizer through all that reads what others wrote, for FUZZ_SECONDS in all.
+FUZZ_SECONDS ?= 3600
+fuzz: packages
+	APUS_FUZZ=1 $(SWIFT) build -c release --scratch-path .build/fuzz --product fuzz -Xswiftc -sanitize=fuzzer,address
+	.ci/fuzz .build/fuzz/release/fuzz $(FUZZ_SECONDS)
 
 lint:
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests

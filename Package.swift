@@ -154,3 +154,15 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// `make fuzz`: a program of libFuzzer in place of the server and of the tests, some of whose files it shares.
+if Context.environment["APUS_FUZZ"] != nil {
+    package.products = []
+    package.targets.removeAll { $0.isTest || $0.name == "apus" }
+    package.targets.append(
+        .executableTarget(
+            name: "fuzz",
+            dependencies: ["Formats", "PostgresWire", "Storage", "Syntax", "Columns", "Diagnostics"], path: "Tests",
+            sources: ["Fuzz", "FormatsTests/Reading.swift", "FormatsTests/Rendering.swift"],
+            swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]))
+}

@@ -119,7 +119,8 @@ extension TextParse {
                 at += 1
                 while at < end, text[at] != 34 {
                     if text[at] == 92 { at += 1 }
-                    if at < end { item.append(text[at]) }
+                    guard at < end else { throw malformed() }
+                    item.append(text[at])
                     at += 1
                 }
                 guard at < end else { throw malformed() }
@@ -132,7 +133,8 @@ extension TextParse {
                     if text[at] == 125 { nested -= 1 }
                     if nested < 0 || text[at] == 34 && nested == 0 { throw malformed() }
                     if text[at] == 92, nested == 0 { at += 1 }
-                    if at < end { item.append(text[at]) }
+                    guard at < end else { throw malformed() }
+                    item.append(text[at])
                     at += 1
                 }
                 while let last = item.last, isSpace(last) { item.removeLast() }

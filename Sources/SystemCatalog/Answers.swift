@@ -126,9 +126,9 @@ extension SystemState {
         case "pg_get_userbyid":
             return Scalar(.system(.name), .string(role(number ?? 0) ?? "unknown (OID=\(number ?? 0))"))
         case "pg_encoding_to_char": return Scalar(.system(.name), .string(number == 6 ? "UTF8" : ""))
-        case "pg_is_in_recovery", "pg_is_other_temp_schema", "pg_isolation_test_session_is_blocked",
-            "row_security_active":
+        case "pg_is_in_recovery", "pg_is_other_temp_schema", "pg_isolation_test_session_is_blocked":
             return .boolean(false)
+        case "row_security_active": return try hasActivePolicies(arguments[0])
         case "pg_relation_is_publishable": return .boolean(knownDirectory?.relation(number ?? 0)?.lake != nil)
         case "pg_relation_is_updatable": return .int4(0)
         case "pg_column_is_updatable": return .boolean(false)

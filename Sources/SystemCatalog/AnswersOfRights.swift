@@ -68,6 +68,16 @@ extension SystemState {
         }
     }
 
+    /// Whether row policies hold for the user.
+    func hasActivePolicies(_ object: Scalar) throws(SQLError) -> Scalar {
+        guard let source = knownSource, let relation = try relation(object) else { return .null(.boolean) }
+        let who = source.standing
+        guard let secured = relation.secured, let policies = source.access.policies(of: secured), policies.isEnabled,
+            !who.isSuperuser, !who.bypassesRowSecurity
+        else { return .boolean(false) }
+        return .boolean(policies.isForced || !who.has(secured.owner))
+    }
+
     /// What an object of a kind has before anything is granted, as acldefault() tells it; nil for an unknown kind.
     func standardRights(_ kind: String, owner: Int64?) -> [String]? {
         guard let owner else { return nil }

@@ -114,12 +114,13 @@ public enum CatalogFunctions {
             }
         }
         for object in [SQLType.text, oid] {
-            all.append(Declaration("has_any_column_privilege", [object, .text], .boolean))
-            all.append(Declaration("has_any_column_privilege", [.system(.name), object, .text], .boolean))
-            for column in [SQLType.text, .int2] {
-                all.append(Declaration("has_column_privilege", [object, column, .text], .boolean))
-                all.append(Declaration("has_column_privilege", [.system(.name), object, column, .text], .boolean))
+            for user in [[], [SQLType.system(.name)], [oid]] {
+                all.append(Declaration("has_any_column_privilege", user + [object, .text], .boolean))
+                for column in [SQLType.text, .int2] {
+                    all.append(Declaration("has_column_privilege", user + [object, column, .text], .boolean))
+                }
             }
+            all.append(Declaration("row_security_active", [object], .boolean))
         }
         for role in [SQLType.system(.name), oid] {
             all.append(Declaration("pg_has_role", [role, .text], .boolean))
@@ -127,7 +128,7 @@ public enum CatalogFunctions {
                 all.append(Declaration("pg_has_role", [user, role, .text], .boolean))
             }
         }
-        return all + [Declaration("row_security_active", [oid], .boolean)]
+        return all
     }()
 
     private static let session: [Declaration] = [

@@ -18,9 +18,9 @@ enum SystemFunctions {
     static let version = "PostgreSQL 17.0 (Apus)"
 
     static let all: [Overload] = [
-        text("current_user") { $0.user }, text("session_user") { $0.sessionUser ?? $0.user }, text("user") { $0.user },
-        text("current_database") { $0.database }, text("current_catalog") { $0.database },
-        text("current_schema") { $0.searchPath.first ?? "public" },
+        name("current_user") { $0.user }, name("session_user") { $0.sessionUser ?? $0.user }, name("user") { $0.user },
+        name("current_database") { $0.database }, name("current_catalog") { $0.database },
+        name("current_schema") { $0.searchPath.first ?? "public" },
         text("current_branch") { $0.branch },
         text("version") { _ in version },
         Overload("current_schemas", [.boolean], .array(.text), volatility: .stable, canFail: false) {
@@ -65,6 +65,13 @@ enum SystemFunctions {
             Logic.boolOr(a[0], a[1], rows: rows)
         },
     ]
+
+    private static func name(_ name: String, _ body: @escaping @Sendable (FunctionContext) -> String) -> Overload {
+        Overload(name, [SQLType](), .system(.name), volatility: .stable, canFail: false) {
+            (context, _, rows) throws(SQLError) in
+            Column.constant(Scalar(.system(.name), .string(body(context))), count: rows)
+        }
+    }
 
     private static func text(_ name: String, _ body: @escaping @Sendable (FunctionContext) -> String) -> Overload {
         Overload(name, [SQLType](), .text, volatility: .stable, canFail: false) { (context, _, rows) throws(SQLError) in
