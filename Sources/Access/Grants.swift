@@ -160,6 +160,11 @@ extension AccessState {
         if policies(of: object) != nil { put(nil as TablePolicies?, of: object) }
     }
 
+    /// Objects on which a role was granted something.
+    public func recorded(naming role: RoleID) -> [SecuredObject] {
+        recorded.filter { rights(of: $0).names(role) }
+    }
+
     private func recordedRights(of object: SecuredObject) -> ObjectRights? {
         isRecorded(object) ? rights(of: object) : nil
     }

@@ -284,7 +284,7 @@ extension AccessState {
 
 extension ObjectRights {
     /// Whether a role gives or has something here.
-    fileprivate func names(_ role: RoleID) -> Bool {
+    func names(_ role: RoleID) -> Bool {
         (items + columns.values.joined()).contains { $0.grantee == role || $0.grantor == role }
     }
 }

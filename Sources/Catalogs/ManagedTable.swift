@@ -167,6 +167,12 @@ public enum TableProperty {
     public static func comment(on column: String) -> String { "apus.comment.\(column)" }
     /// A column's declared type where the format's own says less (varchar(10) is a string): format_type's text.
     public static func declaredType(of column: String) -> String { "apus.type.\(column)" }
+    /// The user's type that a column was declared with, with its schema; `[]` behind it for arrays.
+    public static func userType(of column: String) -> String { "apus.usertype.\(column)" }
+    /// A CHECK that writes obey: "apus.check.1" = CONSTRAINT name CHECK (a > 0).
+    public static func check(_ number: Int) -> String { "apus.check.\(number)" }
+    /// The name that a declared key was given.
+    public static func keyName(_ number: Int) -> String { "apus.keyname.\(number)" }
     /// The query of a materialized view; a table without it is no such view.
     public static let viewQuery = "apus.view.query"
     /// The search path of that query, as the setting spells it.

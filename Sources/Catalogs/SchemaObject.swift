@@ -8,6 +8,7 @@ public enum SchemaObject: Hashable, Sendable, Codable {
     case functions([FunctionDefinition])
     /// An index: a name only, since tables are read by their statistics.
     case index(IndexDefinition)
+    case type(TypeDefinition)
 
     /// The number of the role that owns it; nil: the bootstrap user.
     public var owner: Int64? {
@@ -16,6 +17,7 @@ public enum SchemaObject: Hashable, Sendable, Codable {
             case .sequence(let sequence): sequence.owner
             case .functions(let functions): functions.first?.owner
             case .index(let index): index.owner
+            case .type(let type): type.owner
             }
         }
         set {
@@ -29,6 +31,9 @@ public enum SchemaObject: Hashable, Sendable, Codable {
             case .index(var index):
                 index.owner = newValue
                 self = .index(index)
+            case .type(var type):
+                type.owner = newValue
+                self = .type(type)
             }
         }
     }
@@ -121,6 +126,42 @@ public struct FunctionDefinition: Hashable, Sendable, Codable {
     }
 }
 
+/// A type of the user.
+public struct TypeDefinition: Hashable, Sendable, Codable {
+    public enum Form: Hashable, Sendable, Codable {
+        /// Labels in their order.
+        case enumeration([String])
+        /// Fields with their types as text; types of the user with their schemas.
+        case composite([FunctionDefinition.Parameter])
+        case domain(Domain)
+    }
+    public struct Domain: Hashable, Sendable, Codable {
+        public var base: String
+        public var isNotNull: Bool
+        /// SQL text.
+        public var defaultValue: String?
+        public var checks: [Check]
+        public init(base: String, isNotNull: Bool, defaultValue: String?, checks: [Check]) {
+            self.base = base
+            self.isNotNull = isNotNull
+            self.defaultValue = defaultValue
+            self.checks = checks
+        }
+    }
+    /// A condition over VALUE, as SQL text.
+    public struct Check: Hashable, Sendable, Codable {
+        public var name: String
+        public var text: String
+        public init(name: String, text: String) {
+            self.name = name
+            self.text = text
+        }
+    }
+    public var form: Form
+    public var owner: Int64?
+    public init(form: Form) { self.form = form }
+}
+
 /// What CREATE INDEX said.
 public struct IndexDefinition: Hashable, Sendable, Codable {
     /// The table, in the same schema.
@@ -135,7 +176,7 @@ public struct IndexDefinition: Hashable, Sendable, Codable {
 
 extension TableName {
     /// The kinds of objects that share a space of names.
-    public enum ObjectKind: String, Sendable { case sequence, function, index }
+    public enum ObjectKind: String, Sendable { case sequence, function, index, type }
 
     /// The name under which the catalog keeps an object.
     public static func object(_ kind: ObjectKind, schema: String, name: String) -> TableName {

@@ -17,6 +17,12 @@ public indirect enum SQLType: Hashable, Sendable, Codable {
     /// `char(length)` in characters, blank-padded.
     case char(Int)
     case bytea
+    /// `bit(length)`: kept as text of 0 and 1, whose order is that of bits.
+    case bit(Int)
+    /// `bit varying(length)`, or without a bound when nil.
+    case varbit(Int?)
+    /// One of the user's labels: the number of its place among them, so that values order as the labels do.
+    case enumeration(EnumType)
     /// Days since 1970-01-01; Int32.max and Int32.min are infinity and -infinity.
     case date
     /// Microseconds since midnight.
@@ -50,13 +56,13 @@ public indirect enum SQLType: Hashable, Sendable, Codable {
         switch self {
         case .boolean: .bool
         case .int2: .int16
-        case .int4, .date: .int32
+        case .int4, .date, .enumeration: .int32
         case .int8, .time, .timestamp, .timestamptz: .int64
         case .float4: .float32
         case .float8: .float64
         case .decimal(let precision, _): precision <= 18 ? .int64 : .int128
         case .numeric: .numeric
-        case .unknown, .text, .varchar, .char, .bytea, .json, .jsonb: .view
+        case .unknown, .text, .varchar, .char, .bytea, .json, .jsonb, .bit, .varbit: .view
         case .interval: .interval
         case .uuid: .int128
         case .array, .map: .list
@@ -84,6 +90,14 @@ public indirect enum SQLType: Hashable, Sendable, Codable {
         switch self {
         case .text, .varchar, .char, .unknown: true
         case .system(let type): !type.isNumber
+        default: false
+        }
+    }
+
+    /// Whether this is a string of bits.
+    public var isBits: Bool {
+        switch self {
+        case .bit, .varbit: true
         default: false
         }
     }
@@ -121,7 +135,7 @@ public indirect enum SQLType: Hashable, Sendable, Codable {
     }
 
     /// A field's name as it is written in a type: in quotes where it would not be read back as it is.
-    private static func quoted(_ name: String) -> String {
+    static func quoted(_ name: String) -> String {
         let isPlain = name.utf8.enumerated().allSatisfy { index, byte in
             (97...122).contains(byte) || byte == 95 || index > 0 && (48...57).contains(byte)
         }
@@ -145,6 +159,9 @@ public indirect enum SQLType: Hashable, Sendable, Codable {
         case .varchar(let length): length.map { "character varying(\($0))" } ?? "character varying"
         case .char(let length): "character(\(length))"
         case .bytea: "bytea"
+        case .bit(let length): "bit(\(length))"
+        case .varbit(let length): length.map { "bit varying(\($0))" } ?? "bit varying"
+        case .enumeration(let type): type.printedName
         case .date: "date"
         case .time: "time without time zone"
         case .timestamp: "timestamp without time zone"
@@ -166,6 +183,8 @@ public indirect enum SQLType: Hashable, Sendable, Codable {
         case .decimal: "numeric"
         case .varchar: "character varying"
         case .char: "character"
+        case .bit: "bit"
+        case .varbit: "bit varying"
         case .array(let element): element.baseName + "[]"
         case .row(let fields): SQLType.structName(fields) { $0.baseName }
         case .map(let key, let value): "map(\(key.baseName), \(value.baseName))"

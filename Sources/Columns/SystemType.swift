@@ -63,6 +63,7 @@ extension SQLType {
     public var stored: SQLType {
         switch self {
         case .system(let type): type.isNumber ? .int8 : .text
+        case .enumeration, .bit, .varbit: .text
         case .array(let element): .array(element.stored)
         case .row(let fields): .row(fields.map { StructField($0.name, $0.type.stored) })
         case .map(let key, let value): .map(key: key.stored, value: value.stored)

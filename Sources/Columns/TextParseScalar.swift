@@ -33,6 +33,15 @@ extension TextParse {
         case .unknown, .text, .varchar, .char:
             return Scalar(type, .string(try limited(String(decoding: bytes, as: UTF8.self), type)))
         case .bytea: return Scalar(type, .bytes(try bytea(bytes)))
+        case .bit(let length):
+            return Scalar(type, .string(try BitText.fitted(try BitText.parse(bytes), length: length, isVarying: false)))
+        case .varbit(let length):
+            let bits = try BitText.parse(bytes)
+            return Scalar(type, .string(try length.map { (most) throws(SQLError) in
+                try BitText.fitted(bits, length: most, isVarying: true)
+            } ?? bits))
+        case .enumeration(let labels):
+            return Scalar(type, .int(Int64(try labels.place(of: String(decoding: bytes, as: UTF8.self)))))
         case .json:
             try JSONText.check(bytes)
             return Scalar(type, .string(String(decoding: bytes, as: UTF8.self)))

@@ -264,6 +264,8 @@ public enum TextForm {
             let value = from.pointer(Int32.self)[at]
             if column.type == .date {
                 append(to: &out) { write(date: value, style: zone.style, to: $0) }
+            } else if case .enumeration(let labels) = column.type {
+                out.append(contentsOf: labels.label(value).utf8)
             } else {
                 append(int: Int64(value), to: &out)
             }

@@ -101,12 +101,46 @@ extension Session {
         }
         let format = try format(on: place.branch)
         let table = try await format.open(definition, named: place.name)
-        let planner = AlterationPlanner(table: table, name: place.name, context: planContext())
-        let alterations: [TableAlteration]
+        var action = action
+        var types = try await self.types(table.typeNames)
         switch action {
+        case .addColumn(var column, let ifNotExists, let keys):
+            types = try await self.types(
+                in: [column.type], texts: [column.defaultValue].compactMap { $0 } + keys.compactMap(\.condition))
+            try settleDomain(&column, types)
+            action = .addColumn(column, ifNotExists: ifNotExists, keys)
+        case .setType(_, let type): types = try await self.types(in: [type])
+        case .setDefault(_, let value, _):
+            types = try await self.types(QueryNames.typeNames(in: value, context: planContext()), known: types)
+        case .addKey(let key):
+            if let condition = key.condition {
+                types = try await self.types(QueryNames.typeNames(in: condition, context: planContext()), known: types)
+            }
+        default: break
+        }
+        let planner = AlterationPlanner(table: table, name: place.name, context: planContext(), types: types)
+        var alterations: [TableAlteration]
+        switch action {
+        case .addKey(let key) where key.kind == .check && key.isEnforced && !format.enforcesKeys:
+            alterations = try await addCheck(key, table, place, types)
         case .addKey(let key):
             try check(key, table.schema.fields, format)
             alterations = planner.key(key)
+        case .addColumn(let column, _, let keys):
+            alterations = try planner.alterations(action)
+            guard !alterations.isEmpty else { break }
+            let field = Field(column.name.value, try TypeNames.type(column.type, types))
+            var names = Set(TableCheck.all(of: table.properties).map(\.name))
+            for key in keys {
+                guard key.kind == .check, key.isEnforced, !format.enforcesKeys else {
+                    alterations += planner.key(key)
+                    continue
+                }
+                let fields = Binder.declaredFields(of: table, types) + [field]
+                let check = try self.check(key, place.name, fields, types, taken: names)
+                names.insert(check.name)
+                alterations.append(.setProperty(TableProperty.check(names.count), check.property))
+            }
         case .setPartitioning(let items):
             alterations = [.setPartitioning(try partitioning(items, table.schema.fields))]
         default: alterations = try planner.alterations(action)
@@ -123,9 +157,42 @@ extension Session {
             let (old, new) = (from.value, to.value)
             try await changeAccess { (state) throws(SQLError) in state.renamedColumn(of: object, old, to: new) }
         }
-        if case .addColumn(let column, _) = action, column.defaultValue != nil, planner.hasRows {
+        if case .addColumn(let column, _, _) = action, column.defaultValue != nil, planner.hasRows {
             try await fill(column.name, place, altered)
         }
+    }
+
+    /// A CHECK that the rows which are there obey.
+    private func addCheck(
+        _ key: Statement.KeyDefinition, _ table: any WritableTable, _ place: NewPlace, _ types: UserTypes
+    ) async throws(SQLError) -> [TableAlteration] {
+        let known = TableCheck.all(of: table.properties)
+        let check = try self.check(
+            key, place.name, Binder.declaredFields(of: table, types), types, taken: Set(known.map(\.name)))
+        if key.isValidated {
+            let database = place.branch.map { Identifier("\(engine.database)@\($0)", isQuoted: true) }
+            let parts = [Identifier(place.name.schema, isQuoted: true), Identifier(place.name.name, isQuoted: true)]
+            let isElsewhere = place.branch != nil && place.branch != branch
+            let name = QualifiedName(((isElsewhere ? [database] : []) + parts).compactMap { $0 }, position: 0)
+            let from = TableExpression(.table(name, version: nil, alias: nil), position: 0)
+            let condition = try Parser.parseExpression(check.text)
+            let one = SelectItem(value: Expression(.integer("1"), position: 0))
+            let select = Select(
+                items: [one], from: [from], filter: Expression(.not(condition), position: 0), position: 0)
+            var query = Query(body: .select(select), position: 0)
+            query.limit = Expression(.integer("1"), position: 0)
+            let life = life()
+            let bound: QueryLife.Bound
+            do throws(SQLError) { bound = try await bind(query, [], life) } catch { throw error.at(key.position) }
+            let rows = try await collect(
+                try await begin(try Optimizer.optimize(bound.query.plan, life.context), life))
+            guard rows.allSatisfy({ $0.rows == 0 }) else {
+                throw SQLError(
+                    SQLState("23514"),
+                    "check constraint \"\(check.name)\" of relation \"\(place.name.name)\" is violated by some row")
+            }
+        }
+        return [.setProperty(TableProperty.check(known.count + 1), check.property)]
     }
 
     /// Gives a new column's default to the rows that are there.
@@ -137,8 +204,9 @@ extension Session {
             position: column.position)
         let life = life()
         let table = try await format(on: place.branch).open(definition, named: place.name)
+        let types = try await types(table.typeNames)
         let bound = try Binder.bind(
-            statement, into: table, named: place.name, snapshot: CatalogSnapshot(), context: life.context)
+            statement, into: table, named: place.name, snapshot: CatalogSnapshot(types: types), context: life.context)
         _ = try await run(bound, WriteTarget(name: place.name, branch: place.branch, table: table), [], life)
     }
 
@@ -209,14 +277,23 @@ extension Session {
     }
 }
 
+extension Session {
+    /// The columns that the text of a condition names.
+    static func columns(in text: String) -> Set<String> {
+        QueryNames.columns(in: text)
+    }
+}
+
 /// Turns one action of ALTER TABLE into alterations of one table.
 private final class AlterationPlanner {
     private let table: any WritableTable
     private let name: TableName
     private let context: PlanContext
+    private let types: UserTypes
     private(set) var notices: [SQLNotice] = []
 
-    init(table: any WritableTable, name: TableName, context: PlanContext) {
+    init(table: any WritableTable, name: TableName, context: PlanContext, types: UserTypes) {
+        self.types = types
         self.table = table
         self.name = name
         self.context = context
@@ -236,13 +313,18 @@ private final class AlterationPlanner {
         return table.schema.fields[index]
     }
 
+    private func declared(_ column: Identifier) throws(SQLError) -> Field {
+        let field = try field(column)
+        return Field(field.name, table.declaredType(of: field, types), isNullable: field.isNullable)
+    }
+
     private func skip(_ state: SQLState, _ text: String) {
         notices.append(SQLNotice(.notice, SQLError(state, text + ", skipping")))
     }
 
     func alterations(_ action: Statement.AlterTable.Action) throws(SQLError) -> [TableAlteration] {
         switch action {
-        case .addColumn(let column, let ifNotExists): return try add(column, ifNotExists)
+        case .addColumn(let column, let ifNotExists, _): return try add(column, ifNotExists)
         case .dropColumn(let column, let ifExists):
             guard table.schema.index(of: column.value) != nil || !ifExists else {
                 skip(
@@ -252,7 +334,7 @@ private final class AlterationPlanner {
             }
             return try drop(column)
         case .renameColumn(let old, let new): return try rename(old, new)
-        case .setType(let column, let type): return try setType(column, try TypeNames.type(type), type.position)
+        case .setType(let column, let type): return try setType(column, try TypeNames.type(type, types), type.position)
         case .setNotNull(let column):
             guard try field(column).isNullable else { return [] }
             throw SQLError(
@@ -260,8 +342,8 @@ private final class AlterationPlanner {
                 hint: "Columns are declared NOT NULL by CREATE TABLE.", position: column.position)
         case .dropNotNull(let column): return try field(column).isNullable ? [] : [.dropNotNull(column.value)]
         case .setDefault(let column, let value, let text):
-            let field = try field(column)
-            try Binder.checkDefault(value, of: field, context: context)
+            let field = try declared(column)
+            try Binder.checkDefault(value, of: field, context: context, types: types)
             return [.setProperty(TableProperty.defaultValue(of: field.name), text)]
         case .dropDefault(let column):
             let key = TableProperty.defaultValue(of: try field(column).name)
@@ -272,6 +354,10 @@ private final class AlterationPlanner {
         case .resetProperties(let keys):
             try checkKeys(keys)
             return keys.filter { table.properties[$0] != nil }.map { .removeProperty($0) }
+        case .dropConstraint(let constraint, let ifExists):
+            return try self.constraint(constraint, ifExists: ifExists, renamedTo: nil)
+        case .renameConstraint(let old, let new):
+            return try self.constraint(old, ifExists: false, renamedTo: new)
         case .rename, .setSchema, .setPartitioning, .addKey, .ignored, .owner, .rowSecurity, .setMask, .dropMask:
             return []
         }
@@ -293,7 +379,7 @@ private final class AlterationPlanner {
             skip(.duplicateColumn, text)
             return []
         }
-        let field = Field(new, try TypeNames.type(column.type), isNullable: !column.isNotNull)
+        let field = Field(new, try TypeNames.type(column.type, types), isNullable: !column.isNotNull)
         if column.isNotNull, hasRows {
             guard column.defaultValue == nil else {
                 throw SQLError(
@@ -307,11 +393,14 @@ private final class AlterationPlanner {
             .addColumn(Field(field.name, field.type.stored, isNullable: field.isNullable))
         ]
         if let value = column.defaultValue, let text = column.defaultText {
-            try Binder.checkDefault(value, of: field, context: context)
+            try Binder.checkDefault(value, of: field, context: context, types: types)
             alterations.append(.setProperty(TableProperty.defaultValue(of: new), text))
         }
         if let text = Session.declaredType(field.type) {
             alterations.append(.setProperty(TableProperty.declaredType(of: new), text))
+        }
+        if let text = Session.userType(column.type, types) {
+            alterations.append(.setProperty(TableProperty.userType(of: new), text))
         }
         return alterations
     }
@@ -320,7 +409,7 @@ private final class AlterationPlanner {
     private func properties(of column: String) -> [(key: String, value: String)] {
         [
             TableProperty.defaultValue(of: column), TableProperty.comment(on: column),
-            TableProperty.declaredType(of: column),
+            TableProperty.declaredType(of: column), TableProperty.userType(of: column),
         ].compactMap { key in table.properties[key].map { (key, $0) } }
     }
 
@@ -330,7 +419,11 @@ private final class AlterationPlanner {
             throw SQLError(
                 .featureNotSupported, "cannot drop the last column of \"\(name.name)\"", position: column.position)
         }
-        return [.dropColumn(field.name)] + properties(of: field.name).map { .removeProperty($0.key) }
+        // Checks over the column go with it.
+        var checks = TableCheck.all(of: table.properties)
+        let count = checks.count
+        checks.removeAll { check in Session.columns(in: check.text).contains(field.name) }
+        return [.dropColumn(field.name)] + (checks.count < count ? rewritten(checks, count) : []) + properties(of: field.name).map { .removeProperty($0.key) }
     }
 
     private func rename(_ old: Identifier, _ new: Identifier) throws(SQLError) -> [TableAlteration] {
@@ -345,7 +438,14 @@ private final class AlterationPlanner {
             (TableProperty.defaultValue(of: field.name), TableProperty.defaultValue(of: new.value)),
             (TableProperty.comment(on: field.name), TableProperty.comment(on: new.value)),
             (TableProperty.declaredType(of: field.name), TableProperty.declaredType(of: new.value)),
+            (TableProperty.userType(of: field.name), TableProperty.userType(of: new.value)),
         ]
+        let checks = TableCheck.all(of: table.properties)
+        guard !checks.contains(where: { Session.columns(in: $0.text).contains(field.name) }) else {
+            throw SQLError(
+                .featureNotSupported, "a column in a CHECK constraint cannot be renamed",
+                hint: "Drop the constraint, and add it again.", position: old.position)
+        }
         for (from, to) in pairs {
             guard let value = table.properties[from] else { continue }
             alterations += [.removeProperty(from), .setProperty(to, value)]
@@ -358,7 +458,7 @@ private final class AlterationPlanner {
         _ column: Identifier, _ type: SQLType, _ position: Int
     ) throws(SQLError) -> [TableAlteration] {
         let field = try field(column)
-        let declared = table.declaredType(of: field)
+        let declared = table.declaredType(of: field, types)
         if declared == type { return [] }
         guard AlterationPlanner.isWider(type, than: declared) else {
             throw SQLError(
@@ -395,5 +495,46 @@ private final class AlterationPlanner {
         var number = 1
         while table.properties[TableProperty.key(number)] != nil { number += 1 }
         return [.setProperty(TableProperty.key(number), key.text)]
+            + (key.name.map { [.setProperty(TableProperty.keyName(number), $0.value)] } ?? [])
+    }
+
+    /// The checks in place of those that are there.
+    private func rewritten(_ checks: [TableCheck], _ count: Int) -> [TableAlteration] {
+        checks.enumerated().map { .setProperty(TableProperty.check($0 + 1), $1.property) }
+            + (checks.count..<count).map { .removeProperty(TableProperty.check($0 + 1)) }
+    }
+
+    /// Constraints by name: checks first, then keys, under the names that the catalog shows.
+    private func constraint(
+        _ constraint: Identifier, ifExists: Bool, renamedTo new: Identifier?
+    ) throws(SQLError) -> [TableAlteration] {
+        var checks = TableCheck.all(of: table.properties)
+        if let place = checks.firstIndex(where: { $0.name == constraint.value }) {
+            if let new { checks[place].name = new.value } else { checks.remove(at: place) }
+            return rewritten(checks, TableCheck.all(of: table.properties).count)
+        }
+        var keys: [(text: String, name: String?)] = []
+        while let text = table.properties[TableProperty.key(keys.count + 1)] {
+            keys.append((text, table.properties[TableProperty.keyName(keys.count + 1)]))
+        }
+        let names = DeclaredKeyNames.names(of: keys, table: name.name)
+        guard let place = names.firstIndex(of: constraint.value) else {
+            let text = "constraint \"\(constraint.value)\" of relation \"\(name.name)\" does not exist"
+            guard ifExists else { throw SQLError(.undefinedObject, text, position: constraint.position) }
+            skip(.undefinedObject, text)
+            return []
+        }
+        let count = keys.count
+        if let new { keys[place].name = new.value } else { keys.remove(at: place) }
+        var alterations: [TableAlteration] = []
+        for number in 1...count {
+            let key = number <= keys.count ? keys[number - 1] : nil
+            for (property, value) in [
+                (TableProperty.key(number), key?.text), (TableProperty.keyName(number), key?.name),
+            ] where value != table.properties[property] {
+                alterations.append(value.map { .setProperty(property, $0) } ?? .removeProperty(property))
+            }
+        }
+        return alterations
     }
 }

@@ -64,7 +64,8 @@ extension Session {
         if isOwn { transaction = currentTransaction }
         do throws(SQLError) {
             let target = try await target(name, nil, "COPY FROM")
-            let all = Binder.declaredFields(of: target.table)
+            let snapshot = CatalogSnapshot(types: try await types(target.table.typeNames))
+            let all = Binder.declaredFields(of: target.table, snapshot.types)
             let indexes = try indexes(of: columns, in: all, name.last)
             let fields = indexes.map { all[$0] }
             if let access = accessGuard, let secured = target.secured {
@@ -77,7 +78,7 @@ extension Session {
             }
             let context = planContext().functions
             return CopyStream(
-                session: self, target: target, columns: indexes, fields: fields,
+                session: self, target: target, snapshot: snapshot, columns: indexes, fields: fields,
                 options: try options(copy.options, fields),
                 parsing: TextParseContext(now: context.transactionTime, timeZone: context.timeZone),
                 text: text, commits: isOwn, path: copy.path)
@@ -185,14 +186,14 @@ extension Session {
 
     /// Writes a part of the rows.
     fileprivate func write(
-        _ rows: [Batch], of fields: [Field], columns: [Int], into target: WriteTarget, _ write: any TableWrite,
-        _ count: WriteCount
+        _ rows: [Batch], of fields: [Field], columns: [Int], into target: WriteTarget, _ snapshot: CatalogSnapshot,
+        _ write: any TableWrite, _ count: WriteCount
     ) async throws(SQLError) {
         let context = planContext()
         let plan = try Binder.insert(
             rowsOf: RowsTable(name: "stdin", schema: Schema(fields), batches: rows), columns: columns,
             into: target.table,
-            named: target.name, context: context, write: write, count: count)
+            named: target.name, snapshot: snapshot, context: context, write: write, count: count)
         let life = life()
         _ = try await collect(try await begin(try Optimizer.optimize(plan, context), life))
     }
@@ -220,6 +221,8 @@ private actor CopyStream: CopyInput {
     nonisolated let parsing: TextParseContext
     private let session: Session
     private nonisolated let target: Session.WriteTarget
+    /// The types of the user that the target's columns have.
+    private let snapshot: CatalogSnapshot
     private let indexes: [Int]
     private let write: any TableWrite
     private let count = WriteCount()
@@ -234,12 +237,13 @@ private actor CopyStream: CopyInput {
     private static let partBytes = 64 << 20
 
     init(
-        session: Session, target: Session.WriteTarget, columns: [Int], fields: [Field], options: CopyOptions,
-        parsing: TextParseContext, text: String, commits: Bool, path: String?
+        session: Session, target: Session.WriteTarget, snapshot: CatalogSnapshot, columns: [Int], fields: [Field],
+        options: CopyOptions, parsing: TextParseContext, text: String, commits: Bool, path: String?
     ) {
         self.path = path
         self.session = session
         self.target = target
+        self.snapshot = snapshot
         indexes = columns
         self.fields = fields
         self.options = options
@@ -262,7 +266,7 @@ private actor CopyStream: CopyInput {
         let rows = waiting
         waiting = []
         waitingBytes = 0
-        try await session.write(rows, of: fields, columns: indexes, into: target, write, count)
+        try await session.write(rows, of: fields, columns: indexes, into: target, snapshot, write, count)
     }
 
     func finish() async throws(SQLError) -> StatementOutcome {

@@ -56,7 +56,7 @@ extension Session {
         return commit
     }
 
-    private func own(_ branch: String) -> Transaction? { transaction?.branch == branch ? transaction : nil }
+    func own(_ branch: String) -> Transaction? { transaction?.branch == branch ? transaction : nil }
 
     func schema(_ name: String, on branch: String) async throws(SQLError) -> SchemaDefinition? {
         try await resolver(planContext()).schema(name, try await commit(of: branch), own(branch))
@@ -169,7 +169,9 @@ extension Session {
         return done("CREATE EXTERNAL TABLE")
     }
 
-    func fields(_ columns: [Statement.ColumnDefinition]) throws(SQLError) -> [Field] {
+    func fields(
+        _ columns: [Statement.ColumnDefinition], _ types: UserTypes = UserTypes()
+    ) throws(SQLError) -> [Field] {
         var fields: [Field] = []
         for column in columns {
             guard !fields.contains(where: { $0.name == column.name.value }) else {
@@ -178,7 +180,7 @@ extension Session {
                     position: column.name.position)
             }
             // A partition column without a type takes the one its values suggest.
-            let type = column.type.name.isEmpty ? .unknown : try TypeNames.type(column.type)
+            let type = column.type.name.isEmpty ? .unknown : try TypeNames.type(column.type, types)
             fields.append(Field(column.name.value, type, isNullable: !column.isNotNull))
         }
         return fields

@@ -111,7 +111,7 @@ extension Session {
         return known.name
     }
 
-    private static let pseudoTypes: Set<String> = ["void", "record", "anyelement", "anyarray", "anynonarray"]
+    static let pseudoTypes: Set<String> = ["void", "record", "anyelement", "anyarray", "anynonarray"]
 
     func dropFunction(
         _ kind: ObjectStatement.Kind, _ dropped: ObjectStatement.Dropped, _ ifExists: Bool

@@ -52,6 +52,7 @@ struct Resolver: Sendable {
         var rounds = 0
         try await prepareCatalog(names, transaction, &result.pinned)
         try await learnSequences(names.sequences, transaction, &result.pinned)
+        try await learnTypes(names.types, transaction, &result)
         var functions = try await bodies(names.functions, nil, transaction, &result)
         while !open.isEmpty || !calls.isEmpty || !functions.isEmpty {
             rounds += 1
@@ -65,6 +66,7 @@ struct Resolver: Sendable {
             for inner in functions {
                 try await prepareCatalog(inner, transaction, &result.pinned)
                 try await learnSequences(inner.sequences, transaction, &result.pinned)
+                try await learnTypes(inner.types, transaction, &result)
                 next += inner.relations
                 nextCalls += inner.fileCalls.map { ($0.call, $0.position, nil) }
                 nextFunctions += try await bodies(inner.functions, nil, transaction, &result)
@@ -94,6 +96,7 @@ struct Resolver: Sendable {
                     definer: texts.definer)
                 try await prepareCatalog(inner, transaction, &result.pinned)
                 try await learnSequences(inner.sequences, transaction, &result.pinned)
+                try await learnTypes(inner.types, transaction, &result, searchPath: texts.path)
                 next += inner.relations
                 nextCalls += inner.fileCalls.map { ($0.call, $0.position, texts.definer) }
                 nextFunctions += try await bodies(inner.functions, texts.path, transaction, &result)
@@ -145,6 +148,12 @@ struct Resolver: Sendable {
             guard case .object(.functions(let functions))? = entry else { continue }
             result.snapshot.functions[name] = functions
             for function in functions {
+                let types = (function.parameters + function.columns).map(\.type) + [function.returnType ?? ""]
+                for text in types {
+                    guard let name = UserTypes.name(text) else { continue }
+                    let unknown = UserTypes.unknown(in: name).filter { !Session.pseudoTypes.contains($0.last) }
+                    try await learnTypes(Set(unknown), transaction, &result, searchPath: function.searchPath)
+                }
                 for parsed in try Parser.parse(function.body) {
                     guard case .query(let query) = parsed.statement else { continue }
                     found.append(
@@ -163,6 +172,38 @@ struct Resolver: Sendable {
             throw SQLError(.invalidParameterValue, "iceberg_scan reads one table")
         }
         return try await engine.managed.open(path: path, options: call.options)
+    }
+
+    // MARK: - Types
+
+    /// Looks up types of the user, and those that they are made of.
+    func learnTypes(
+        _ names: Set<QualifiedName>, _ transaction: Transaction, _ result: inout Result, searchPath: [String]? = nil,
+        at ref: Ref? = nil
+    ) async throws(SQLError) {
+        let found = try await types(
+            names, transaction, &result.pinned, known: result.snapshot.types, searchPath: searchPath, at: ref)
+        result.snapshot.types = found
+    }
+
+    /// Types of the user by their names.
+    func types(
+        _ names: Set<QualifiedName>, _ transaction: Transaction, _ pinned: inout [Ref: CommitID],
+        known: UserTypes = UserTypes(), searchPath: [String]? = nil, at ref: Ref? = nil
+    ) async throws(SQLError) -> UserTypes {
+        var types = known
+        var open = names.filter { types.found[$0] == nil }
+        while let name = open.popFirst() {
+            guard name.parts.count <= 2, types.found[name] == nil,
+                let found = try await object(
+                    .type, name, transaction, &pinned, searchPath: searchPath, at: ref),
+                case .object(.type(let definition)) = found.entry
+            else { continue }
+            types.found[name] = UserType(
+                schema: found.name.schema, name: found.name.objectName, definition: definition)
+            for part in UserTypes.parts(of: definition) { open.formUnion(UserTypes.unknown(in: part)) }
+        }
+        return types
     }
 
     // MARK: - One name
@@ -194,6 +235,7 @@ struct Resolver: Sendable {
                     "materialized view \"\(found.name.name)\" has not been populated",
                     hint: "Use the REFRESH MATERIALIZED VIEW command.")
             }
+            try await learnTypes(table.typeNames, transaction, &result, at: found.ref)
             return .table(table)
         }
     }

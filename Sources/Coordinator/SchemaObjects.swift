@@ -23,13 +23,16 @@ extension Session {
             try await renameObject(kind, name, new, ifExists)
             return done("ALTER \(kind.rawValue.uppercased())")
         case .createFunction(let create): return try await createFunction(create)
-        case .drop(let kind, let names, let ifExists):
-            for name in names { try await dropObject(kind, name, ifExists) }
+        case .createType(let name, let form): return try await createType(name, form)
+        case .alterType(let name, let isDomain, let ifExists, let action):
+            return try await alterType(name, isDomain, ifExists, action)
+        case .drop(let kind, let names, let ifExists, let isCascade):
+            for name in names { try await dropObject(kind, name, ifExists, isCascade) }
             return done("DROP \(kind.rawValue.uppercased())")
         }
     }
 
-    private func put(_ object: SchemaObject, _ kind: TableName.ObjectKind, _ place: NewPlace) throws(SQLError) {
+    func put(_ object: SchemaObject, _ kind: TableName.ObjectKind, _ place: NewPlace) throws(SQLError) {
         let key = TableName.object(kind, schema: place.name.schema, name: place.name.name)
         var object = object
         object.owner = newOwner
@@ -52,7 +55,7 @@ extension Session {
         return true
     }
 
-    private func found(
+    func found(
         _ kind: TableName.ObjectKind, _ name: QualifiedName
     ) async throws(SQLError) -> (name: TableName, entry: Entry, branch: String?)? {
         var pinned = transaction?.pinned ?? [:]
@@ -288,10 +291,11 @@ extension Session {
     }
 
     private func dropObject(
-        _ kind: ObjectStatement.Kind, _ dropped: ObjectStatement.Dropped, _ ifExists: Bool
+        _ kind: ObjectStatement.Kind, _ dropped: ObjectStatement.Dropped, _ ifExists: Bool, _ isCascade: Bool
     ) async throws(SQLError) {
         let name = dropped.name
         switch kind {
+        case .type, .domain: try await dropType(kind, name, ifExists, isCascade)
         case .sequence, .index:
             let stored: TableName.ObjectKind = kind == .index ? .index : .sequence
             guard let (key, _, branch) = try await found(stored, name) else {

@@ -206,10 +206,11 @@ extension Resolver {
     func object(
         _ kind: TableName.ObjectKind, _ name: QualifiedName, _ transaction: Transaction,
         _ pinned: inout [Ref: CommitID],
-        searchPath own: [String]? = nil
+        searchPath own: [String]? = nil, at version: Ref? = nil
     ) async throws(SQLError) -> (name: TableName, entry: Entry, branch: String?)? {
         let reference = try QueryNames.target(name, context: context)
-        let ref = try self.ref(of: reference)
+        let ref: Ref
+        if let version { ref = version } else { ref = try self.ref(of: reference) }
         let path = reference.schema.map { [$0] } ?? own ?? searchPath
         let commit = try await commit(of: ref, &pinned)
         let changes = transaction.branch.map { ref == .branch($0) || ref == .named($0) } ?? false ? transaction : nil

@@ -274,7 +274,8 @@ extension Session {
             throw SQLError(.duplicatePreparedStatement, "prepared statement \"\(name.value)\" already exists")
         }
         var types: [SQLType?] = []
-        for typeName in typeNames { types.append(try TypeNames.type(typeName)) }
+        let known = try await self.types(in: typeNames)
+        for typeName in typeNames { types.append(try TypeNames.type(typeName, known)) }
         statements[name.value] = try await prepare(name.value, inner, text: text, types)
         return done("PREPARE")
     }

@@ -44,7 +44,12 @@ extension Session {
         var create = create
         try await settleLikes(&create)
         try await settleSerials(&create, place)
-        let new = try newTable(create, place.name, try fields(create.columns), format)
+        let types = try await types(
+            in: create.columns.map(\.type),
+            texts: create.columns.compactMap(\.defaultValue) + create.columns.compactMap(\.generated)
+                + create.keys.compactMap(\.condition))
+        for index in create.columns.indices { try settleDomain(&create.columns[index], types) }
+        let new = try newTable(create, place.name, try fields(create.columns, types), format, types)
         let definition = try await format.create(try await placed(new, place))
         transaction?.keep(definition, from: nil, of: format)
         try await tellOfNarrowed(new, definition, format)
@@ -52,6 +57,15 @@ extension Session {
         try await grantDefaults(AccessGuard.secured(place.name, .managed(definition)).object)
         if create.dropsOnCommit { droppedOnCommit.insert(place.name.name) }
         return done(tag)
+    }
+
+    /// A domain's DEFAULT is that of columns without one.
+    func settleDomain(_ column: inout Statement.ColumnDefinition, _ types: UserTypes) throws(SQLError) {
+        guard column.type.arrayDimensions == 0, column.defaultValue == nil, column.identity == nil,
+            column.generated == nil, let text = types[column.type]?.domain?.defaultValue
+        else { return }
+        column.defaultText = text
+        column.defaultValue = try Parser.parseExpression(text)
     }
 
     /// Puts the columns of LIKE in their places.
@@ -216,7 +230,9 @@ extension Session {
                 throw SQLError(
                     .duplicateColumn, "column \"\(name)\" specified more than once", position: create.name.position)
             }
-            fields.append(Field(name, column.type.stored))
+            // Labels and bits are known by their types; those of the system catalog become text and bigint.
+            let isOwn = column.type.holdsEnumeration || column.type.isBits
+            fields.append(Field(name, isOwn ? column.type : column.type.stored))
         }
         return fields
     }
@@ -252,7 +268,8 @@ extension Session {
     }
 
     private func newTable(
-        _ create: Statement.CreateTable, _ name: TableName, _ columns: [Field], _ format: any ManagedFormat
+        _ create: Statement.CreateTable, _ name: TableName, _ columns: [Field], _ format: any ManagedFormat,
+        _ types: UserTypes = UserTypes()
     ) throws(SQLError) -> NewTable {
         var new = NewTable(name: name, columns: columns, properties: create.properties, location: create.location)
         for key in create.properties.keys where key.hasPrefix("apus.") {
@@ -262,7 +279,7 @@ extension Session {
         let context = planContext()
         for (column, field) in zip(create.columns, columns) where create.query == nil {
             if let text = column.defaultText, let value = column.defaultValue {
-                try Binder.checkDefault(value, of: field, context: context)
+                try Binder.checkDefault(value, of: field, context: context, types: types)
                 new.properties[TableProperty.defaultValue(of: field.name)] = text
             }
             if let identity = column.identity {
@@ -270,7 +287,8 @@ extension Session {
             }
             if let value = column.generated, let text = column.generatedText {
                 let generated = Set(create.columns.filter { $0.generated != nil }.map(\.name.value))
-                try Binder.checkGenerated(value, of: field, among: columns, generated: generated, context: context)
+                try Binder.checkGenerated(
+                    value, of: field, among: columns, generated: generated, context: context, types: types)
                 new.properties[TableProperty.generated(field.name)] = text
             }
         }
@@ -279,11 +297,33 @@ extension Session {
                 new.properties[TableProperty.declaredType(of: field.name)] = text
             }
         }
+        for column in create.columns where create.query == nil {
+            new.properties[TableProperty.userType(of: column.name.value)] = Session.userType(column.type, types)
+        }
         // Types of the system catalog are kept as text and bigint.
         for index in new.columns.indices { new.columns[index].type = new.columns[index].type.stored }
-        for (index, key) in create.keys.enumerated() {
+        for (index, column) in create.columns.enumerated() where create.query == nil {
+            guard let wide = TypeNames.wideNumeric(column.type) else { continue }
+            // No format has so many digits, or NaN: text keeps them all.
+            new.columns[index].type = .text
+            new.properties[TableProperty.declaredType(of: columns[index].name)] =
+                "numeric(\(wide.precision),\(wide.scale))"
+        }
+        var number = 0
+        var names: Set<String> = []
+        for key in create.keys {
+            if key.isEnforced, key.kind == .check, !format.enforcesKeys {
+                let check = try self.check(key, name, columns, types, taken: names)
+                names.insert(check.name)
+                new.properties[TableProperty.check(names.count)] = check.property
+                continue
+            }
             try check(key, columns, format)
-            if key.isEnforced || !format.enforcesKeys { new.properties[TableProperty.key(index + 1)] = key.text }
+            if key.isEnforced || !format.enforcesKeys {
+                number += 1
+                new.properties[TableProperty.key(number)] = key.text
+                new.properties[TableProperty.keyName(number)] = key.name?.value
+            }
             guard key.kind == .primary else { continue }
             for column in key.columns {
                 guard let place = columns.firstIndex(where: { $0.name == column.value }) else { continue }
@@ -301,10 +341,48 @@ extension Session {
         return new
     }
 
+    /// The user's type that a column is declared with, as its property keeps it; nil for the program's types.
+    static func userType(_ name: TypeName, _ types: UserTypes) -> String? {
+        var bare = name
+        bare.arrayDimensions = 0
+        return types[bare].map { $0.qualifiedName + String(repeating: "[]", count: name.arrayDimensions) }
+    }
+
+    /// A CHECK that writes will obey, under its name or the one that PostgreSQL would give it.
+    func check(
+        _ key: Statement.KeyDefinition, _ table: TableName, _ columns: [Field], _ types: UserTypes,
+        taken: Set<String>
+    ) throws(SQLError) -> TableCheck {
+        guard let condition = key.condition, let open = key.text.firstIndex(of: "(") else {
+            throw SQLError(.internalError, "a check without a condition")
+        }
+        let text = String(key.text[key.text.index(after: open)...].dropLast())
+        let used = try Binder.checkCondition(condition, among: columns, context: planContext(), types: types)
+        if let name = key.name {
+            guard !taken.contains(name.value) else {
+                throw SQLError(
+                    .duplicateObject,
+                    "constraint \"\(name.value)\" for relation \"\(table.name)\" already exists",
+                    position: name.position)
+            }
+            return TableCheck(name: name.value, text: text)
+        }
+        let column = key.column?.value ?? (used.count == 1 ? used[0] : nil)
+        let base = [table.name, column, "check"].compactMap { $0 }.joined(separator: "_")
+        var name = base
+        var number = 1
+        while taken.contains(name) {
+            name = base + String(number)
+            number += 1
+        }
+        return TableCheck(name: name, text: text)
+    }
+
     /// The type's text, for types of which a table format keeps less.
     static func declaredType(_ type: SQLType) -> String? {
         switch type {
-        case .varchar(.some(_)), .char, .int2, .json, .jsonb, .numeric, .interval: type.name
+        case .varchar(.some(_)), .char, .int2, .json, .jsonb, .numeric, .interval, .bit, .varbit: type.name
+        case _ where type.holdsEnumeration: type.writtenName
         case .system where type.reference == nil: type.name
         default: nil
         }

@@ -2,6 +2,7 @@
 // thing with other commits.
 import Catalogs
 import Diagnostics
+import Planner
 
 /// A three-way comparison of whole catalogs, table by table.
 struct ThreeWay: Sendable {
@@ -162,6 +163,7 @@ struct ThreeWay: Sendable {
         case .object(.sequence): "sequence"
         case .object(.functions): "function"
         case .object(.index): "index"
+        case .object(.type): "type"
         }
     }
 
@@ -174,6 +176,7 @@ struct ThreeWay: Sendable {
         case .object(.sequence(let sequence)): "at \(sequence.last)"
         case .object(.functions(let functions)): functions.map(\.body).joined(separator: "; ")
         case .object(.index(let index)): index.text
+        case .object(.type(let type)): UserTypes.text(of: type)
         case .managed(let definition):
             (definition.snapshotID.map { "snapshot \($0), " } ?? "")
                 + (definition.metadataLocation.split(separator: "/").last.map(String.init) ?? "")

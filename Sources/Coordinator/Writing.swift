@@ -144,8 +144,10 @@ extension Session {
         }
         transaction?.pinned.merge(resolved.pinned) { first, _ in first }
         transaction?.origin.add(reads: resolved.reads)
+        var snapshot = resolved.snapshot
+        snapshot.types = try await self.types(target.table.typeNames, known: snapshot.types)
         let bound = try Binder.bind(
-            statement, into: target.table, named: target.name, snapshot: resolved.snapshot, context: life.context,
+            statement, into: target.table, named: target.name, snapshot: snapshot, context: life.context,
             parameterTypes: types, security: security)
         if let access = life.resolver.access {
             if let secured = target.secured {

@@ -16,6 +16,8 @@ enum Parameter: Sendable, Hashable {
     case anyRow
     /// Any map.
     case anyMap
+    /// Labels, all such parameters of one type.
+    case anyEnum
 }
 
 /// The arguments of a call once the overload is chosen.
@@ -102,6 +104,7 @@ struct Overload: Sendable {
         case (.text, .system(let type)) where !type.isNumber: actual
         // A length-less char(n) parameter only looks at the bytes; nothing is cut or padded.
         case (.char, .char), (.char, .text), (.char, .varchar): actual
+        case (.bit, .bit), (.bit, .varbit), (.varbit, .bit), (.varbit, .varbit): actual
         default: parameter
         }
     }
@@ -166,6 +169,10 @@ enum OverloadChoice {
             case .any: break
             case .type(let wanted): if !TypeRules.canCast(type, wanted, .implicit) { return false }
             case .anyElement: elements.append(type)
+            case .anyEnum:
+                guard type != .unknown else { break }
+                guard case .enumeration = type else { return false }
+                elements.append(type)
             case .anyRow: if type.rowFields == nil, type != .unknown { return false }
             case .anyMap:
                 guard type != .unknown else { break }
@@ -252,7 +259,7 @@ enum OverloadChoice {
             switch overload.parameter(index) {
             case .type(.char): settled.append(.text)
             case .type(let wanted): settled.append(wanted)
-            case .any, .anyElement, .anyArray, .anyRow, .anyMap: settled.append(.unknown)
+            case .any, .anyElement, .anyArray, .anyRow, .anyMap, .anyEnum: settled.append(.unknown)
             }
         }
         settlePolymorphic(overload, &settled)
@@ -273,7 +280,7 @@ enum OverloadChoice {
         var elements: [SQLType] = []
         for (index, type) in types.enumerated() {
             switch (overload.parameter(index), type) {
-            case (.anyElement, _): elements.append(type)
+            case (.anyElement, _), (.anyEnum, _): elements.append(type)
             case (.anyArray, .array(let element)): elements.append(element)
             case (.any, .unknown): types[index] = .text
             default: break
@@ -282,7 +289,7 @@ enum OverloadChoice {
         guard let element = TypeRules.common(elements) else { return }
         for index in types.indices {
             switch overload.parameter(index) {
-            case .anyElement: types[index] = element
+            case .anyElement, .anyEnum: types[index] = element
             case .anyArray: types[index] = .array(element)
             default: break
             }

@@ -4,7 +4,7 @@ import Diagnostics
 
 /// What kind of type this is (pg_type.typcategory).
 enum TypeCategory: Hashable {
-    case boolean, number, string, dateTime, span, array, unknown, other
+    case boolean, number, string, dateTime, span, array, bits, enumeration, unknown, other
 }
 
 enum TypeRules {
@@ -14,6 +14,8 @@ enum TypeRules {
         case .decimal: .numeric
         case .varchar: .varchar(nil)
         case .char: .char(1)
+        case .bit: .bit(1)
+        case .varbit: .varbit(nil)
         case .array(let element): .array(base(element))
         default: type
         }
@@ -29,6 +31,8 @@ enum TypeRules {
         case .interval: .span
         case .array: .array
         case .bytea, .uuid, .json, .jsonb, .row, .map: .other
+        case .bit, .varbit: .bits
+        case .enumeration: .enumeration
         case .system(.aclitem): .other
         case .system(let type): type.isNumber ? .number : .string
         }
@@ -36,7 +40,7 @@ enum TypeRules {
 
     static func isPreferred(_ type: SQLType) -> Bool {
         switch type {
-        case .boolean, .float8, .text, .timestamptz, .interval, .system(.oid): true
+        case .boolean, .float8, .text, .timestamptz, .interval, .system(.oid), .varbit: true
         default: false
         }
     }
@@ -118,6 +122,9 @@ enum TypeRules {
             (.json, .jsonb, .assignment), (.jsonb, .json, .assignment), (.jsonb, .boolean, .explicit),
             (.jsonb, .numeric, .explicit), (.jsonb, .int2, .explicit), (.jsonb, .int4, .explicit),
             (.jsonb, .int8, .explicit), (.jsonb, .float4, .explicit), (.jsonb, .float8, .explicit),
+            (.bit(1), .varbit(nil), .implicit), (.varbit(nil), .bit(1), .implicit),
+            (.int4, .bit(1), .explicit), (.int8, .bit(1), .explicit), (.bit(1), .int4, .explicit),
+            (.bit(1), .int8, .explicit),
         ]
         for (from, to, context) in rest { table[Pair(from, to)] = context }
         return table
@@ -189,6 +196,8 @@ enum TypeRules {
             switch (a, b) {
             case (.varchar(let m), .varchar(let n)): return .varchar(m == n ? m : nil)
             case (.char(let m), .char(let n)): return .char(max(m, n))
+            case (.bit(let m), .bit(let n)): return m == n ? a : .varbit(nil)
+            case (.varbit, .varbit): return .varbit(nil)
             case (.array(let m), .array(let n)): return common(m, n, isPrinted).map { .array($0) }
             default: return a
             }
@@ -219,6 +228,7 @@ enum TypeRules {
         switch type {
         case .varchar: .varchar(nil)
         case .char: .text
+        case .bit, .varbit: .varbit(nil)
         default: type
         }
     }

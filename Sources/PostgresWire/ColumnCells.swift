@@ -63,7 +63,8 @@ final class ColumnCells {
     func fill(
         _ column: Column, rows: Int, _ format: ValueFormat, fourBytes: Bool, zone: SessionTimeZone
     ) throws(SQLError) {
-        let isWrapped = format == .binary ? column.type == .jsonb : column.type == .bytea
+        let isWrapped =
+            format == .binary ? column.type == .jsonb || column.type.isBits : column.type == .bytea
         if column.physical == .view, !isWrapped {
             return direct(column, rows: rows)
         }
@@ -164,6 +165,8 @@ final class ColumnCells {
             if column.type == .date {
                 let style = zone.style
                 each(column, rows, bytesEach: 24) { TextForm.write(date: values[$0], style: style, to: $1) }
+            } else if case .enumeration(let labels) = column.type {
+                self.labels(column, rows, labels)
             } else {
                 each(column, rows, bytesEach: 16) { TextForm.write(int: Int64(values[$0]), to: $1) }
             }
@@ -217,15 +220,26 @@ final class ColumnCells {
 
     /// Numbers that print as the names of what they stand for.
     private func references(_ column: Column, _ rows: Int, _ type: SystemType) {
-        begin(rows: rows, bytesEach: 0)
         let values = column.pointer(Int64.self)
+        texts(column, rows) { row in
+            values[row] == 0 ? "-" : names?.text(of: type, values[row]) ?? String(values[row])
+        }
+    }
+
+    /// Labels are text in both formats.
+    private func labels(_ column: Column, _ rows: Int, _ type: EnumType) {
+        let values = column.pointer(Int32.self)
+        texts(column, rows) { row in type.label(values[row]) }
+    }
+
+    private func texts(_ column: Column, _ rows: Int, _ text: (Int) -> String) {
+        begin(rows: rows, bytesEach: 0)
         for row in 0..<rows {
             guard column.isValid(row) else {
                 offsets[row] = 0
                 continue
             }
-            let text = values[row] == 0 ? "-" : names?.text(of: type, values[row]) ?? String(values[row])
-            let made = Array(text.utf8)
+            let made = Array(text(row).utf8)
             room(made.count + ColumnCells.headBytes)
             offsets[row] = count
             (bytes + count).storeBig(Int32(truncatingIfNeeded: made.count))
@@ -256,6 +270,8 @@ final class ColumnCells {
             let values = column.pointer(Int32.self)
             if column.type == .date {
                 fixed(column, rows) { BinaryForm.date(values[$0]) }
+            } else if case .enumeration(let labels) = column.type {
+                self.labels(column, rows, labels)
             } else {
                 fixed(column, rows) { values[$0] }
             }
@@ -279,8 +295,29 @@ final class ColumnCells {
         case .interval:
             let values = column.pointer(Interval.self)
             each(column, rows, bytesEach: 16) { BinaryForm.write(interval: values[$0], to: $1) }
-        case .view: jsonb(column, rows)
+        case .view: if column.type.isBits { bits(column, rows) } else { jsonb(column, rows) }
         case .list, .row: break
+        }
+    }
+
+    private func bits(_ column: Column, _ rows: Int) {
+        begin(rows: rows, bytesEach: 0)
+        let values = column.pointer(StringView.self)
+        for row in 0..<rows {
+            guard column.isValid(row) else {
+                offsets[row] = 0
+                continue
+            }
+            var made: [UInt8] = []
+            BinaryForm.append(bits: values[row].string, to: &made)
+            room(made.count + ColumnCells.headBytes)
+            offsets[row] = count
+            (bytes + count).storeBig(Int32(truncatingIfNeeded: made.count))
+            let target = bytes + (count + ColumnCells.headBytes)
+            made.withUnsafeBufferPointer { source in
+                if let base = source.baseAddress { memcpy(target, base, source.count) }
+            }
+            count += made.count + ColumnCells.headBytes
         }
     }
 

@@ -78,6 +78,15 @@ public enum ParameterDecoder {
             }
             return try text(reader.rest(), type, context)
         case .bytea: return Scalar(type, .bytes(Array(reader.rest())))
+        case .enumeration: return try text(reader.rest(), type, context)
+        case .bit, .varbit:
+            let count = Int(try reader.int32())
+            let bytes = Array(reader.rest())
+            guard count >= 0, count <= bytes.count * 8 else {
+                throw SQLError(SQLState("22P03"), "invalid length in external bit string")
+            }
+            let bits = (0..<count).map { bytes[$0 / 8] >> UInt8(7 - $0 % 8) & 1 == 1 ? "1" : "0" }.joined()
+            return try TextParse.scalar(bits, as: type, context: context)
         case .date: return Scalar(type, .int(try date(&reader)))
         case .time:
             let value = try reader.int64()

@@ -4,6 +4,19 @@ import Diagnostics
 
 /// Values in binary format. `write` puts a value at a pointer with room for ``TextForm/fixedMax`` bytes.
 enum BinaryForm {
+    /// A string of bits: their number, and bytes filled up with zeros.
+    static func append(bits text: String, to out: inout [UInt8]) {
+        let bits = Array(text.utf8)
+        append(Int32(truncatingIfNeeded: bits.count), &out)
+        var at = 0
+        while at < bits.count {
+            var byte: UInt8 = 0
+            for index in at..<at + 8 { byte = byte << 1 | (index < bits.count && bits[index] == 49 ? 1 : 0) }
+            out.append(byte)
+            at += 8
+        }
+    }
+
     /// What stands in front of jsonb in binary.
     static let jsonbVersion: UInt8 = 1
 
@@ -228,7 +241,11 @@ enum BinaryForm {
         case .int16: append(from.pointer(Int16.self)[at], &out)
         case .int32:
             let value = from.pointer(Int32.self)[at]
-            append(column.type == .date ? date(value) : value, &out)
+            if case .enumeration(let labels) = column.type {
+                out.append(contentsOf: labels.label(value).utf8)
+            } else {
+                append(column.type == .date ? date(value) : value, &out)
+            }
         case .int64:
             let value = from.pointer(Int64.self)[at]
             switch column.type {
@@ -255,6 +272,7 @@ enum BinaryForm {
             TextForm.append(to: &out) { write(interval: value, to: $0) }
         case .view:
             if column.type == .jsonb { out.append(jsonbVersion) }
+            if column.type.isBits { return append(bits: from.pointer(StringView.self)[at].string, to: &out) }
             from.pointer(StringView.self)[at].withBytes { out.append(contentsOf: $0) }
         case .list, .row: break
         }

@@ -29,6 +29,8 @@ public enum PostgresType {
         (.uuid, 2950, 2951, 16),
         (.json, 114, 199, -1),
         (.jsonb, 3802, 3807, -1),
+        (.bit(1), 1560, 1561, -1),
+        (.varbit(nil), 1562, 1563, -1),
         (.row([]), 2249, 2287, -1),
         (.system(.char), 18, 1002, 1),
         (.system(.name), 19, 1003, 64),
@@ -62,12 +64,14 @@ public enum PostgresType {
         case .decimal: .numeric
         case .varchar: .varchar(nil)
         case .char: .char(1)
+        case .bit: .bit(1)
+        case .varbit: .varbit(nil)
         case .array(let element): base(element)
         // Clients know structs as anonymous records, and maps by their text.
         case .row: .row([])
         case .map: .text
         case .boolean, .int2, .int4, .int8, .float4, .float8, .numeric, .text, .bytea, .date, .time, .timestamp,
-            .timestamptz, .interval, .uuid, .json, .jsonb, .system:
+            .timestamptz, .interval, .uuid, .json, .jsonb, .system, .enumeration:
             type
         }
     }
@@ -75,6 +79,11 @@ public enum PostgresType {
     /// The OID that announces a type. Arrays of arrays have the OID of the innermost element's array.
     public static func oid(_ type: SQLType) -> UInt32 {
         let base = base(type)
+        if case .enumeration(let labels) = base {
+            let oid = StableOID.type(labels.schema, labels.name)
+            if case .array = type { return UInt32(truncatingIfNeeded: StableOID.arrayType(labels.schema, labels.name)) }
+            return UInt32(truncatingIfNeeded: oid)
+        }
         guard let row = table.first(where: { $0.type == base }) else { return 25 }
         if case .array = type { return row.array }
         return row.oid
@@ -93,9 +102,11 @@ public enum PostgresType {
         switch type {
         case .decimal(let precision, let scale): Int32(precision << 16 | scale) + 4
         case .varchar(.some(let length)), .char(let length): Int32(clamping: length + 4)
+        case .bit(let length), .varbit(.some(let length)): Int32(clamping: length)
         case .array(let element): modifier(element)
         case .unknown, .boolean, .int2, .int4, .int8, .float4, .float8, .numeric, .text, .varchar(nil), .bytea, .date,
-            .time, .timestamp, .timestamptz, .interval, .uuid, .json, .jsonb, .system, .row, .map:
+            .time, .timestamp, .timestamptz, .interval, .uuid, .json, .jsonb, .system, .row, .map, .varbit(nil),
+            .enumeration:
             -1
         }
     }

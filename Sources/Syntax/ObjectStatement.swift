@@ -8,9 +8,54 @@ public enum ObjectStatement: Hashable, Sendable {
     /// ALTER INDEX and ALTER SEQUENCE ... RENAME TO.
     case rename(Kind, QualifiedName, to: Identifier, ifExists: Bool)
     case createFunction(CreateFunction)
-    case drop(Kind, [Dropped], ifExists: Bool)
+    case createType(name: QualifiedName, TypeForm)
+    case alterType(name: QualifiedName, isDomain: Bool, ifExists: Bool, TypeAction)
+    case drop(Kind, [Dropped], ifExists: Bool, isCascade: Bool)
 
-    public enum Kind: String, Hashable, Sendable { case sequence, index, function, procedure, routine }
+    /// What CREATE TYPE and CREATE DOMAIN define.
+    public enum TypeForm: Hashable, Sendable {
+        case enumeration([String])
+        case composite([Attribute])
+        case domain(Domain)
+    }
+
+    /// A field of a composite type.
+    public struct Attribute: Hashable, Sendable {
+        public var name: Identifier
+        public var type: TypeName
+    }
+
+    public struct Domain: Hashable, Sendable {
+        public var base: TypeName
+        public var isNotNull = false
+        public var defaultText: String?
+        /// Names, where given, and conditions over VALUE.
+        public var checks: [Check] = []
+    }
+
+    /// A condition with its text, without parentheses.
+    public struct Check: Hashable, Sendable {
+        public var name: Identifier?
+        public var condition: Expression
+        public var text: String
+    }
+
+    /// What ALTER TYPE and ALTER DOMAIN change.
+    public enum TypeAction: Hashable, Sendable {
+        case addValue(String, ifNotExists: Bool, before: String?, after: String?)
+        case renameValue(String, to: String)
+        case rename(Identifier)
+        case owner(RoleName)
+        case setDefault(String?)
+        case setNotNull(Bool)
+        case addCheck(Check)
+        case dropConstraint(Identifier, ifExists: Bool)
+        case renameConstraint(Identifier, to: Identifier)
+        /// VALIDATE CONSTRAINT: taken, without effect.
+        case validate
+    }
+
+    public enum Kind: String, Hashable, Sendable { case sequence, index, function, procedure, routine, type, domain }
 
     /// A name to drop; for a function perhaps with the types of its arguments.
     public struct Dropped: Hashable, Sendable {

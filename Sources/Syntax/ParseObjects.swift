@@ -40,6 +40,8 @@ extension Parser {
         if takeWords("unique", "index") { return try createIndex(isUnique: true, from: start) }
         if takeWord("function") { return try createFunction(isProcedure: false, orReplace) }
         if takeWord("macro") { return try createMacro(orReplace) }
+        if takeWord("type") { return try createType() }
+        if takeWord("domain") { return try createDomain() }
         return takeWord("procedure") ? try createFunction(isProcedure: true, orReplace) : nil
     }
 
@@ -49,7 +51,7 @@ extension Parser {
             _ = takeWord("table")
             return try dropObjects(.function)
         }
-        for kind in [ObjectStatement.Kind.sequence, .index, .function, .procedure, .routine]
+        for kind in [ObjectStatement.Kind.sequence, .index, .function, .procedure, .routine, .type, .domain]
         where takeWord(kind.rawValue) {
             return try dropObjects(kind)
         }
@@ -339,7 +341,7 @@ extension Parser {
         var names: [ObjectStatement.Dropped] = []
         repeat {
             var dropped = ObjectStatement.Dropped(name: try qualifiedName())
-            if kind != .index, kind != .sequence, take("(") {
+            if [.function, .procedure, .routine].contains(kind), take("(") {
                 var types: [TypeName] = []
                 if !at(")") {
                     repeat {
@@ -352,7 +354,8 @@ extension Parser {
             }
             names.append(dropped)
         } while take(",")
-        if !takeWord("cascade") { _ = takeWord("restrict") }
-        return .drop(kind, names, ifExists: ifExists)
+        let isCascade = takeWord("cascade")
+        if !isCascade { _ = takeWord("restrict") }
+        return .drop(kind, names, ifExists: ifExists, isCascade: isCascade)
     }
 }

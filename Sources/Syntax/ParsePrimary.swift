@@ -19,7 +19,13 @@ extension Parser {
             return Expression(.parameter(number), position: position)
         case .bits(let text):
             advance()
-            return Expression(.typedLiteral(TypeName("bit", position: position), text), position: position)
+            // A literal has the length of its digits.
+            let length = (text.utf8.count - 1) * (text.hasPrefix("x") ? 4 : 1)
+            let type =
+                length == 0
+                ? TypeName("varbit", position: position)
+                : TypeName("bit", modifiers: [length], position: position)
+            return Expression(.typedLiteral(type, text), position: position)
         case .symbol("("): return try parenthesized()
         // DuckDB's list literal.
         case .symbol("["): return try listLiteral(position)

@@ -377,6 +377,7 @@ extension Parser {
                 try fetch(&query)
             } else if atWord("for") {
                 try lockingClause()
+                query.isLocking = true
             } else {
                 return
             }

@@ -112,7 +112,12 @@ extension Parser {
         var column = Statement.ColumnDefinition(name: name, type: try typeName())
         while true {
             let position = token.position
-            if takeWord("constraint") { _ = try self.name() }
+            let keysBefore = keys.count
+            var constraint: Identifier?
+            if takeWord("constraint") { constraint = try self.name() }
+            defer {
+                for index in keysBefore..<keys.count { (keys[index].name, keys[index].column) = (constraint, name) }
+            }
             if takeWords("not", "null") {
                 column.isNotNull = true
             } else if takeWord("null") {
@@ -183,7 +188,14 @@ extension Parser {
     /// A constraint of the table; nil where a column begins.
     private mutating func tableKey() throws(SQLError) -> Statement.KeyDefinition? {
         let position = token.position
-        if takeWord("constraint") { _ = try name() }
+        var name: Identifier?
+        if takeWord("constraint") { name = try self.name() }
+        var key = try unnamedKey(position)
+        key?.name = name
+        return key
+    }
+
+    private mutating func unnamedKey(_ position: Int) throws(SQLError) -> Statement.KeyDefinition? {
         if takeWords("primary", "key") { return try keyColumns(.primary, position) }
         if takeWord("unique") { return try keyColumns(.unique, position) }
         if atWords("foreign", "key") {
@@ -215,9 +227,11 @@ extension Parser {
         let start = token.position
         advance()
         try expect("(")
-        _ = try expression()
+        let condition = try expression()
         try expect(")")
-        return try key(.check, [], text(from: start), position)
+        var check = try key(.check, [], text(from: start), position)
+        check.condition = condition
+        return check
     }
 
     /// What follows a constraint: DEFERRABLE and its kin, NOT ENFORCED.
@@ -225,16 +239,21 @@ extension Parser {
         _ kind: Statement.KeyDefinition.Kind, _ columns: [Identifier], _ text: String, _ position: Int
     ) throws(SQLError) -> Statement.KeyDefinition {
         var isEnforced = true
+        var isValidated = true
         while true {
             if takeWords("not", "enforced") {
                 isEnforced = false
+            } else if takeWords("not", "valid") {
+                isValidated = false
             } else if takeWord("enforced") || takeWords("not", "deferrable") || takeWord("deferrable")
                 || takeWords("initially", "deferred") || takeWords("initially", "immediate")
-                || takeWords("not", "valid") || takeWords("no", "inherit")
+                || takeWords("no", "inherit")
             {
             } else {
-                return Statement.KeyDefinition(
+                var key = Statement.KeyDefinition(
                     kind: kind, columns: columns, text: text, isEnforced: isEnforced, position: position)
+                key.isValidated = isValidated
+                return key
             }
         }
     }
@@ -346,6 +365,8 @@ extension Parser {
         advance()
         if takeWord("sequence") { return try alterObject(.sequence) }
         if takeWord("index") { return try alterObject(.index) }
+        if takeWord("type") { return try alterType(isDomain: false) }
+        if takeWord("domain") { return try alterType(isDomain: true) }
         // A materialized view is a table with a query.
         let isMaterialized = takeWords("materialized", "view")
         let isView = !isMaterialized && takeWord("view")
@@ -363,7 +384,12 @@ extension Parser {
     private mutating func alterAction() throws(SQLError) -> Statement.AlterTable.Action {
         if takeWord("add") { return try addAction() }
         if takeWord("drop") {
-            if atWord("constraint") { throw unsupportedAction("DROP CONSTRAINT") }
+            if takeWord("constraint") {
+                let ifExists = takeWords("if", "exists")
+                let name = try name()
+                if !takeWord("cascade") { _ = takeWord("restrict") }
+                return .dropConstraint(name, ifExists: ifExists)
+            }
             _ = takeWord("column")
             let ifExists = takeWords("if", "exists")
             let name = try name()
@@ -372,7 +398,11 @@ extension Parser {
         }
         if takeWord("rename") {
             if takeWord("to") { return .rename(try name()) }
-            if atWord("constraint") { throw unsupportedAction("RENAME CONSTRAINT") }
+            if takeWord("constraint") {
+                let old = try name()
+                try expectWord("to")
+                return .renameConstraint(old, to: try name())
+            }
             _ = takeWord("column")
             let old = try name()
             try expectWord("to")
@@ -390,6 +420,10 @@ extension Parser {
         if takeWord("owner") {
             try expectWord("to")
             return .owner(try roleName())
+        }
+        if takeWords("validate", "constraint") {
+            _ = try name()
+            return .ignored
         }
         if takeWords("enable", "row", "level", "security") { return .rowSecurity(isEnabled: true, isForced: nil) }
         if takeWords("disable", "row", "level", "security") { return .rowSecurity(isEnabled: false, isForced: nil) }
@@ -410,9 +444,8 @@ extension Parser {
         let ifNotExists = takeWords("if", "not", "exists")
         var keys: [Statement.KeyDefinition] = []
         let column = try tableColumn(&keys)
-        if let key = keys.first(where: { $0.isEnforced && $0.kind == .check }) { throw Parser.enforced(key) }
         guard !column.type.name.isEmpty else { throw unexpected() }
-        return .addColumn(column, ifNotExists: ifNotExists)
+        return .addColumn(column, ifNotExists: ifNotExists, keys)
     }
 
     /// What a declared key that would have to be enforced is answered with.

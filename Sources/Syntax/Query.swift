@@ -12,6 +12,8 @@ public struct Query: Hashable, Sendable {
     public var offset: Expression?
     /// FETCH FIRST n ROWS WITH TIES.
     public var withTies: Bool
+    /// FOR UPDATE and its kin: there are no row locks to take, but some queries may not ask for them.
+    public var isLocking = false
     public var position: Int
 
     public struct OrderAll: Hashable, Sendable {

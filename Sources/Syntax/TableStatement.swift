@@ -41,6 +41,14 @@ extension Statement {
             case check = "CHECK"
         }
         public var kind: Kind
+        /// Behind CONSTRAINT.
+        public var name: Identifier?
+        /// The column that it was written behind.
+        public var column: Identifier?
+        /// Of CHECK.
+        public var condition: Expression?
+        /// NOT VALID: rows that are there are not looked at.
+        public var isValidated = true
         public var columns: [Identifier]
         /// As written, without a constraint name and NOT ENFORCED.
         public var text: String
@@ -85,7 +93,7 @@ extension Statement {
     /// ALTER TABLE and ALTER VIEW.
     public struct AlterTable: Hashable, Sendable {
         public indirect enum Action: Hashable, Sendable {
-            case addColumn(ColumnDefinition, ifNotExists: Bool)
+            case addColumn(ColumnDefinition, ifNotExists: Bool, [KeyDefinition] = [])
             case dropColumn(Identifier, ifExists: Bool)
             case renameColumn(from: Identifier, to: Identifier)
             case setType(Identifier, TypeName)
@@ -99,6 +107,8 @@ extension Statement {
             case resetProperties([String])
             case setPartitioning([PartitionItem])
             case addKey(KeyDefinition)
+            case dropConstraint(Identifier, ifExists: Bool)
+            case renameConstraint(Identifier, to: Identifier)
             case owner(RoleName)
             /// ENABLE, DISABLE, FORCE and NO FORCE ROW LEVEL SECURITY; nil: not said.
             case rowSecurity(isEnabled: Bool?, isForced: Bool?)

@@ -16,11 +16,11 @@ extension SystemState {
                 return isVisible ? relation.name.name.quotedIdentifier : relation.name.quoted
             }
             return key(index: oid)?.name.quotedIdentifier
-        case .regtype: return SystemTypes.format(oid, nil)
-        case .regproc: return SystemFunctionRows.byOID[oid]?.name
+        case .regtype: return format(oid, nil)
+        case .regproc: return function(oid)?.name
         case .regprocedure:
-            return SystemFunctionRows.byOID[oid].map { function in
-                let types = function.arguments.map { SystemTypes.format($0, nil) ?? "???" }
+            return function(oid).map { function in
+                let types = function.arguments.map { format($0, nil) ?? "???" }
                 return "\(function.name)(\(types.joined(separator: ",")))"
             }
         case .regnamespace: return directory.schemaByOID[oid]?.quotedIdentifier
@@ -48,10 +48,10 @@ extension SystemState {
     private func find(_ type: SystemType, _ name: String) -> Int64? {
         switch type {
         case .regclass: return relation(named: name)?.oid
-        case .regtype: return SystemTypes.oid(named: name)
+        case .regtype: return SystemTypes.oid(named: name) ?? userType(named: name)
         case .regproc, .regprocedure:
             let bare = name.prefix { $0 != "(" }.split(separator: ".").last.map(String.init) ?? name
-            return SystemFunctionRows.byName[bare]?.first?.oid
+            return (SystemFunctionRows.byName[bare]?.first ?? knownDirectory?.functions.first { $0.name == bare })?.oid
         case .regnamespace: return SystemState.parts(name).last.flatMap { knownDirectory?.schemaByName[$0] }
         case .regrole:
             let bare = SystemState.parts(name).last ?? name
@@ -59,6 +59,35 @@ extension SystemState {
         case .regcollation: return ["default": 100, "C": 950, "POSIX": 951][SystemState.parts(name).last ?? name]
         default: return nil
         }
+    }
+
+    private func function(_ oid: Int64) -> FunctionRow? {
+        SystemFunctionRows.byOID[oid] ?? knownDirectory?.functions.first { $0.oid == oid }
+    }
+
+    /// format_type, the user's types among them.
+    private func format(_ oid: Int64, _ modifier: Int64?) -> String? {
+        if let known = SystemTypes.format(oid, modifier) { return known }
+        guard let directory = knownDirectory, let type = directory.type(oid) else { return nil }
+        if type.element != 0 { return format(type.element, modifier).map { $0 + "[]" } }
+        let schema = directory.schemaByOID[type.schema] ?? ""
+        let isVisible = knownSource?.searchPath.contains(schema) ?? false
+        return (isVisible ? "" : schema.quotedIdentifier + ".") + type.name.quotedIdentifier
+    }
+
+    private func userType(named text: String) -> Int64? {
+        guard let directory = knownDirectory else { return nil }
+        let isArray = text.hasSuffix("[]")
+        let parts = SystemState.parts(isArray ? String(text.dropLast(2)) : text)
+        guard let name = parts.last else { return nil }
+        let schemas = parts.count > 1 ? [parts[parts.count - 2]] : knownSource?.searchPath ?? []
+        for schema in schemas {
+            guard let oid = directory.schemaByName[schema],
+                let found = directory.types.first(where: { $0.schema == oid && $0.name == name })
+            else { continue }
+            return isArray ? found.array : found.oid
+        }
+        return nil
     }
 
     /// Finds a relation by a name as SQL writes it.
@@ -122,7 +151,7 @@ extension SystemState {
         switch function {
         case "format_type":
             guard let number else { return .null(.text) }
-            return .text(SystemTypes.format(number, arguments[1].number) ?? "???")
+            return .text(format(number, arguments[1].number) ?? "???")
         case "pg_get_userbyid":
             return Scalar(.system(.name), .string(role(number ?? 0) ?? "unknown (OID=\(number ?? 0))"))
         case "pg_encoding_to_char": return Scalar(.system(.name), .string(number == 6 ? "UTF8" : ""))
@@ -168,9 +197,9 @@ extension SystemState {
         guard let directory = knownDirectory else { return [] }
         var result: [DeclaredKey] = []
         for relation in directory.relations where relation.lake != nil && relation.kind == "r" {
-            guard let details = knownDetails(relation.oid), details.properties[TableProperty.key(1)] != nil else {
-                continue
-            }
+            guard let details = knownDetails(relation.oid),
+                details.properties[TableProperty.key(1)] != nil || details.properties[TableProperty.check(1)] != nil
+            else { continue }
             result += RelationRows.keys(relation, details, directory)
         }
         return result
@@ -187,15 +216,22 @@ extension SystemState {
                 relation?.viewText ?? relation.flatMap { knownDetails($0.oid)?.properties[TableProperty.viewQuery] }
             return .some(text.map { " " + $0.trimmingBlanks + ";" })
         case "pg_get_expr": return .some(arguments[0].string)
-        case "pg_get_constraintdef": return .some(keys.first { $0.oid == oid }?.text)
+        case "pg_get_constraintdef":
+            if let key = keys.first(where: { $0.oid == oid }) { return .some(key.text) }
+            for type in knownDirectory?.types ?? [] {
+                for check in type.checks where RelationRows.checkOID(type, check) == oid {
+                    return .some("CHECK ((\(check.text)))")
+                }
+            }
+            return .some(nil)
         case "pg_get_indexdef":
             return .some(key(index: oid)?.indexText(column: arguments.count > 1 ? arguments[1].number ?? 0 : 0))
         case "pg_get_function_result", "pg_get_function_arguments", "pg_get_function_identity_arguments":
-            guard let row = SystemFunctionRows.byOID[oid] else { return .some(nil) }
+            guard let row = self.function(oid) else { return .some(nil) }
             if function == "pg_get_function_result" {
-                return .some((row.returnsSet ? "SETOF " : "") + (SystemTypes.format(row.result, nil) ?? "???"))
+                return .some((row.returnsSet ? "SETOF " : "") + (format(row.result, nil) ?? "???"))
             }
-            return .some(row.arguments.map { SystemTypes.format($0, nil) ?? "???" }.joined(separator: ", "))
+            return .some(row.arguments.map { format($0, nil) ?? "???" }.joined(separator: ", "))
         case "obj_description":
             if arguments.count > 1, arguments[1].string != "pg_class" { return .some(nil) }
             return .some(knownDetails(oid)?.properties[TableProperty.comment])

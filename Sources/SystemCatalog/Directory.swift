@@ -5,7 +5,6 @@ import Columns
 /// OIDs as hashes of names: the same in every session, after every restart and on every branch.
 enum OIDs {
     /// PostgreSQL's own objects are below.
-    static let first: Int64 = 16_384
     static let catalogSchema: Int64 = 11
     static let publicSchema: Int64 = 2_200
     static let informationSchema: Int64 = 13_000
@@ -15,14 +14,7 @@ enum OIDs {
 
     /// The number of a kind of thing by its name; `salt` gives another one when it is taken.
     static func hash(_ kind: String, _ name: String, salt: Int = 0) -> Int64 {
-        var state: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in "\(kind):\(name)\(salt == 0 ? "" : ":\(salt)")".utf8 {
-            state = (state ^ UInt64(byte)) &* 0x100_0000_01b3
-        }
-        // The low bits of FNV mix worst.
-        state ^= state >> 32
-        state = state &* 0x9e37_79b9_7f4a_7c15
-        return first + Int64((state >> 33) % UInt64(Int64(Int32.max) - first))
+        StableOID.hash(kind, name, salt: salt)
     }
 
     static func role(_ name: String) -> Int64 { name == ownerName ? owner : hash("role", name) }
@@ -46,6 +38,9 @@ public final class Directory: Sendable {
         /// nil for those of the system catalog.
         var lake: LakeRelation?
         var system: CatalogData.SystemRelation?
+        /// The owner of what is no relation of the lake: a sequence.
+        var objectOwner: Int64?
+        var sequence: SequenceDefinition?
     }
 
     let schemas: [SchemaEntry]
@@ -55,6 +50,9 @@ public final class Directory: Sendable {
     let schemaByOID: [Int64: String]
     let schemaByName: [String: Int64]
     let memo = DirectoryMemo()
+    /// Types and functions of the user, in the order of their names.
+    let types: [SystemTypeRow]
+    let functions: [FunctionRow]
 
     public init(_ listing: LakeListing) {
         var schemas: [SchemaEntry] = [
@@ -94,6 +92,30 @@ public final class Directory: Sendable {
                     schemaOID: schemaByName[relation.name.schema] ?? 0, kind: relation.entry.relationKind,
                     lake: relation, system: nil))
         }
+        var types: [SystemTypeRow] = []
+        var functions: [FunctionRow] = []
+        for object in listing.objects.sorted(by: { ($0.name.schema, $0.name.name) < ($1.name.schema, $1.name.name) }) {
+            guard case .object(let known) = object.entry, let schema = schemaByName[object.name.schema] else { continue }
+            switch known {
+            case .sequence(let sequence):
+                relations.append(
+                    RelationEntry(
+                        oid: number("relation", object.name.description),
+                        name: TableName(schema: object.name.schema, name: object.name.objectName), schemaOID: schema,
+                        kind: "S", lake: nil, system: nil, objectOwner: sequence.owner ?? OIDs.owner,
+                        sequence: sequence))
+            case .type(let type):
+                types += SystemTypes.rows(of: type, object.name, schema)
+                taken.formUnion(types.suffix(2).map(\.oid))
+            case .functions(let all):
+                for function in all {
+                    functions.append(SystemFunctionRows.row(of: function, object.name, schema, number))
+                }
+            case .index: break
+            }
+        }
+        self.types = types
+        self.functions = functions
         self.schemas = schemas
         self.relations = relations
         self.schemaByName = schemaByName
@@ -103,6 +125,8 @@ public final class Directory: Sendable {
         relationByName = Dictionary(
             relations.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
     }
+
+    func type(_ oid: Int64) -> SystemTypeRow? { types.first { $0.oid == oid } }
 
     func relation(_ oid: Int64) -> RelationEntry? { relationByOID[oid].map { relations[$0] } }
     func relation(_ name: TableName) -> RelationEntry? { relationByName[name].map { relations[$0] } }

@@ -9,6 +9,8 @@ public struct LakeListing: Sendable {
     /// In the order of their names.
     public var schemas: [String]
     public var relations: [LakeRelation]
+    /// Sequences, functions, indexes and types, under the names that the catalog keeps them by.
+    public var objects: [LakeRelation] = []
     /// The number of the role that owns a schema, where it is not the bootstrap user.
     public var schemaOwners: [String: Int64] = [:]
     public init(schemas: [String], relations: [LakeRelation]) {

@@ -1,4 +1,5 @@
 // The types of pg_type: numbers, names, and how format_type prints them.
+import Catalogs
 import Columns
 
 /// A row of pg_type.
@@ -16,6 +17,16 @@ struct SystemTypeRow: Sendable {
     var alignment: String
     var storage: String
     var collation: Int64
+    var schema = OIDs.catalogSchema
+    var owner = OIDs.owner
+    /// What a domain is over.
+    var base: Int64 = 0
+    var isNotNull = false
+    var defaultText: String?
+    /// Of an enum.
+    var labels: [String] = []
+    /// Conditions of a domain, by name.
+    var checks: [TypeDefinition.Check] = []
 }
 
 /// All types.
@@ -32,13 +43,56 @@ enum SystemTypes {
             subscripting: cells[15], alignment: cells[16], storage: cells[17], collation: collation)
     }
 
+    /// The rows of a type of the user, and of its arrays.
+    static func rows(of type: TypeDefinition, _ name: TableName, _ schema: Int64) -> [SystemTypeRow] {
+        let oid = StableOID.type(name.schema, name.objectName)
+        let array = StableOID.arrayType(name.schema, name.objectName)
+        var row = SystemTypeRow(
+            oid: oid, name: name.objectName, length: -1, isByValue: false, kind: "e", category: "E", isPreferred: false,
+            element: 0, array: array, input: "", output: "", receive: "", send: "", modifierIn: "", modifierOut: "",
+            subscripting: "", alignment: "i", storage: "p", collation: 0)
+        row.schema = schema
+        row.owner = type.owner ?? OIDs.owner
+        switch type.form {
+        case .enumeration(let labels):
+            (row.length, row.isByValue, row.labels) = (4, true, labels)
+        case .composite: (row.kind, row.category, row.storage, row.alignment) = ("c", "C", "x", "d")
+        case .domain(let domain):
+            let base = self.oid(named: domain.base).flatMap { byOID[$0] }
+            (row.kind, row.category, row.base) = ("d", base?.category ?? "U", base?.oid ?? userOID(domain.base) ?? 25)
+            (row.length, row.isByValue) = (base?.length ?? -1, base?.isByValue ?? false)
+            (row.storage, row.alignment) = (base?.storage ?? "x", base?.alignment ?? "i")
+            (row.isNotNull, row.defaultText, row.checks) = (domain.isNotNull, domain.defaultValue, domain.checks)
+        }
+        var list = row
+        (list.oid, list.name, list.length, list.isByValue) = (array, "_" + row.name, -1, false)
+        (list.kind, list.category, list.element, list.array) = ("b", "A", oid, 0)
+        (list.labels, list.checks, list.base, list.isNotNull, list.defaultText) = ([], [], 0, false, nil)
+        return [row, list]
+    }
+
+    /// The number of a user's type by its name as tables keep it: `"schema"."name"`, with [] for arrays.
+    static func userOID(_ text: String) -> Int64? {
+        guard text.hasPrefix("\"") else { return nil }
+        let isArray = text.hasSuffix("[]")
+        let parts = SystemState.parts(isArray ? String(text.prefix { $0 != "[" }) : text)
+        guard parts.count == 2 else { return nil }
+        return isArray ? StableOID.arrayType(parts[0], parts[1]) : StableOID.type(parts[0], parts[1])
+    }
+
     static let byOID: [Int64: SystemTypeRow] = Dictionary(
         all.map { ($0.oid, $0) }, uniquingKeysWith: { first, _ in first })
     static let byName: [String: SystemTypeRow] = Dictionary(
         all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
 
     /// The number of a column's type.
-    static func oid(of type: SQLType) -> Int64 { byName[name(of: type)]?.oid ?? 25 }
+    static func oid(of type: SQLType) -> Int64 {
+        switch type {
+        case .enumeration(let type): StableOID.type(type.schema, type.name)
+        case .array(.enumeration(let type)): StableOID.arrayType(type.schema, type.name)
+        default: byName[name(of: type)]?.oid ?? 25
+        }
+    }
 
     /// pg_type's name of a type.
     static func name(of type: SQLType) -> String {
@@ -67,6 +121,9 @@ enum SystemTypes {
         case .array(let element): "_" + name(of: element)
         case .row: "record"
         case .map: "text"
+        case .bit: "bit"
+        case .varbit: "varbit"
+        case .enumeration(let type): type.name
         case .system(.char): "char"
         case .system(let type): type.rawValue
         }
@@ -77,6 +134,7 @@ enum SystemTypes {
         switch type {
         case .decimal(let precision, let scale): Int64(precision << 16 | scale) + 4
         case .varchar(.some(let length)), .char(let length): Int64(length + 4)
+        case .bit(let length), .varbit(.some(let length)): Int64(length)
         case .array(let element): modifier(of: element)
         default: -1
         }
@@ -100,6 +158,8 @@ enum SystemTypes {
             guard mod >= 4 else { return "numeric" }
             return "numeric(\((mod - 4) >> 16 & 0xffff),\((mod - 4) & 0xffff))"
         case "char": return "\"char\""
+        case "bit": return modifier == nil ? "bit" : mod > 0 ? "bit(\(mod))" : "\"bit\""
+        case "varbit": return mod > 0 ? "bit varying(\(mod))" : "bit varying"
         default: return spelled[row.name] ?? row.name
         }
     }

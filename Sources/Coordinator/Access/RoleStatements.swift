@@ -178,10 +178,40 @@ extension Session {
             }
             let owned: [String]
             if let id = access.role(named: name)?.id { owned = try await self.owned(by: [id]) } else { owned = [] }
+            let gone = try await gone(access.id(of: name).map { access.recorded(naming: $0) } ?? [])
             try await changeAccess { (state) throws(SQLError) in
+                for object in gone { state.forget(object) }
                 try state.dropRole(name, by: who, sessionUser: user, owned: owned)
             }
         }
+    }
+
+    /// Relations and schemas that no branch has any more: rights on them hold nobody.
+    private func gone(_ objects: [SecuredObject]) async throws(SQLError) -> [SecuredObject] {
+        let branches = try await engine.catalog.refs().filter { $0.kind == .branch }
+        var gone: [SecuredObject] = []
+        for object in objects where object.database.isEmpty {
+            let name = TableName(schema: object.schema, name: object.name)
+            guard object.kind == .schema || object.kind == .relation else { continue }
+            var isThere = false
+            for branch in branches where !isThere {
+                // The session's branch with what this transaction has done to it.
+                let own = own(branch.name)?.changes
+                if object.kind == .schema {
+                    if let changed = own?.changedSchema(object.name) {
+                        isThere = changed != nil
+                    } else {
+                        isThere = try await engine.catalog.schema(object.name, at: branch.head) != nil
+                    }
+                } else if let changed = own?.changed(name) {
+                    isThere = changed != nil
+                } else {
+                    isThere = try await engine.catalog.entries([name], at: branch.head)[name] != nil
+                }
+            }
+            if !isThere { gone.append(object) }
+        }
+        return gone
     }
 
     /// Objects that are listed at most.

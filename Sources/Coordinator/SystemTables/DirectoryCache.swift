@@ -58,6 +58,11 @@ final class DirectoryCache: Sendable {
             for (name, entry) in try await catalog.entries(names, at: commit) {
                 listing.relations.append(LakeRelation(name: name, entry: entry))
             }
+            let objects = Set(try await catalog.objects(in: schema.name, at: commit))
+            guard !objects.isEmpty else { continue }
+            for (name, entry) in try await catalog.entries(objects, at: commit) {
+                listing.objects.append(LakeRelation(name: name, entry: entry))
+            }
         }
         return listing
     }
@@ -77,8 +82,13 @@ final class DirectoryCache: Sendable {
             }
         }
         var relations = listing.relations.filter { changed[$0.name] == nil && schemas.contains($0.name.schema) }
-        for case (let name, .some(let entry)) in changed { relations.append(LakeRelation(name: name, entry: entry)) }
+        var objects = listing.objects.filter { changed[$0.name] == nil && schemas.contains($0.name.schema) }
+        for case (let name, .some(let entry)) in changed {
+            let relation = LakeRelation(name: name, entry: entry)
+            if name.isObject { objects.append(relation) } else { relations.append(relation) }
+        }
         var newer = LakeListing(schemas: schemas.sorted(), relations: relations)
+        newer.objects = objects
         newer.schemaOwners = owners
         return newer
     }

@@ -75,8 +75,11 @@ struct SessionLake: LakeSource {
             listing.schemaOwners[name] = definition?.owner
         }
         listing.relations.removeAll { changes.changed($0.name) != nil }
+        listing.objects.removeAll { changes.changed($0.name) != nil }
         for (name, change) in changes.tables where !name.isTemporary {
-            if let entry = change.entry { listing.relations.append(LakeRelation(name: name, entry: entry)) }
+            guard let entry = change.entry else { continue }
+            let relation = LakeRelation(name: name, entry: entry)
+            if name.isObject { listing.objects.append(relation) } else { listing.relations.append(relation) }
         }
         return with(temporaries, listing)
     }

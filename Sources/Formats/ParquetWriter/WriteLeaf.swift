@@ -85,7 +85,7 @@ struct WriteLeaf: Sendable {
         case .interval:
             self.init(column, .fixed, .word128, nil, 21, order: .none)
             (length, fixed) = (12, .raw)
-        case .numeric, .array, .row, .map, .system: throw WriteLeaf.unsupported(column)
+        case .numeric, .array, .row, .map, .system, .enumeration, .bit, .varbit: throw WriteLeaf.unsupported(column)
         }
     }
 

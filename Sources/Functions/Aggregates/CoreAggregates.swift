@@ -79,7 +79,11 @@ enum CoreAggregates {
             AggregateOverload(name, [.type(type)], ignoresDistinct: true) { (call) throws(SQLError) in
                 try extremeBinding(type, call.types[0], isMax: isMax)
             }
-        }
+        } + [
+            AggregateOverload(name, [.anyEnum], ignoresDistinct: true) { (call) throws(SQLError) in
+                try extremeBinding(call.types[0], call.types[0], isMax: isMax)
+            }
+        ]
     }
 
     private static func extremeBinding(

@@ -38,7 +38,15 @@ enum CastText {
         case .bytea:
             return TextKernels.unary(.bytea) { (raw, out) throws(SQLError) in out = try TextParse.bytea(raw) }
         case .system(let type) where type.isReference: return CastSystem.named(type)
-        case .array, .row, .map, .system: return scalars(to)
+        case .array, .row, .map, .system, .bit, .varbit: return scalars(to)
+        case .enumeration(let type):
+            let places = Dictionary(
+                zip(type.labels, Int32(0)...), uniquingKeysWith: { first, _ in first })
+            return Rowwise.text(to) { (raw) throws(SQLError) -> Int32 in
+                let label = String(decoding: raw, as: UTF8.self)
+                if let place = places[label] { return place }
+                return try type.place(of: label)
+            }
         case .json:
             return { (_, a, rows) throws(SQLError) in
                 let lane = Lane(a[0], StringView.self)
@@ -186,7 +194,11 @@ enum CastText {
                     return true
                 }
             }
-        case .json, .jsonb: return { (_, a, _) throws(SQLError) in a[0].retyped(.text) }
+        case .json, .jsonb, .bit, .varbit: return { (_, a, _) throws(SQLError) in a[0].retyped(.text) }
+        case .enumeration(let type):
+            return TextKernels.from { (x: Int32, out) throws(SQLError) in
+                out.append(contentsOf: type.label(x).utf8)
+            }
         case .unknown, .text, .varchar, .char: return nil
         }
     }

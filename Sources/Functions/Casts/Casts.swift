@@ -72,6 +72,7 @@ enum Casts {
         if case .system(let type) = from, to == type.vector { return CastSystem.vector(type) }
         if case .system(let type) = to, type == .char || type == .name, from.isText { return CastText.parse(.text, to) }
         if let kernel = JSONCasts.kernel(from, to) { return kernel }
+        if from.isBits || to.isBits, let kernel = BitCasts.kernel(from, to, isExplicit: isExplicit) { return kernel }
         if to.isText { return CastText.toText(from, to, isExplicit: isExplicit) }
         if from.isText { return CastText.parse(from, to) }
         if let kernel = CastSystem.numbers(from, to) { return kernel }

@@ -13,7 +13,14 @@ enum JSONPathFunctions {
     ]
 
     static let functions: [Overload] =
-        ["", "_tz"].flatMap { suffix in
+        [
+            // The normal form of a path: what a cast to jsonpath gives.
+            Overload(
+                "jsonpath", [.text], .text,
+                TextKernels.unary { (raw, out) throws(SQLError) in
+                    out.append(contentsOf: try JSONPath(String(decoding: raw, as: UTF8.self)).text.utf8)
+                })
+        ] + ["", "_tz"].flatMap { suffix in
             [
                 declared("jsonb_path_exists\(suffix)", .boolean) { (a, rows) throws(SQLError) in
                     try booleans(a, rows, isSilent: false, exists)

@@ -193,7 +193,38 @@ private struct JSONPathParser {
         if try takeWord("strict") { isStrict = true } else { _ = try takeWord("lax") }
         let root = try either()
         guard token == .end else { throw wrong() }
+        try check(root, isFilter: false, isSubscript: false)
         return JSONPath(isStrict: isStrict, root: root)
+    }
+
+    /// `@` is for filters, `last` for subscripts.
+    private func check(_ node: JSONPath.Node, isFilter: Bool, isSubscript: Bool) throws(SQLError) {
+        func inner(_ nodes: JSONPath.Node...) throws(SQLError) {
+            for node in nodes { try check(node, isFilter: isFilter, isSubscript: isSubscript) }
+        }
+        switch node {
+        case .current where !isFilter:
+            throw SQLError(.syntaxError, "@ is not allowed in root expressions")
+        case .last where !isSubscript:
+            throw SQLError(.syntaxError, "LAST is allowed only in array subscripts")
+        case .root, .current, .last, .variable, .literal: break
+        case .member(let base, _), .anyMember(let base), .descendants(let base, _, _), .anyElement(let base),
+            .method(let base, _), .unary(_, let base), .not(let base), .isUnknown(let base), .exists(let base),
+            .matches(let base, _, _):
+            try inner(base)
+        case .binary(_, let left, let right), .compare(_, let left, let right), .and(let left, let right),
+            .or(let left, let right), .startsWith(let left, let right):
+            try inner(left, right)
+        case .elements(let base, let items):
+            try inner(base)
+            for item in items {
+                try check(item.from, isFilter: isFilter, isSubscript: true)
+                if let to = item.to { try check(to, isFilter: isFilter, isSubscript: true) }
+            }
+        case .filter(let base, let condition):
+            try inner(base)
+            try check(condition, isFilter: true, isSubscript: isSubscript)
+        }
     }
 
     private mutating func either() throws(SQLError) -> JSONPath.Node {
@@ -278,7 +309,13 @@ private struct JSONPathParser {
             throw SQLError(.statementTooComplex, "jsonpath is nested too deeply")
         }
         try next()
-        return .unary(symbol, try signed())
+        let operand = try signed()
+        // A sign before a number is part of it.
+        guard case .literal(.number(let digits)) = operand else { return .unary(symbol, operand) }
+        if symbol == "+" { return operand }
+        let minus = UInt8(ascii: "-")
+        let isZero = digits.allSatisfy { $0 == 48 || $0 == 46 }
+        return .literal(.number(digits.first == minus ? Array(digits.dropFirst()) : isZero ? digits : [minus] + digits))
     }
 
     private mutating func accessors() throws(SQLError) -> JSONPath.Node {

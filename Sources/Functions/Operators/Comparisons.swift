@@ -18,7 +18,7 @@ enum Comparisons {
     private static func overloads(_ comparison: Comparison) -> [Overload] {
         let plain: [SQLType] = [
             .boolean, .int2, .int4, .int8, .float4, .float8, .text, .char(1), .bytea, .date, .time, .timestamp,
-            .timestamptz, .interval, .uuid, .system(.oid),
+            .timestamptz, .interval, .uuid, .system(.oid), .bit(1), .varbit(nil),
         ]
         var result = plain.map { type in
             Overload(comparison.rawValue, [type, type], .boolean, canFail: false, kernel(comparison, type))
@@ -35,6 +35,14 @@ enum Comparisons {
                 Binding(arguments: call.types, result: .boolean) { (_, a, rows) throws(SQLError) in
                     arrays(comparison, a[0], a[1], rows)
                 }
+            })
+        result.append(
+            Overload(comparison.rawValue, [.anyEnum, .anyEnum], canFail: false) { (call) throws(SQLError) in
+                guard call.types[0] == call.types[1], case .enumeration = call.types[0] else {
+                    throw NestedFunctions.undefined(comparison.rawValue, call)
+                }
+                return Binding(
+                    arguments: call.types, result: .boolean, kernel: ordered(comparison, Int32.self))
             })
         for parameter in [Parameter.anyRow, .anyMap] {
             result.append(

@@ -168,6 +168,16 @@ enum NumericMath {
 
     enum Rounding: Sendable { case nearest, down, floor, ceiling }
 
+    /// Brings a value to numeric(precision, scale), where the precision is more than a fixed decimal has.
+    static func fitted(_ x: Numeric, precision: Int, scale: Int) throws(SQLError) -> Numeric {
+        guard x.isFinite || x.isNaN else {
+            var error = DecimalMath.overflow(precision: precision, scale: scale)
+            error.detail = "A field with precision \(precision), scale \(scale) cannot hold an infinite value."
+            throw error
+        }
+        return try round(x, scale, .nearest)
+    }
+
     /// Rounds to a number of fractional digits, which may be negative.
     static func round(_ a: Numeric, _ digits: Int, _ rounding: Rounding) throws(SQLError) -> Numeric {
         guard a.isFinite else { return a }

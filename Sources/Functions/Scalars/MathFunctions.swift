@@ -121,6 +121,13 @@ enum MathFunctions {
             numeric2("div") { (x, y) throws(SQLError) in try NumericMath.wholeQuotient(x, y) },
             scale("scale") { $0 }, scale("min_scale", trimmed),
             numeric1("trim_scale") { (x) throws(SQLError) in trimmed(x) },
+            Overload("numeric_fit", [.numeric, .int4, .int4], .numeric) { (_, a, rows) throws(SQLError) in
+                // The digits are constants of the type.
+                let (precision, scale) = (Int(Lane(a[1], Int32.self)[0]), Int(Lane(a[2], Int32.self)[0]))
+                return try Loops.unaryThrowing(a[0], rows, .numeric) { (x: Numeric) throws(SQLError) -> Numeric in
+                    try NumericMath.fitted(x, precision: precision, scale: scale)
+                }
+            },
             numeric2("gcd") { (x, y) throws(SQLError) in try commonDivisor(x, y) },
             numeric2("lcm") { (x, y) throws(SQLError) in
                 let divisor = try commonDivisor(x, y)

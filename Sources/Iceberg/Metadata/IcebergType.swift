@@ -247,7 +247,7 @@ indirect enum IcebergType: Hashable, Sendable {
         case .timestamp: self = .timestamp
         case .timestamptz: self = .timestamptz
         case .uuid: self = .uuid
-        case .unknown, .array, .row, .map, .system: return nil
+        case .unknown, .array, .row, .map, .system, .enumeration, .bit, .varbit: return nil
         }
     }
 

@@ -7,20 +7,27 @@ import Syntax
 
 extension WritableTable {
     /// The type that a column was declared with: a format may keep it in a wider one.
-    public func declaredType(of field: Field) -> SQLType {
-        guard let text = properties[TableProperty.declaredType(of: field.name)],
-            case .cast(_, let name, _)? = try? Parser.parseExpression("NULL::\(text)").node,
-            let type = try? TypeNames.type(name)
+    public func declaredType(of field: Field, _ types: UserTypes = UserTypes()) -> SQLType {
+        guard let text = properties[TableProperty.declaredType(of: field.name)], let name = UserTypes.name(text),
+            let type = try? TypeNames.type(name, types)
         else { return field.type }
         return type
+    }
+
+    /// Precision and scale of a column declared with more digits than fixed decimals have: it is kept as text.
+    func wideNumeric(of column: String) -> (precision: Int, scale: Int)? {
+        guard let text = properties[TableProperty.declaredType(of: column)],
+            case .cast(_, let name, _)? = try? Parser.parseExpression("NULL::\(text)").node
+        else { return nil }
+        return TypeNames.wideNumeric(name)
     }
 
     /// "always" or "default" for an identity column.
     func identity(of column: String) -> String? { properties[TableProperty.identity(of: column)] }
 
     /// The columns with their declared types: what values have to fit.
-    var declaredFields: [Field] {
-        schema.fields.map { Field($0.name, declaredType(of: $0), isNullable: $0.isNullable) }
+    func declaredFields(_ types: UserTypes = UserTypes()) -> [Field] {
+        schema.fields.map { Field($0.name, declaredType(of: $0, types), isNullable: $0.isNullable) }
     }
 }
 
@@ -48,7 +55,7 @@ extension QueryBinder {
         if case .varchar = type { return nil }
         let value = Expr.call(cast, [.column(column)])
         // Digits that only the column's scale has brought.
-        return type == .numeric ? (try? call("trim_scale", [Typed(value, nil)], nil)) ?? value : value
+        return type == .numeric && !column.type.isText ? (try? call("trim_scale", [Typed(value, nil)], nil)) ?? value : value
     }
 
     /// Converts an expression to the type of the column that it is assigned to.
@@ -78,6 +85,10 @@ extension QueryBinder {
         if typed.type == .unknown {
             guard let cast = untypedCast(to: target) else { return nil }
             return .call(cast, [typed.expr])
+        }
+        // Literals inside structs and arrays become what the target wants.
+        if target.isNested, case .call = typed.expr, let made = try tryCoerce(typed, to: target, .assignment) {
+            return made
         }
         guard let cast = FunctionRegistry.cast(from: typed.type, to: target, context: .assignment) else { return nil }
         if let scalar = typed.literal, cast.volatility == .immutable {

@@ -169,7 +169,7 @@ extension QueryBinder {
         }
         for (isThere, clause) in [
             (!query.order.isEmpty || query.orderAll != nil, "ORDER BY"), (query.offset != nil, "OFFSET"),
-            (query.limit != nil, "LIMIT"),
+            (query.limit != nil, "LIMIT"), (query.isLocking, "FOR UPDATE/SHARE"),
         ] where isThere {
             throw SQLError(
                 .featureNotSupported, "\(clause) in a recursive query is not implemented", position: at)

@@ -202,7 +202,7 @@ extension QueryBinder {
         _ operand: Expression, _ name: TypeName, isTry: Bool, _ at: Int?, _ scope: Scope
     ) throws(SQLError) -> Expr {
         var target: SQLType
-        do throws(SQLError) { target = try TypeNames.type(name) } catch { throw moved(error) }
+        do throws(SQLError) { target = try TypeNames.type(name, snapshot.types) } catch { throw moved(error) }
         if case .array(let items) = operand.node, items.isEmpty, case .array = target {
             return .literal(Scalar(target, .array([])))
         }

@@ -134,7 +134,7 @@ extension QueryBinder {
         }
         let scan = LogicalPlan.scan(LogicalPlan.Scan(table: table, alias: alias, columns: columns))
         guard let table = table as? any WritableTable else { return scan }
-        return asDeclared(scan, table.declaredFields)
+        return asDeclared(scan, table.declaredFields(snapshot.types))
     }
 
     func itemColumns(_ columns: [PlanColumn]) -> [Scope.ItemColumn] {

@@ -203,7 +203,7 @@ extension QueryBinder {
         var outputs = (input?.columns ?? []).map { LogicalPlan.Output($0, .column($0)) }
         var columns: [PlanColumn] = []
         for (identifier, typeName) in zip(alias.columns, alias.types) {
-            let target = try TypeNames.type(typeName)
+            let target = try TypeNames.type(typeName, snapshot.types)
             let value = try recordField(Typed(.column(object), at), identifier.value, target, at)
             let made = column(identifier.value, target)
             columns.append(made)

@@ -7,9 +7,14 @@ public import Syntax
 /// Types as SQL writes them.
 public enum TypeNames {
     /// Returns the type that a name stands for. Throws 42704 for an unknown name.
-    public static func type(_ name: TypeName) throws(SQLError) -> SQLType {
-        guard name.schema == nil || name.schema == "pg_catalog" else { throw unknown(name) }
-        var type = try base(name)
+    public static func type(_ name: TypeName, _ user: UserTypes = UserTypes()) throws(SQLError) -> SQLType {
+        var type: SQLType
+        if name.schema == nil || name.schema == "pg_catalog" {
+            type = try base(name, user)
+        } else {
+            guard let found = user[name] else { throw unknown(name) }
+            type = try self.type(of: found, name, user)
+        }
         guard name.arrayDimensions <= dimensionsMax else {
             throw SQLError(
                 .programLimitExceeded, "arrays of more than \(dimensionsMax) dimensions are not supported",
@@ -23,13 +28,13 @@ public enum TypeNames {
     private static let dimensionsMax = 6
 
     /// Structs and maps; nil for other types.
-    private static func nested(_ name: TypeName) throws(SQLError) -> SQLType? {
+    private static func nested(_ name: TypeName, _ user: UserTypes) throws(SQLError) -> SQLType? {
         guard !name.parts.isEmpty else { return nil }
         if name.name == "map" {
             guard name.parts.count == 2 else {
                 throw SQLError(.syntaxError, "map needs two types: map(text, integer)", position: name.position)
             }
-            return .map(key: try type(name.parts[0].type), value: try type(name.parts[1].type))
+            return .map(key: try type(name.parts[0].type, user), value: try type(name.parts[1].type, user))
         }
         var fields: [StructField] = []
         var names: Set<String> = []
@@ -39,13 +44,23 @@ public enum TypeNames {
                 throw SQLError(
                     .duplicateColumn, "field \"\(field)\" specified more than once", position: part.name?.position)
             }
-            fields.append(StructField(field, try type(part.type)))
+            fields.append(StructField(field, try type(part.type, user)))
         }
         return .row(fields)
     }
 
-    private static func base(_ name: TypeName) throws(SQLError) -> SQLType {
-        if let nested = try nested(name) { return nested }
+    /// Whether the program has a type of this name.
+    static func isBuiltIn(_ name: String) -> Bool { plain[name] != nil || modified.contains(name) }
+
+    /// Types that take modifiers.
+    private static let modified: Set<String> = [
+        "float", "numeric", "decimal", "dec", "varchar", "character varying", "char varying", "nvarchar", "char",
+        "character", "nchar", "bpchar", "bit", "varbit", "bit varying", "time", "time without time zone", "timestamp",
+        "timestamp without time zone", "timestamptz", "timestamp with time zone", "interval",
+    ]
+
+    private static func base(_ name: TypeName, _ user: UserTypes) throws(SQLError) -> SQLType {
+        if let nested = try nested(name, user) { return nested }
         if let plain = plain[name.name] {
             guard name.modifiers.isEmpty else {
                 throw SQLError(
@@ -59,16 +74,19 @@ public enum TypeNames {
         case "varchar", "character varying", "char varying", "nvarchar":
             return .varchar(try length(name))
         case "char", "character", "nchar": return .char(try length(name) ?? 1)
+        case "bit": return .bit(try length(name) ?? 1)
+        case "varbit", "bit varying": return .varbit(try length(name))
         case "bpchar": return try length(name).map { .char($0) } ?? .text
         case "time", "time without time zone": return try withPrecision(.time, name)
         case "timestamp", "timestamp without time zone": return try withPrecision(.timestamp, name)
         case "timestamptz", "timestamp with time zone": return try withPrecision(.timestamptz, name)
         case "interval": return try withPrecision(.interval, name)
         default:
+            if let found = user[name] { return try type(of: found, name, user) }
             if name.name.hasPrefix("_"), name.arrayDimensions == 0 {
                 var element = name
                 element.name = String(name.name.dropFirst())
-                return .array(try type(element))
+                return .array(try type(element, user))
             }
             throw unknown(name)
         }
@@ -123,8 +141,16 @@ public enum TypeNames {
                 "NUMERIC scale \(scale) must be between 0 and precision \(min(precision, SQLType.precisionMax))",
                 position: name.position)
         }
-        // More digits than a value can have here: those that it can have.
-        return .decimal(precision: min(precision, SQLType.precisionMax), scale: scale)
+        // More digits than fixed decimals have: values keep scales of their own, rounded by `fitted`.
+        return precision > SQLType.precisionMax ? .numeric : .decimal(precision: precision, scale: scale)
+    }
+
+    /// Precision and scale of numeric(p, s) with more digits than fixed decimals have; nil for other types.
+    public static func wideNumeric(_ name: TypeName) -> (precision: Int, scale: Int)? {
+        guard ["numeric", "decimal", "dec"].contains(name.name), name.arrayDimensions == 0,
+            let precision = name.modifiers.first, precision > SQLType.precisionMax
+        else { return nil }
+        return (precision, name.modifiers.count > 1 ? name.modifiers[1] : 0)
     }
 
     private static func length(_ name: TypeName) throws(SQLError) -> Int? {
@@ -132,7 +158,10 @@ public enum TypeNames {
         guard name.modifiers.count == 1 else {
             throw SQLError(.invalidParameterValue, "invalid type modifier", position: name.position)
         }
-        let word = name.name.hasPrefix("v") || name.name.hasSuffix("varying") ? "varchar" : "char"
+        let isBits = name.name.hasPrefix("bit") || name.name == "varbit"
+        let isVarying = name.name.hasPrefix("v") || name.name.hasSuffix("varying")
+        let word = isBits ? isVarying ? "varbit" : "bit" : isVarying ? "varchar" : "char"
+        let lengthMax = isBits ? bitsMax : lengthMax
         guard length >= 1 else {
             throw SQLError(
                 .invalidParameterValue, "length for type \(word) must be at least 1", position: name.position)
@@ -161,12 +190,14 @@ public enum TypeNames {
     private static let numericPrecisionMax = 1_000
     /// PostgreSQL's longest char and varchar.
     private static let lengthMax = 10_485_760
+    /// PostgreSQL's longest string of bits.
+    private static let bitsMax = 83_886_080
 }
 
 extension QueryBinder {
     /// `date '2026-01-07'`, `interval '1' day`.
     func typedLiteral(_ name: TypeName, _ text: String, _ at: Int?) throws(SQLError) -> Typed {
-        let type = try TypeNames.type(name)
+        let type = try TypeNames.type(name, snapshot.types)
         var text = text
         if type == .interval, !name.intervalFields.isEmpty {
             text = IntervalFields.complete(text, fields: name.intervalFields)
@@ -183,6 +214,15 @@ extension QueryBinder {
 
     /// Rounds times to the precision of `timestamp(3)`.
     func rounded(_ expr: Expr, _ name: TypeName, _ at: Int?) throws(SQLError) -> Expr {
+        if let found = snapshot.types[name], found.domain != nil, name.arrayDimensions == 0 {
+            return try checked(expr, found, at)
+        }
+        if let wide = TypeNames.wideNumeric(name) { return try fitted(expr, wide.precision, wide.scale, at) }
+        if name.name == "jsonpath", name.arrayDimensions == 0 {
+            let path = try call("jsonpath", [Typed(expr, at)], at)
+            guard case .literal = expr else { return path }
+            return .literal(try ConstantFold.evaluate(path, context.functions))
+        }
         guard name.arrayDimensions == 0, let precision = name.modifiers.first, precision < 6 else { return expr }
         switch expr.type {
         case .time, .timestamp, .timestamptz, .interval: break
@@ -204,6 +244,12 @@ extension QueryBinder {
             return .literal(Scalar(.interval, .interval(value)))
         default: return expr
         }
+    }
+
+    /// Brings a numeric to the digits of numeric(precision, scale).
+    func fitted(_ expr: Expr, _ precision: Int, _ scale: Int, _ at: Int?) throws(SQLError) -> Expr {
+        func number(_ value: Int) -> Typed { Typed(.literal(.int4(Int32(clamping: value))), at) }
+        return try call("numeric_fit", [Typed(expr, at), number(precision), number(scale)], at)
     }
 
     /// Half a unit more, then cut to whole units.

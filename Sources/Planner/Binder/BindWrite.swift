@@ -42,9 +42,9 @@ extension Binder {
     /// others get their defaults. Several such plans may feed one write.
     public static func insert(
         rowsOf source: any Table, columns: [Int], into table: any WritableTable, named name: TableName,
-        context: PlanContext, write: any TableWrite, count: WriteCount
+        snapshot: CatalogSnapshot, context: PlanContext, write: any TableWrite, count: WriteCount
     ) throws(SQLError) -> LogicalPlan {
-        let binder = QueryBinder(snapshot: CatalogSnapshot(), context: context, parameterTypes: [])
+        let binder = QueryBinder(snapshot: snapshot, context: context, parameterTypes: [])
         let none = WriteStatement(
             target: QualifiedName([Identifier(name.name)], position: 0), change: .delete(using: [], filter: nil),
             position: 0)
@@ -57,13 +57,16 @@ extension Binder {
     }
 
     /// The columns of a table with their declared types.
-    public static func declaredFields(of table: any WritableTable) -> [Field] { table.declaredFields }
+    public static func declaredFields(of table: any WritableTable, _ types: UserTypes = UserTypes()) -> [Field] {
+        table.declaredFields(types)
+    }
 
     /// Checks what a generated column of a table that is being made is computed by.
     public static func checkGenerated(
-        _ expression: Expression, of field: Field, among fields: [Field], generated: Set<String>, context: PlanContext
+        _ expression: Expression, of field: Field, among fields: [Field], generated: Set<String>, context: PlanContext,
+        types: UserTypes = UserTypes()
     ) throws(SQLError) {
-        let binder = QueryBinder(snapshot: CatalogSnapshot(), context: context, parameterTypes: [])
+        let binder = QueryBinder(snapshot: CatalogSnapshot(types: types), context: context, parameterTypes: [])
         let scope = Scope(outer: nil, ctes: nil)
         scope.refused = "column generation expressions"
         let columns = fields.map { binder.column($0.name, $0.type) }
@@ -89,9 +92,9 @@ extension Binder {
 
     /// Checks a DEFAULT for a column of a table that is being made.
     public static func checkDefault(
-        _ expression: Expression, of field: Field, context: PlanContext
+        _ expression: Expression, of field: Field, context: PlanContext, types: UserTypes = UserTypes()
     ) throws(SQLError) {
-        let binder = QueryBinder(snapshot: CatalogSnapshot(), context: context, parameterTypes: [])
+        let binder = QueryBinder(snapshot: CatalogSnapshot(types: types), context: context, parameterTypes: [])
         let typed: Typed
         let scope = Scope(outer: nil, ctes: nil)
         scope.refused = "DEFAULT expressions"
@@ -157,7 +160,7 @@ struct WriteBinder {
         self.statement = statement
         self.write = write ?? table.write(.change)
         self.count = count
-        fields = table.declaredFields
+        fields = table.declaredFields(binder.snapshot.types)
     }
 
     /// The columns to append, of the types that the table keeps: a projection over the declared ones where they differ.
@@ -174,7 +177,11 @@ struct WriteBinder {
                 continue
             }
             let new = binder.column(field.name, field.type)
-            outputs.append(LogicalPlan.Output(new, try binder.assign(Typed(.column(column), nil), to: field)))
+            var value = Expr.column(column)
+            if let wide = table.wideNumeric(of: field.name) {
+                value = try binder.fitted(value, wide.precision, wide.scale, nil)
+            }
+            outputs.append(LogicalPlan.Output(new, try binder.assign(Typed(value, nil), to: field)))
             made.append(new)
         }
         return (.project(plan, outputs), made)
@@ -558,7 +565,17 @@ struct WriteBinder {
     ) throws(SQLError) -> LogicalPlan {
         var (whole, columns) = try computed(input, appended, scope)
         if let security, !appended.isEmpty { whole = try binder.checked(whole, columns, security, reference) }
-        let (input, kept) = try stored(whole, columns)
+        let checks = CheckBinder(binder: binder, table: table, name: name, fields: fields)
+        let (obeying, checked) = try checks.checked(whole, columns, targetName, action)
+        for place in scope.items.indices {
+            for column in scope.items[place].columns.indices {
+                guard case .column(let old) = scope.items[place].columns[column].expr,
+                    let index = columns.firstIndex(where: { $0.id == old.id })
+                else { continue }
+                scope.items[place].columns[column].expr = .column(checked[index])
+            }
+        }
+        let (input, kept) = try stored(obeying, checked)
         var node = LogicalPlan.WriteNode(
             verb: verb, table: name.name, input: input, write: write, count: count, appended: kept + moved,
             place: place,

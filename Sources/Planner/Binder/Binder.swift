@@ -54,10 +54,15 @@ public struct CatalogSnapshot: Sendable {
     public var functions: [QualifiedName: [FunctionDefinition]] = [:]
     /// Policies and masks of relations that are read.
     public var security: [Reference: RowSecurity] = [:]
+    /// Types of the user.
+    public var types = UserTypes()
 
-    public init(relations: [Reference: Relation] = [:], fileTables: [FileCall: any Table] = [:]) {
+    public init(
+        relations: [Reference: Relation] = [:], fileTables: [FileCall: any Table] = [:], types: UserTypes = UserTypes()
+    ) {
         self.relations = relations
         self.fileTables = fileTables
+        self.types = types
     }
 }
 

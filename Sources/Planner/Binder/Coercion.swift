@@ -234,6 +234,8 @@ extension SQLType {
         case .decimal: .numeric
         case .varchar: .varchar(nil)
         case .char: .text
+        case .bit: .varbit(nil)
+        case .varbit: .varbit(nil)
         case .array(let element): .array(element.withoutModifier)
         case .row(let fields): .row(fields.map { StructField($0.name, $0.type.withoutModifier) })
         case .map(let key, let value): .map(key: key.withoutModifier, value: value.withoutModifier)

@@ -20,6 +20,8 @@ public struct QueryNames: Sendable {
     public private(set) var sequences: Set<String> = []
     /// Functions that may be the user's, by name.
     public private(set) var functions: Set<QualifiedName> = []
+    /// Types that may be the user's, by name.
+    public private(set) var types: Set<QualifiedName> = []
 
     private let context: PlanContext
     private let view: QueryBinder.ViewFrame?
@@ -82,6 +84,7 @@ public struct QueryNames: Sendable {
         asksDetails = asksDetails || other.asksDetails
         sequences.formUnion(other.sequences)
         functions.formUnion(other.functions)
+        types.formUnion(other.types)
     }
 
     /// Turns the name of a write's target into a reference as snapshots have them.
@@ -219,6 +222,7 @@ public struct QueryNames: Sendable {
     /// Casts to regclass and its kin look names up.
     private mutating func note(_ type: TypeName) {
         if type.name.hasPrefix("reg") || type.name.hasPrefix("_reg") { asksCatalog = true }
+        types.formUnion(UserTypes.unknown(in: type))
     }
 
     private mutating func visit(_ call: FunctionCall) throws(SQLError) {
@@ -254,6 +258,38 @@ public struct QueryNames: Sendable {
         case .typedLiteral(let type, let text) where type.name == "regclass": text
         default: nil
         }
+    }
+
+    /// The types of the user that an expression may name.
+    static func types(in text: String) -> Set<QualifiedName> {
+        // Names of types stand behind casts only, or before literals.
+        guard text.contains("::") || text.contains("'"), let expression = try? Parser.parseExpression(text) else {
+            return []
+        }
+        var names = QueryNames(PlanContext(), nil)
+        guard (try? names.visit(expression)) != nil else { return [] }
+        return names.types
+    }
+
+    /// The columns that an expression names.
+    public static func columns(in text: String) -> Set<String> {
+        guard let expression = try? Parser.parseExpression(text) else { return [] }
+        var names: Set<String> = []
+        var open = [expression]
+        while let next = open.popLast() {
+            if case .column(let name) = next.node { names.insert(name.last) }
+            if case .call(let call) = next.node { open += call.arguments.map(\.value) } else { open += next.operands }
+        }
+        return names
+    }
+
+    /// The types of the user that an expression may name.
+    public static func typeNames(
+        in expression: Expression, context: PlanContext
+    ) throws(SQLError) -> Set<QualifiedName> {
+        var names = QueryNames(context, nil)
+        try names.visit(expression)
+        return names.types
     }
 
     /// The sequences that an expression names.

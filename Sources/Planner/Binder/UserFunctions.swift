@@ -52,7 +52,7 @@ extension QueryBinder {
                 guard let text = parameter.defaultValue else { return nil }
                 value = try bind(try Parser.parseExpression(text), Scope(outer: nil, ctes: nil))
             }
-            if let type = try QueryBinder.type(named: parameter.type) {
+            if let type = try self.type(named: parameter.type) {
                 if value.type == type { exact += 2 }
                 if value.isOpen { exact += type == .text ? 1 : 0 }
                 guard let expr = try? tryCoerce(value, to: type, .implicit) else { return nil }
@@ -66,9 +66,9 @@ extension QueryBinder {
     }
 
     /// nil for anyelement and its kin, void, record and names of tables.
-    static func type(named text: String) throws(SQLError) -> SQLType? {
-        guard case .cast(_, let name, _)? = (try? Parser.parseExpression("NULL::\(text)"))?.node else { return nil }
-        return try? TypeNames.type(name)
+    func type(named text: String) throws(SQLError) -> SQLType? {
+        guard let name = UserTypes.name(text) else { return nil }
+        return try? TypeNames.type(name, snapshot.types)
     }
 
     /// The query that the body ends with.
@@ -117,7 +117,7 @@ extension QueryBinder {
             throw SQLError(
                 .featureNotSupported, "function \"\(call.name)\" returns rows: call it in FROM", position: at)
         }
-        let type = try function.returnType.flatMap { (text) throws(SQLError) in try QueryBinder.type(named: text) }
+        let type = try function.returnType.map { (text) throws(SQLError) in try self.type(named: text) } ?? nil
         guard let query = try body(of: call, at) else { return .literal(.null(type ?? .text)) }
         let scope = try bodyScope(call, at)
         let bound = try inBody(call) { () throws(SQLError) -> Expr in
@@ -153,8 +153,8 @@ extension QueryBinder {
             try bind(query, outer: scope, ctes: nil).plan
         }
         var wanted: [(name: String, type: SQLType?)] = []
-        for column in function.columns { wanted.append((column.name, try QueryBinder.type(named: column.type))) }
-        if wanted.isEmpty, let text = function.returnType, let type = try QueryBinder.type(named: text) {
+        for column in function.columns { wanted.append((column.name, try self.type(named: column.type))) }
+        if wanted.isEmpty, let text = function.returnType, let type = try self.type(named: text) {
             wanted = [(call.name, type)]
         }
         guard !wanted.isEmpty else { return plan }

@@ -21,14 +21,18 @@ extension RelationRows {
         _ state: SystemState, of relations: [Directory.RelationEntry]
     ) async throws(SQLError) -> [ColumnItem] {
         let details = try await state.details(of: relations)
+        let directory = try await state.directory()
         var items: [ColumnItem] = []
         for (relation, details) in zip(relations, details) {
             for (index, field) in details.columns.enumerated() {
-                let typeName = relation.system?.typeNames[index] ?? SystemTypes.name(of: field.type)
+                var typeName = relation.system?.typeNames[index] ?? SystemTypes.name(of: field.type)
+                var type = SystemTypes.byName[typeName]
+                let own = details.properties[TableProperty.userType(of: field.name)].flatMap(SystemTypes.userOID)
+                let oid = own ?? (field.type.holdsEnumeration ? SystemTypes.oid(of: field.type) : nil)
+                if let oid, let found = directory.type(oid) { (typeName, type) = (found.name, found) }
                 items.append(
                     ColumnItem(
-                        relation: relation, number: Int64(index + 1), field: field, typeName: typeName,
-                        type: SystemTypes.byName[typeName],
+                        relation: relation, number: Int64(index + 1), field: field, typeName: typeName, type: type,
                         defaultText: details.properties[TableProperty.defaultValue(of: field.name)],
                         comment: details.properties[TableProperty.comment(on: field.name)]))
             }

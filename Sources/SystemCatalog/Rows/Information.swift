@@ -250,6 +250,9 @@ extension ColumnItem {
     /// data_type: the name without modifiers, ARRAY for arrays.
     fileprivate var standardType: String {
         if case .array = field.type { return "ARRAY" }
+        if let type, type.oid >= StableOID.first {
+            return type.kind == "d" ? SystemTypes.format(type.base, nil) ?? "USER-DEFINED" : "USER-DEFINED"
+        }
         return SystemTypes.format(type?.oid ?? 25, nil) ?? "text"
     }
 

@@ -55,31 +55,25 @@ extension RelationRows {
     static func keys(
         _ table: Directory.RelationEntry, _ details: RelationDetails, _ directory: Directory
     ) -> [DeclaredKey] {
+        var texts: [(text: String, name: String?)] = []
+        while let text = details.properties[TableProperty.key(texts.count + 1)] {
+            texts.append((text, details.properties[TableProperty.keyName(texts.count + 1)]))
+        }
         var keys: [DeclaredKey] = []
-        var taken: Set<String> = []
-        var number = 1
-        while let text = details.properties[TableProperty.key(number)] {
-            number += 1
-            let upper = text.uppercased()
-            let (kind, suffix) =
-                upper.hasPrefix("PRIMARY")
-                ? ("p", "pkey")
-                : upper.hasPrefix("UNIQUE")
-                    ? ("u", "key")
-                    : upper.hasPrefix("FOREIGN") || upper.hasPrefix("REFERENCES") ? ("f", "fkey") : ("c", "check")
-            let names = kind == "c" ? [] : columnLists(text).first ?? []
+        for (item, name) in zip(texts, DeclaredKeyNames.names(of: texts, table: table.name.name)) {
+            let kind = DeclaredKeyNames.kind(of: item.text).kind
+            let names = kind == "c" ? [] : DeclaredKeyNames.columnLists(item.text).first ?? []
             var key = DeclaredKey(
-                relation: table, details: details, name: "", kind: kind, columns: places(names, details), text: text)
-            let middle = kind == "p" || names.isEmpty ? "" : names.joined(separator: "_") + "_"
-            var name = "\(table.name.name)_\(middle)\(suffix)"
-            var more = 1
-            while !taken.insert(name).inserted {
-                name = "\(table.name.name)_\(middle)\(suffix)\(more)"
-                more += 1
-            }
-            key.name = SystemText.name(name)
-            if kind == "f" { point(&key, text, directory) }
+                relation: table, details: details, name: SystemText.name(name), kind: kind,
+                columns: places(names, details), text: item.text)
+            if kind == "f" { point(&key, item.text, directory) }
             keys.append(key)
+        }
+        for check in TableCheck.all(of: details.properties) {
+            keys.append(
+                DeclaredKey(
+                    relation: table, details: details, name: SystemText.name(check.name), kind: "c", columns: [],
+                    text: "CHECK ((\(check.text)))"))
         }
         return keys
     }
@@ -102,14 +96,9 @@ extension RelationRows {
         }
     }
 
-    /// The names in each pair of parentheses.
-    private static func columnLists(_ text: String) -> [[String]] {
-        text.split(separator: "(").dropFirst().map { part in
-            part.prefix { $0 != ")" }.split(separator: ",").map { item in
-                let name = String(item).trimmingBlanks
-                return name.hasPrefix("\"") ? name.filter { $0 != "\"" } : name.lowercased()
-            }
-        }
+    /// The number of a domain's CHECK.
+    static func checkOID(_ type: SystemTypeRow, _ check: TypeDefinition.Check) -> Int64 {
+        OIDs.hash("constraint", "type \(type.oid).\(check.name)")
     }
 
     static let keyRows: [RelationRows] = [
@@ -127,7 +116,7 @@ extension RelationRows {
                 c["conname"] = { .string($0.name) }
                 c["connamespace"] = { .int($0.relation.schemaOID) }
                 c["contype"] = { .string($0.kind) }
-                c["convalidated"] = { _ in .bool(false) }
+                c["convalidated"] = { .bool($0.kind == "c") }
                 c["conrelid"] = { .int($0.relation.oid) }
                 c["conindid"] = { .int($0.hasIndex ? $0.indexOID : 0) }
                 c["confrelid"] = { .int($0.target?.oid ?? 0) }

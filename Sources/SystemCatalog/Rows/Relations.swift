@@ -87,7 +87,7 @@ extension RelationRows {
         let found = try await relations(state, keys)
         // Lists of tables do without what only the tables tell.
         let isFew = found.count <= relationsOpened
-        if keys.wants("relnatts") || isFew && keys.wants("relhasindex") { _ = try await state.details(of: found) }
+        if keys.wants("relnatts") || isFew && (keys.wants("relhasindex") || keys.wants("relchecks")) { _ = try await state.details(of: found) }
         var items = found.map { ClassItem(relation: $0, details: state.knownDetails($0.oid), key: nil) }
         let access = try state.source().access
         if !access.isOpen {
@@ -123,6 +123,9 @@ extension RelationRows {
         c["relpages"] = { _ in .int(0) }
         c["reltuples"] = { .double($0.details?.rows ?? -1) }
         c["relhasindex"] = { .bool($0.key == nil && $0.details?.properties[TableProperty.key(1)] != nil) }
+        c["relchecks"] = { item in
+            .int(item.key == nil ? Int64(TableCheck.all(of: item.details?.properties ?? [:]).count) : 0)
+        }
         c["relpersistence"] = { .string($0.relation.name.schema == "pg_temp" ? "t" : "p") }
         c["relkind"] = { .string($0.key != nil ? "i" : $0.relation.kind) }
         c["relnatts"] = { item in .int(Int64(item.key?.columns.count ?? item.details?.columns.count ?? 0)) }

@@ -164,7 +164,7 @@ extension Directory.RelationEntry {
     }
 
     /// The number of its owner.
-    var owner: Int64 { lake?.entry.owner ?? OIDs.owner }
+    var owner: Int64 { lake?.entry.owner ?? objectOwner ?? OIDs.owner }
 }
 
 extension Scalar.Value {

@@ -1,4 +1,5 @@
 // Rows of pg_type, pg_proc and of the small fixed tables around them: access methods, collations, languages, operators.
+import Catalogs
 import Columns
 import Diagnostics
 import Functions
@@ -13,6 +14,11 @@ struct FunctionRow: Sendable {
     var isStrict: Bool
     var result: Int64
     var arguments: [Int64]
+    var schema = OIDs.catalogSchema
+    var owner = OIDs.owner
+    var language: Int64 = 12
+    var source: String?
+    var argumentNames: [String] = []
 }
 
 /// The functions of pg_proc.
@@ -29,6 +35,24 @@ enum SystemFunctionRows {
     static let byOID: [Int64: FunctionRow] = Dictionary(
         all.map { ($0.oid, $0) }, uniquingKeysWith: { first, _ in first })
     static let byName: [String: [FunctionRow]] = Dictionary(grouping: all, by: \.name)
+
+    /// The row of a function of the user.
+    static func row(
+        of function: FunctionDefinition, _ name: TableName, _ schema: Int64, _ number: (String, String) -> Int64
+    ) -> FunctionRow {
+        func type(_ text: String) -> Int64 { SystemTypes.oid(named: text) ?? SystemTypes.userOID(text) ?? 2_249 }
+        let types = function.parameters.map(\.type)
+        var row = FunctionRow(
+            oid: number("function", "\(name)(\(types.joined(separator: ",")))"), name: name.objectName,
+            kind: function.isProcedure ? "p" : "f", returnsSet: function.isSet, volatility: "v",
+            isStrict: function.isStrict, result: function.returnType.map(type) ?? (function.isProcedure ? 2_278 : 2_249),
+            arguments: types.map(type))
+        row.schema = schema
+        row.owner = function.owner ?? OIDs.owner
+        (row.language, row.source) = (14, function.body)
+        row.argumentNames = function.parameters.map(\.name)
+        return row
+    }
 
     /// The number of a function that types are read and written with.
     static func oid(_ name: String) -> Int64 { byName[name]?.first?.oid ?? 0 }
@@ -75,8 +99,44 @@ extension RelationRows {
     }
 
     static let typeRows: [RelationRows] = [
-        RelationRows("pg_type", items: fixed(SystemTypes.all), columns: typeColumns),
-        RelationRows("pg_proc", items: fixed(SystemFunctionRows.all), columns: functionColumns),
+        RelationRows(
+            "pg_type",
+            items: { (state, _) async throws(SQLError) -> [SystemTypeRow] in
+                try await SystemTypes.all + state.directory().types
+            }, columns: typeColumns),
+        RelationRows(
+            "pg_enum",
+            items: { (state, _) async throws(SQLError) -> [EnumLabel] in
+                try await state.directory().types.flatMap { type in
+                    type.labels.enumerated().map { EnumLabel(type: type.oid, place: $0, label: $1) }
+                }
+            },
+            columns: { c in
+                c["oid"] = { .int(StableOID.hash("label", "\($0.type).\($0.label)")) }
+                c["enumtypid"] = { .int($0.type) }
+                c["enumsortorder"] = { .double(Double($0.place + 1)) }
+                c["enumlabel"] = { .string($0.label) }
+            }),
+        RelationRows(
+            "pg_proc",
+            items: { (state, _) async throws(SQLError) -> [FunctionRow] in
+                try await SystemFunctionRows.all + state.directory().functions
+            }, columns: functionColumns),
+        RelationRows(
+            "pg_sequence",
+            items: { (state, _) async throws(SQLError) -> [Directory.RelationEntry] in
+                try await state.directory().relations.filter { $0.sequence != nil }
+            },
+            columns: { c in
+                c["seqrelid"] = { .int($0.oid) }
+                c["seqtypid"] = { .int(SystemTypes.oid(named: $0.sequence?.type ?? "bigint") ?? 20) }
+                c["seqstart"] = { .int($0.sequence?.start ?? 1) }
+                c["seqincrement"] = { .int($0.sequence?.increment ?? 1) }
+                c["seqmax"] = { .int($0.sequence?.max ?? .max) }
+                c["seqmin"] = { .int($0.sequence?.min ?? 1) }
+                c["seqcache"] = { _ in .int(1) }
+                c["seqcycle"] = { .bool($0.sequence?.isCycled ?? false) }
+            }),
         RelationRows(
             "pg_aggregate", items: fixed(SystemFunctionRows.all.filter { $0.kind == "a" }),
             columns: { c in
@@ -130,11 +190,20 @@ extension RelationRows {
             }),
     ]
 
+    struct EnumLabel: Sendable {
+        var type: Int64
+        var place: Int
+        var label: String
+    }
+
     private static func typeColumns(_ c: inout Columns<SystemTypeRow>) {
         c["oid"] = { .int($0.oid) }
         c["typname"] = { .string($0.name) }
-        c["typnamespace"] = { _ in .int(OIDs.catalogSchema) }
-        c["typowner"] = { _ in .int(OIDs.owner) }
+        c["typnamespace"] = { .int($0.schema) }
+        c["typowner"] = { .int($0.owner) }
+        c["typbasetype"] = { .int($0.base) }
+        c["typnotnull"] = { .bool($0.isNotNull) }
+        c["typdefault"] = { .optional($0.defaultText) }
         c["typlen"] = { .int($0.length) }
         c["typbyval"] = { .bool($0.isByValue) }
         c["typtype"] = { .string($0.kind) }
@@ -160,9 +229,9 @@ extension RelationRows {
     private static func functionColumns(_ c: inout Columns<FunctionRow>) {
         c["oid"] = { .int($0.oid) }
         c["proname"] = { .string($0.name) }
-        c["pronamespace"] = { _ in .int(OIDs.catalogSchema) }
-        c["proowner"] = { _ in .int(OIDs.owner) }
-        c["prolang"] = { _ in .int(12) }
+        c["pronamespace"] = { .int($0.schema) }
+        c["proowner"] = { .int($0.owner) }
+        c["prolang"] = { .int($0.language) }
         c["procost"] = { _ in .double(1) }
         c["prorows"] = { .double($0.returnsSet ? 1_000 : 0) }
         c["prokind"] = { .string($0.kind) }
@@ -173,6 +242,6 @@ extension RelationRows {
         c["pronargs"] = { .int(Int64($0.arguments.count)) }
         c["prorettype"] = { .int($0.result) }
         c["proargtypes"] = { .string($0.arguments.map(String.init).joined(separator: " ")) }
-        c["prosrc"] = { .string($0.name) }
+        c["prosrc"] = { .string($0.source ?? $0.name) }
     }
 }
