@@ -50,7 +50,8 @@ struct RandomRows {
             return Scalar(type, .numeric(mantissa: (Int128(number) - 5) * factor, scale: 1 + zeros))
         case .json, .jsonb: return Scalar(type, .string("\"\(text(number))\""))
         case .text, .varchar, .unknown: return Scalar(type, .string(text(number)))
-        case .json, .jsonb: return Scalar(type, .string("\(number)"))
+        case .bit, .varbit: return Scalar(type, .string(String(number & 7, radix: 2)))
+        case .enumeration(let labels): return Scalar(type, .int(Int64(number % max(1, labels.labels.count))))
         case .system(let system):
             return Scalar(type, system.isNumber ? .int(Int64(number)) : .string(text(number)))
         case .char:
