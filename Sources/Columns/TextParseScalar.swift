@@ -37,9 +37,12 @@ extension TextParse {
             return Scalar(type, .string(try BitText.fitted(try BitText.parse(bytes), length: length, isVarying: false)))
         case .varbit(let length):
             let bits = try BitText.parse(bytes)
-            return Scalar(type, .string(try length.map { (most) throws(SQLError) in
-                try BitText.fitted(bits, length: most, isVarying: true)
-            } ?? bits))
+            return Scalar(
+                type,
+                .string(
+                    try length.map { (most) throws(SQLError) in
+                        try BitText.fitted(bits, length: most, isVarying: true)
+                    } ?? bits))
         case .enumeration(let labels):
             return Scalar(type, .int(Int64(try labels.place(of: String(decoding: bytes, as: UTF8.self)))))
         case .json:

@@ -423,7 +423,8 @@ private final class AlterationPlanner {
         var checks = TableCheck.all(of: table.properties)
         let count = checks.count
         checks.removeAll { check in Session.columns(in: check.text).contains(field.name) }
-        return [.dropColumn(field.name)] + (checks.count < count ? rewritten(checks, count) : []) + properties(of: field.name).map { .removeProperty($0.key) }
+        return [.dropColumn(field.name)] + (checks.count < count ? rewritten(checks, count) : [])
+            + properties(of: field.name).map { .removeProperty($0.key) }
     }
 
     private func rename(_ old: Identifier, _ new: Identifier) throws(SQLError) -> [TableAlteration] {

@@ -302,6 +302,7 @@ extension Session {
                 let state: SQLState = kind == .index ? .undefinedObject : .undefinedTable
                 return try missing("\(kind.rawValue) \"\(name.text)\"", state, ifExists, name.position)
             }
+            if kind == .sequence { try await dropDefaults(of: key, isCascade, name) }
             try record(key, branch) { $0.drop(key) }
         case .function, .procedure, .routine: try await dropFunction(kind, dropped, ifExists)
         }

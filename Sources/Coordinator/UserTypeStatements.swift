@@ -42,7 +42,8 @@ extension Session {
                 try Session.checkLabel(label, name.position)
                 guard !labels[..<index].contains(label) else {
                     throw SQLError(
-                        SQLState("23505"), "duplicate key value violates unique constraint \"pg_enum_typid_label_index\"",
+                        SQLState("23505"),
+                        "duplicate key value violates unique constraint \"pg_enum_typid_label_index\"",
                         position: name.position)
                 }
             }
@@ -313,7 +314,8 @@ extension Session {
         let commit = try await resolver.commit(of: .named(branch), &pinned)
         transaction?.pinned = pinned
         var schemas = try await databases.schemas(at: commit).map(\.name)
-        for (name, definition) in own(branch)?.changes.schemas ?? [:] where definition != nil && !schemas.contains(name) {
+        for (name, definition) in own(branch)?.changes.schemas ?? [:] where definition != nil && !schemas.contains(name)
+        {
             schemas.append(name)
         }
         for schema in schemas {
@@ -325,17 +327,13 @@ extension Session {
                 else { continue }
                 users.append(TypeUser(place: name, column: nil, text: "type \(name.objectName)"))
             }
-            for name in try await tableNames(in: schema, on: branch) {
-                guard case .managed(let definition)? = try await entry(at: NewPlace(name: name, branch: branch)),
-                    let table = try? await engine.managed.open(definition, named: name)
-                else { continue }
-                for field in table.schema.fields {
-                    let texts = [TableProperty.userType(of: field.name), TableProperty.declaredType(of: field.name)]
-                    guard texts.contains(where: { table.properties[$0]?.contains(wanted) ?? false }) else { continue }
-                    users.append(
-                        TypeUser(
-                            place: name, column: field.name, text: "column \(field.name) of table \(name.name)"))
-                }
+        }
+        for (name, table) in try await managedTables() {
+            for field in table.schema.fields {
+                let texts = [TableProperty.userType(of: field.name), TableProperty.declaredType(of: field.name)]
+                guard texts.contains(where: { table.properties[$0]?.contains(wanted) ?? false }) else { continue }
+                users.append(
+                    TypeUser(place: name, column: field.name, text: "column \(field.name) of table \(name.name)"))
             }
         }
         return users

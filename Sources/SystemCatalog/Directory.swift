@@ -95,7 +95,9 @@ public final class Directory: Sendable {
         var types: [SystemTypeRow] = []
         var functions: [FunctionRow] = []
         for object in listing.objects.sorted(by: { ($0.name.schema, $0.name.name) < ($1.name.schema, $1.name.name) }) {
-            guard case .object(let known) = object.entry, let schema = schemaByName[object.name.schema] else { continue }
+            guard case .object(let known) = object.entry, let schema = schemaByName[object.name.schema] else {
+                continue
+            }
             switch known {
             case .sequence(let sequence):
                 relations.append(

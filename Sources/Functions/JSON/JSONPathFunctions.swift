@@ -20,7 +20,8 @@ enum JSONPathFunctions {
                 TextKernels.unary { (raw, out) throws(SQLError) in
                     out.append(contentsOf: try JSONPath(String(decoding: raw, as: UTF8.self)).text.utf8)
                 })
-        ] + ["", "_tz"].flatMap { suffix in
+        ]
+        + ["", "_tz"].flatMap { suffix in
             [
                 declared("jsonb_path_exists\(suffix)", .boolean) { (a, rows) throws(SQLError) in
                     try booleans(a, rows, isSilent: false, exists)

@@ -36,11 +36,13 @@ enum BitStrings {
                     x.withBytes { raw in raw.reduce(0) { $0 + Int64($1 & 1) } }
                 }
             },
-            Overload("get_bit", [varying, .int4], .int4, Rowwise.binary(.int4) {
-                (x: StringView, place: Int32) throws(SQLError) -> Int32 in
-                try check(place, x.count)
-                return x.withBytes { Int32($0[Int(place)] & 1) }
-            }),
+            Overload(
+                "get_bit", [varying, .int4], .int4,
+                Rowwise.binary(.int4) {
+                    (x: StringView, place: Int32) throws(SQLError) -> Int32 in
+                    try check(place, x.count)
+                    return x.withBytes { Int32($0[Int(place)] & 1) }
+                }),
             Overload("set_bit", [varying, .int4, .int4], varying) { (_, a, rows) throws(SQLError) in
                 let (x, places, values) = (Lane(a[0], StringView.self), Lane(a[1], Int32.self), Lane(a[2], Int32.self))
                 return try TextKernels.rows(a, rows, varying) { (row, out) throws(SQLError) in
@@ -99,9 +101,11 @@ enum BitStrings {
     }
 
     private static func unary(_ symbol: String, _ body: @escaping @Sendable (UInt8) -> UInt8) -> Overload {
-        Overload(symbol, [varying], varying, canFail: false, TextKernels.unary(varying) { (raw, out) throws(SQLError) in
-            for byte in raw { out.append(body(byte)) }
-        })
+        Overload(
+            symbol, [varying], varying, canFail: false,
+            TextKernels.unary(varying) { (raw, out) throws(SQLError) in
+                for byte in raw { out.append(body(byte)) }
+            })
     }
 
     private static func shift(

@@ -55,7 +55,8 @@ extension QueryBinder {
         if case .varchar = type { return nil }
         let value = Expr.call(cast, [.column(column)])
         // Digits that only the column's scale has brought.
-        return type == .numeric && !column.type.isText ? (try? call("trim_scale", [Typed(value, nil)], nil)) ?? value : value
+        return type == .numeric && !column.type.isText
+            ? (try? call("trim_scale", [Typed(value, nil)], nil)) ?? value : value
     }
 
     /// Converts an expression to the type of the column that it is assigned to.

@@ -19,7 +19,9 @@ struct CheckBinder {
     ) throws(SQLError) -> (plan: LogicalPlan, columns: [PlanColumn]) {
         let checks = TableCheck.all(of: table.properties)
         let domains = columns.indices.map { index in domain(of: fields[index].name) }
-        guard !columns.isEmpty, !checks.isEmpty || domains.contains(where: { $0 != nil }) else { return (plan, columns) }
+        guard !columns.isEmpty, !checks.isEmpty || domains.contains(where: { $0 != nil }) else {
+            return (plan, columns)
+        }
         binder.views.append(QueryBinder.ViewFrame(name: "", ref: nil, searchPath: []))
         defer { binder.views.removeLast() }
         var values = columns.map { Expr.column($0) }

@@ -87,7 +87,9 @@ extension RelationRows {
         let found = try await relations(state, keys)
         // Lists of tables do without what only the tables tell.
         let isFew = found.count <= relationsOpened
-        if keys.wants("relnatts") || isFew && (keys.wants("relhasindex") || keys.wants("relchecks")) { _ = try await state.details(of: found) }
+        if keys.wants("relnatts") || isFew && (keys.wants("relhasindex") || keys.wants("relchecks")) {
+            _ = try await state.details(of: found)
+        }
         var items = found.map { ClassItem(relation: $0, details: state.knownDetails($0.oid), key: nil) }
         let access = try state.source().access
         if !access.isOpen {

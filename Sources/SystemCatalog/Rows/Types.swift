@@ -45,7 +45,8 @@ enum SystemFunctionRows {
         var row = FunctionRow(
             oid: number("function", "\(name)(\(types.joined(separator: ",")))"), name: name.objectName,
             kind: function.isProcedure ? "p" : "f", returnsSet: function.isSet, volatility: "v",
-            isStrict: function.isStrict, result: function.returnType.map(type) ?? (function.isProcedure ? 2_278 : 2_249),
+            isStrict: function.isStrict,
+            result: function.returnType.map(type) ?? (function.isProcedure ? 2_278 : 2_249),
             arguments: types.map(type))
         row.schema = schema
         row.owner = function.owner ?? OIDs.owner
