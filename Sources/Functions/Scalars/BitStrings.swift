@@ -60,9 +60,10 @@ enum BitStrings {
         ]
         + ["position", "strpos"].map { name in
             Overload(name, [varying, varying], .int4, canFail: false) { (_, a, rows) throws(SQLError) in
-                // POSITION(a IN b) comes as position(b, a).
                 Loops.binary(a[0], a[1], rows, .int4) { (x: StringView, y: StringView) -> Int32 in
-                    let (all, sought) = (Array(x.string.utf8), Array(y.string.utf8))
+                    // POSITION(a IN b) comes as position(a, b).
+                    let isFirst = name == "strpos"
+                    let (all, sought) = (Array((isFirst ? x : y).string.utf8), Array((isFirst ? y : x).string.utf8))
                     guard sought.count <= all.count else { return 0 }
                     for start in 0...(all.count - sought.count)
                     where all[start..<start + sought.count].elementsEqual(sought) {
