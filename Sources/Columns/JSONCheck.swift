@@ -52,13 +52,18 @@ enum JSONCheck {
                 }
                 continue
             case UInt8(ascii: "t"):
-                guard end &- at >= 4, base[at &+ 1] == 114, base[at &+ 2] == 117, base[at &+ 3] == 101 else { return false }
+                guard end &- at >= 4, base[at &+ 1] == 114, base[at &+ 2] == 117, base[at &+ 3] == 101 else {
+                    return false
+                }
                 at &+= 4
             case UInt8(ascii: "n"):
-                guard end &- at >= 4, base[at &+ 1] == 117, base[at &+ 2] == 108, base[at &+ 3] == 108 else { return false }
+                guard end &- at >= 4, base[at &+ 1] == 117, base[at &+ 2] == 108, base[at &+ 3] == 108 else {
+                    return false
+                }
                 at &+= 4
             case UInt8(ascii: "f"):
-                guard end &- at >= 5, base[at &+ 1] == 97, base[at &+ 2] == 108, base[at &+ 3] == 115, base[at &+ 4] == 101
+                guard end &- at >= 5, base[at &+ 1] == 97, base[at &+ 2] == 108, base[at &+ 3] == 115,
+                    base[at &+ 4] == 101
                 else { return false }
                 at &+= 5
             default:

@@ -7,7 +7,8 @@ import Synchronization
 final class Hedge<T: Sendable>: Sendable {
     /// Sends the read: given up with the flag, telling `late` once if the answer takes too long. What the attempts
     /// write to must be their own, or they must write the same.
-    typealias Start = @Sendable (_ flag: CancelFlag, _ late: @escaping @Sendable () -> Void, _ done: @escaping Done<T>)
+    typealias Start =
+        @Sendable (_ flag: CancelFlag, _ late: @escaping @Sendable () -> Void, _ done: @escaping Done<T>)
         -> Void
 
     private struct State {
