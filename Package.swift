@@ -110,7 +110,7 @@ let package = Package(
             swiftSettings: strict),
         .target(name: "S3Support", path: "Tests/Support/S3", swiftSettings: strict),
         suite("ArchitectureTests", []),
-        suite("SQLTests", ["Support", "Coordinator", "Columns", "Diagnostics"], besides: ["differ.py", "record.py"]),
+        suite("SQLTests", ["Support", "Coordinator", "Columns", "Diagnostics"], besides: ["differ.py", "record.py", "record_duckdb.py"]),
         suite("ExecutionTests", ["Execution", "Planner", "Functions", "Catalogs", "Columns", "Diagnostics"]),
         suite("FunctionsTests", ["Functions", "Columns", "Diagnostics"], besides: ["Expectations"]),
         suite("PlannerTests", ["Planner", "Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"]),

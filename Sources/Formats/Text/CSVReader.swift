@@ -2,7 +2,7 @@
 
 public import Columns
 public import Diagnostics
-public import Storage
+import Storage
 
 /// How a CSV file is written.
 public struct CSVDialect: Sendable, Hashable {

@@ -145,7 +145,7 @@ final class FileWriting: FileExport, @unchecked Sendable {
                 .programLimitExceeded, "more than \(FileWriting.filesMax) partitions in one COPY",
                 hint: "Write some of them at a time, or take keys with fewer values.")
         }
-        let path = try root.appending(folder + "/" + layout.fileName)
+        let path = root.appending(folder + "/" + layout.fileName)
         let file = try ExportFile(layout, to: path, in: store, threads: 1)
         files[folder] = file
         return file

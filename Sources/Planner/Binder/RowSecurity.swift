@@ -1,7 +1,7 @@
 // Row policies and column masks: what a role sees of a table and may write into it, beyond its rights.
 public import Catalogs
 import Columns
-public import Diagnostics
+import Diagnostics
 import Functions
 import Syntax
 

@@ -1,7 +1,7 @@
 // Types of the user by the names that a statement writes: labels, structs, and domains over other types.
 public import Catalogs
-public import Columns
-public import Diagnostics
+import Columns
+import Diagnostics
 public import Syntax
 
 /// A type of the user, where it was found.
