@@ -43,10 +43,11 @@ let package = Package(
         .systemLibrary(name: "CPq", path: "Sources/CLibraries/CPq"),
         // 1
         floor("Diagnostics", []),
+        floor("Threads", []),
         // 2
         floor("Syntax", ["Diagnostics"], hot: true),
         floor("Columns", ["Diagnostics"], hot: true),
-        floor("Storage", ["Diagnostics", "CCurl"]),
+        floor("Storage", ["Diagnostics", "Threads", "CCurl"]),
         // 3
         floor("Functions", ["Columns", "Diagnostics", "CPcre"], hot: true),
         floor("Catalogs", ["Columns", "Diagnostics"]),
@@ -72,7 +73,10 @@ let package = Package(
         floor("Execution", ["Planner", "Functions", "Catalogs", "Columns", "Diagnostics"], hot: true),
         floor(
             "Coordinator",
-            ["SystemCatalog", "Planner", "Syntax", "Functions", "Catalogs", "Access", "Columns", "Diagnostics"]),
+            [
+                "SystemCatalog", "Planner", "Syntax", "Functions", "Catalogs", "Access", "Columns", "Diagnostics",
+                "Threads",
+            ]),
         floor(
             "CatalogREST", ["Coordinator", "Iceberg", "Catalogs", "Columns", "Diagnostics"]),
         // 6
@@ -110,7 +114,9 @@ let package = Package(
             swiftSettings: strict),
         .target(name: "S3Support", path: "Tests/Support/S3", swiftSettings: strict),
         suite("ArchitectureTests", []),
-        suite("SQLTests", ["Support", "Coordinator", "Columns", "Diagnostics"], besides: ["differ.py", "record.py", "record_duckdb.py"]),
+        suite(
+            "SQLTests", ["Support", "Coordinator", "Columns", "Diagnostics"],
+            besides: ["differ.py", "record.py", "record_duckdb.py"]),
         suite("ExecutionTests", ["Execution", "Planner", "Functions", "Catalogs", "Columns", "Diagnostics"]),
         suite("FunctionsTests", ["Functions", "Columns", "Diagnostics"], besides: ["Expectations"]),
         suite("PlannerTests", ["Planner", "Syntax", "Functions", "Catalogs", "Columns", "Diagnostics"]),

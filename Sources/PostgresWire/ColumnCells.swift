@@ -301,24 +301,8 @@ final class ColumnCells {
     }
 
     private func bits(_ column: Column, _ rows: Int) {
-        begin(rows: rows, bytesEach: 0)
         let values = column.pointer(StringView.self)
-        for row in 0..<rows {
-            guard column.isValid(row) else {
-                offsets[row] = 0
-                continue
-            }
-            var made: [UInt8] = []
-            BinaryForm.append(bits: values[row].string, to: &made)
-            room(made.count + ColumnCells.headBytes)
-            offsets[row] = count
-            (bytes + count).storeBig(Int32(truncatingIfNeeded: made.count))
-            let target = bytes + (count + ColumnCells.headBytes)
-            made.withUnsafeBufferPointer { source in
-                if let base = source.baseAddress { memcpy(target, base, source.count) }
-            }
-            count += made.count + ColumnCells.headBytes
-        }
+        built(column, rows) { BinaryForm.append(bits: values[$0].string, to: &$1) }
     }
 
     /// A version byte stands in front of the text.
@@ -365,27 +349,25 @@ final class ColumnCells {
     }
 
     private func bytea(_ column: Column, _ rows: Int, _ style: TimeStyle) {
-        begin(rows: rows, bytesEach: 0)
         let values = column.pointer(StringView.self)
+        if style.escapesBytes {
+            built(column, rows) { row, made in
+                values[row].withBytes { TextForm.append(bytea: $0, style: style, to: &made) }
+            }
+            return
+        }
+        begin(rows: rows, bytesEach: 0)
         for row in 0..<rows {
             guard column.isValid(row) else {
                 offsets[row] = 0
                 continue
             }
-            var escaped: [UInt8] = []
-            if style.escapesBytes { values[row].withBytes { TextForm.append(bytea: $0, style: style, to: &escaped) } }
-            let length = style.escapesBytes ? escaped.count : values[row].count * 2 + 2
+            let length = values[row].count * 2 + 2
             room(length + ColumnCells.headBytes)
             offsets[row] = count
             (bytes + count).storeBig(Int32(truncatingIfNeeded: length))
             let target = bytes + (count + ColumnCells.headBytes)
-            if style.escapesBytes {
-                escaped.withUnsafeBufferPointer { source in
-                    if let base = source.baseAddress { memcpy(target, base, source.count) }
-                }
-            } else {
-                _ = values[row].withBytes { TextForm.write(bytea: $0, to: target) }
-            }
+            _ = values[row].withBytes { TextForm.write(bytea: $0, to: target) }
             count += length + ColumnCells.headBytes
         }
     }
@@ -393,6 +375,19 @@ final class ColumnCells {
     private func lists(
         _ column: Column, _ rows: Int, _ format: ValueFormat, _ zone: SessionTimeZone
     ) throws(SQLError) {
+        switch format {
+        case .text: built(column, rows) { TextForm.append(column, $0, zone: zone, to: &$1) }
+        case .binary:
+            try built(column, rows) { (row, made) throws(SQLError) in
+                try BinaryForm.append(nested: column, row, zone: zone, to: &made)
+            }
+        }
+    }
+
+    /// Cells whose length is known only when they are built, each in the same array.
+    private func built<E: Error>(
+        _ column: Column, _ rows: Int, _ append: (Int, inout [UInt8]) throws(E) -> Void
+    ) throws(E) {
         begin(rows: rows, bytesEach: 0)
         var made: [UInt8] = []
         for row in 0..<rows {
@@ -401,10 +396,7 @@ final class ColumnCells {
                 continue
             }
             made.removeAll(keepingCapacity: true)
-            switch format {
-            case .text: TextForm.append(column, row, zone: zone, to: &made)
-            case .binary: try BinaryForm.append(nested: column, row, zone: zone, to: &made)
-            }
+            try append(row, &made)
             room(made.count + ColumnCells.headBytes)
             offsets[row] = count
             (bytes + count).storeBig(Int32(truncatingIfNeeded: made.count))

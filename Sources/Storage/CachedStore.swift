@@ -2,6 +2,7 @@
 
 public import Diagnostics
 import Foundation
+import Threads
 
 /// Reads of versions through a cache; all else goes to the store behind.
 public final class CachedStore: ObjectStore {
@@ -12,7 +13,7 @@ public final class CachedStore: ObjectStore {
     private let cache: DiskCache
     /// The address of a bucket: one cache may serve several servers.
     private let address: @Sendable (_ bucket: String) -> String
-    private let threads = IOThreads(threadsMax: CachedStore.threadsMax)
+    private let threads = WorkThreads(name: "storage-io", threadsMax: CachedStore.threadsMax)
 
     public init(_ inner: any ObjectStore, cache: DiskCache, address: @escaping @Sendable (_ bucket: String) -> String) {
         self.inner = inner

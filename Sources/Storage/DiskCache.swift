@@ -4,6 +4,7 @@
 public import Diagnostics
 import Foundation
 import Synchronization
+import Threads
 
 /// A folder of ranges with a limit. What it cannot do, it leaves: a cache is never the cause of an error.
 public final class DiskCache: Sendable {
@@ -70,7 +71,7 @@ public final class DiskCache: Sendable {
     public let folder: String
     public let bytesMax: Int64
     private let state = Mutex(State())
-    private let writer = IOThreads(threadsMax: 1)
+    private let writer = WorkThreads(name: "storage-io", threadsMax: 1)
     private let names = Atomic<UInt64>(0)
 
     /// Makes the folder, and learns what is in it behind the caller's back.

@@ -3,6 +3,7 @@
 public import Diagnostics
 import Foundation
 import Synchronization
+import Threads
 
 /// The object store over the local file system.
 ///
@@ -16,7 +17,7 @@ public final class LocalStore: ObjectStore {
     static let temporarySuffix = ".apus-partial"
 
     private let files = FileCache()
-    private let threads = IOThreads(threadsMax: LocalStore.threadsMax)
+    private let threads = WorkThreads(name: "storage-io", threadsMax: LocalStore.threadsMax)
     /// Makes "compare and replace" one step among the writers of this process.
     private let replacing = Mutex<Void>(())
     private let temporaryNames = Atomic<UInt64>(0)

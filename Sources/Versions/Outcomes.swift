@@ -48,6 +48,8 @@ extension VersionedCatalog {
         let lost = LostAnswer()
         return try await resolving { () throws(SQLError) in
             do throws(SQLError) {
+                // The ref may be where the move began although it took place: somebody moved it back since.
+                if lost.isLost, new.commit != nil, try await hasHappened(move, new) { return .done }
                 let outcome = try await store.move(move, writing: new)
                 guard outcome == .refMoved, lost.isLost, try await hasHappened(move, new) else { return outcome }
                 return .done

@@ -9,9 +9,10 @@ import Testing
     /// Which targets of ours each target may import: the floors of Sources/README.md.
     static let allowed: [String: Set<String>] = [
         "Diagnostics": [],
+        "Threads": [],
         "Syntax": ["Diagnostics"],
         "Columns": ["Diagnostics"],
-        "Storage": ["Diagnostics", "CCurl"],
+        "Storage": ["Diagnostics", "Threads", "CCurl"],
         "Functions": ["Columns", "Diagnostics", "CPcre"],
         "Catalogs": ["Columns", "Diagnostics"],
         "Formats": ["Columns", "Storage", "Diagnostics", "CCodecs"],
@@ -27,6 +28,7 @@ import Testing
         "SystemCatalog": ["Functions", "Catalogs", "Access", "Columns", "Diagnostics"],
         "Coordinator": [
             "SystemCatalog", "Planner", "Syntax", "Functions", "Catalogs", "Access", "Columns", "Diagnostics",
+            "Threads",
         ],
         "CatalogREST": ["Coordinator", "Iceberg", "Catalogs", "Columns", "Diagnostics"],
         "Server": ["CatalogREST", "Coordinator", "PostgresWire", "Access", "Columns", "Diagnostics"],

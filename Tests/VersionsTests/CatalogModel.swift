@@ -61,7 +61,8 @@ struct ModelRef {
         var isBack = false
 
         var description: String {
-            "\(from.hex.prefix(6))>\(to?.hex.prefix(6) ?? "") \(token) \(outcome)\(isPrepared ? " prepared" : "")"
+            let kind = isBack ? " back" : isPrepared ? " prepared" : ""
+            return "\(from.hex.prefix(6))>\(to?.hex.prefix(6) ?? "") \(token) \(outcome)\(kind)"
         }
     }
 }
@@ -150,43 +151,55 @@ actor CatalogModel {
 }
 
 extension ModelRef {
+    /// Moves that nobody knows of and that may together have taken place: more are not tried.
+    private static let openMax = 4
+
     /// Whether the moves that were acknowledged, with some of those that nobody knows of, lead from where the ref began to
     /// `end` (nil: anywhere), each used once.
     func explains(_ end: CommitID?, _ found: (String) -> CommitID?) -> Bool {
-        var certain: [(CommitID, CommitID)] = []
-        var open: [(CommitID, CommitID)] = []
-        let isMovedAbout = moves.contains { $0.isBack && $0.outcome != .refused } || names.count > 1 || !dropped.isEmpty
+        var certain: [Edge] = []
+        var open: [Edge] = []
+        let isMovedBack = moves.contains { $0.isBack && $0.outcome != .refused }
+        let isMovedAbout = isMovedBack || names.count > 1 || !dropped.isEmpty
         for move in moves {
             guard let to = move.to ?? found(move.token) else { continue }
+            let edge = Edge(from: move.from, to: to)
             switch move.outcome {
             case .done:
                 // Of equal moves back, whose answers were lost, nobody can say whose it was.
-                if move.isBack, certain.contains(where: { $0 == (move.from, to) }) {
-                    open.append((move.from, to))
-                } else {
-                    certain.append((move.from, to))
-                }
-            case .unknown: open.append((move.from, to))
-            case .refused: if move.isPrepared, isMovedAbout { open.append((move.from, to)) }
+                if move.isBack, certain.contains(edge) { open.append(edge) } else { certain.append(edge) }
+                // A merge whose answer was lost is asked for again, after somebody has moved its branch back to where it
+                // was: then it took place twice.
+                if move.isPrepared, !move.isBack, isMovedBack { open.append(edge) }
+            case .unknown: open.append(edge)
+            case .refused:
+                // Without any grace, the commit by which a lost answer is told may be gone with the ref.
+                if move.isPrepared ? isMovedAbout : !dropped.isEmpty { open.append(edge) }
             }
         }
-        if ModelRef.isPath(certain, from: start, to: end) { return true }
-        for (index, first) in open.enumerated() {
-            if ModelRef.isPath(certain + [first], from: start, to: end) { return true }
-            for second in open.dropFirst(index + 1)
-            where ModelRef.isPath(certain + [first, second], from: start, to: end) { return true }
-        }
-        return false
+        return explains(certain, open[...], ModelRef.openMax, end)
+    }
+
+    private struct Edge: Hashable {
+        var from: CommitID
+        var to: CommitID
+    }
+
+    /// Whether these edges, and at most `more` of the open ones, are one way.
+    private func explains(_ edges: [Edge], _ open: ArraySlice<Edge>, _ more: Int, _ end: CommitID?) -> Bool {
+        if ModelRef.isPath(edges, from: start, to: end) { return true }
+        guard more > 0 else { return false }
+        return open.indices.contains { explains(edges + [open[$0]], open[($0 + 1)...], more - 1, end) }
     }
 
     /// Whether edges are one way through all of them.
-    private static func isPath(_ edges: [(CommitID, CommitID)], from start: CommitID, to end: CommitID?) -> Bool {
+    private static func isPath(_ edges: [Edge], from start: CommitID, to end: CommitID?) -> Bool {
         var balance: [CommitID: Int] = [:]
         var next: [CommitID: [CommitID]] = [:]
-        for (from, to) in edges {
-            balance[from, default: 0] += 1
-            balance[to, default: 0] -= 1
-            next[from, default: []].append(to)
+        for edge in edges {
+            balance[edge.from, default: 0] += 1
+            balance[edge.to, default: 0] -= 1
+            next[edge.from, default: []].append(edge.to)
         }
         balance[start, default: 0] -= 1
         let last = end ?? balance.first { $0.value == -1 }?.key ?? start
@@ -197,6 +210,6 @@ extension ModelRef {
         while let commit = pending.popLast() {
             for to in next[commit] ?? [] where reached.insert(to).inserted { pending.append(to) }
         }
-        return edges.allSatisfy { reached.contains($0.0) }
+        return edges.allSatisfy { reached.contains($0.from) }
     }
 }

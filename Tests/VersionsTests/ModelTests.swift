@@ -92,7 +92,9 @@ import Testing
                     ref.explains(found.first?.head) { commits[$0]?.first },
                     """
                     the moves of \(ref.names) do not lead from \(ref.start.hex.prefix(6)) to \
-                    \(found.first?.head.hex.prefix(6) ?? "an end"): \(ref.moves.map(\.description))
+                    \(found.first?.head.hex.prefix(6) ?? "an end"): \
+                    \(ref.moves.map { "\($0) = \(commits[$0.token]?.first?.hex.prefix(6) ?? "-")" }), \
+                    dropped \(ref.dropped)
                     """)
             }
             for move in ref.moves where move.outcome == .refused && !move.isPrepared {
@@ -295,6 +297,7 @@ actor ModelWriter {
 
     private func goBack(_ branch: NamedRef) async throws(SQLError) {
         let log = try await reading { () throws(SQLError) in try await catalog.log(.commit(branch.head), limit: 5) }
+        for known in log { await model.note(known.id, known.message) }
         let commit = log[random.below(log.count)].id
         if commit != branch.head { try await move(branch, to: commit, "", isBack: true) }
     }

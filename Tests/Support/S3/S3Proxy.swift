@@ -32,25 +32,9 @@ public final class S3Proxy: Sendable {
 
     public init?(to target: Int) {
         self.target = target
-        listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        guard listener >= 0 else { return nil }
-        let handle = listener
-        guard Loopback.with(Loopback.address(port: 0), { bind(handle, $0, $1) }) == 0, listen(handle, 128) == 0 else {
-            return nil
-        }
-        var address = sockaddr_in()
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        _ = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(handle, $0, &length) }
-        }
-        port = Int(UInt16(bigEndian: address.sin_port))
-        Thread { [self] in
-            while true {
-                let client = accept(listener, nil, nil)
-                guard client >= 0 else { return }
-                Thread { [self] in serve(client) }.start()
-            }
-        }.start()
+        guard let (socket, port) = Loopback.listening() else { return nil }
+        (listener, self.port) = (socket, port)
+        Loopback.serveEach(of: socket) { [self] client in serve(client) }
     }
 
     public var endpoint: String { "http://127.0.0.1:\(port)" }

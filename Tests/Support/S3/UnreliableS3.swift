@@ -58,31 +58,15 @@ public final class UnreliableS3: Sendable {
     private static let keysAPage = 7
 
     public init?(_ objects: [String: Object]) {
+        guard let (socket, port) = Loopback.listening() else { return nil }
         state = Mutex(State(objects: objects))
-        listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        guard listener >= 0 else { return nil }
-        let handle = listener
-        guard Loopback.with(Loopback.address(port: 0), { bind(handle, $0, $1) }) == 0, listen(handle, 256) == 0 else {
-            return nil
+        (listener, self.port) = (socket, port)
+        Loopback.serveEach(of: socket) { [self] client in
+            state.withLock { $0.connections += 1 }
+            serve(client)
+            close(client)
+            state.withLock { $0.connections -= 1 }
         }
-        var address = sockaddr_in()
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        _ = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(handle, $0, &length) }
-        }
-        port = Int(UInt16(bigEndian: address.sin_port))
-        Thread { [self] in
-            while true {
-                let client = accept(listener, nil, nil)
-                guard client >= 0 else { return }
-                state.withLock { $0.connections += 1 }
-                Thread { [self] in
-                    serve(client)
-                    close(client)
-                    state.withLock { $0.connections -= 1 }
-                }.start()
-            }
-        }.start()
     }
 
     public var endpoint: String { "http://127.0.0.1:\(port)" }
