@@ -64,22 +64,28 @@ extension VersionedCatalog {
     private func hasHappened(_ move: RefMove, _ new: NewObjects) async throws(SQLError) -> Bool {
         // A commit is written by the transaction that moves the ref, and by nothing else.
         if let to = move.to, new.commit == to { return try await store.objects([to])[to] != nil }
-        let ref = try await store.ref(move.kind, move.name)
         switch (move.from, move.to) {
         case (nil, _?):
-            // Others may have committed to it, or given it another name.
-            if ref?.createdAt == move.time { return true }
-            return try await store.refs().contains { $0.kind == move.kind && $0.createdAt == move.time }
-        case (_?, nil): return ref == nil
+            return try await isThere(move.kind, createdAt: move.time)
+        case (_?, nil):
+            if let createdAt = move.removing { return try await !isThere(move.kind, createdAt: createdAt) }
+            return try await store.ref(move.kind, move.name) == nil
         case (_?, let to?):
             // Others may have committed on top of it.
-            guard let ref, let from = move.from, try await history.descends(ref.head, from: to) else { return false }
+            guard let ref = try await store.ref(move.kind, move.name), let from = move.from,
+                try await history.descends(ref.head, from: to)
+            else { return false }
             // A move back, to where history of both begins to differ: not where another such move has put it.
             let isBack = try await history.descends(from, from: to)
             if !isBack { return true }
             return try await history.mergeBase(ref.head, from) == to
         case (nil, nil): return false
         }
+    }
+
+    /// Whether there is a ref that was made at this time: others may have committed to it, or given it another name.
+    private func isThere(_ kind: NamedRef.Kind, createdAt: Int64) async throws(SQLError) -> Bool {
+        try await store.refs().contains { $0.kind == kind && $0.createdAt == createdAt }
     }
 
     /// Renames a ref; false when the new name is taken or the old one does not exist.
