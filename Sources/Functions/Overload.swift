@@ -8,6 +8,8 @@ enum Parameter: Sendable, Hashable {
     case type(SQLType)
     /// Anything, as it is; unknown literals become text.
     case any
+    /// The same, but no array.
+    case anyNonArray
     /// Anything, all such parameters of one common type.
     case anyElement
     /// An array of the common type of the anyElement parameters.
@@ -167,6 +169,7 @@ enum OverloadChoice {
         for (index, type) in bases.enumerated() {
             switch candidate.parameter(index) {
             case .any: break
+            case .anyNonArray: if case .array = type { return false }
             case .type(let wanted): if !TypeRules.canCast(type, wanted, .implicit) { return false }
             case .anyElement: elements.append(type)
             case .anyEnum:
@@ -259,7 +262,7 @@ enum OverloadChoice {
             switch overload.parameter(index) {
             case .type(.char): settled.append(.text)
             case .type(let wanted): settled.append(wanted)
-            case .any, .anyElement, .anyArray, .anyRow, .anyMap, .anyEnum: settled.append(.unknown)
+            case .any, .anyNonArray, .anyElement, .anyArray, .anyRow, .anyMap, .anyEnum: settled.append(.unknown)
             }
         }
         settlePolymorphic(overload, &settled)
@@ -282,7 +285,7 @@ enum OverloadChoice {
             switch (overload.parameter(index), type) {
             case (.anyElement, _), (.anyEnum, _): elements.append(type)
             case (.anyArray, .array(let element)): elements.append(element)
-            case (.any, .unknown): types[index] = .text
+            case (.any, .unknown), (.anyNonArray, .unknown): types[index] = .text
             default: break
             }
         }

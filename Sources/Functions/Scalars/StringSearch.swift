@@ -7,7 +7,7 @@ enum StringSearch {
 
     static let operators: [Overload] = [
         concatenation([.type(.text), .type(.text)]),
-        concatenation([.type(.text), .any]), concatenation([.any, .type(.text)]),
+        concatenation([.type(.text), .anyNonArray]), concatenation([.anyNonArray, .type(.text)]),
         Overload("||", [.bytea, .bytea], .bytea, append),
     ]
 
@@ -198,13 +198,6 @@ enum StringSearch {
     /// text || anything: the other side is cast to text.
     private static func concatenation(_ parameters: [Parameter]) -> Overload {
         Overload("||", parameters) { (call) throws(SQLError) in
-            for type in call.types {
-                if case .array = type {
-                    throw SQLError(
-                        .undefinedFunction,
-                        "operator does not exist: \(call.types[0].baseName) || \(call.types[1].baseName)")
-                }
-            }
             let arguments = call.types.map { type -> SQLType in
                 if case .varchar = type { return type }
                 return .text
