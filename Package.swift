@@ -49,7 +49,9 @@ let package = Package(
         floor("Columns", ["Diagnostics"], hot: true),
         floor("Storage", ["Diagnostics", "Threads", "CCurl"]),
         // 3
-        floor("Functions", ["Columns", "Diagnostics", "CPcre"], hot: true),
+        floor(
+            "Functions", ["Columns", "Diagnostics", "CPcre", .product(name: "Crypto", package: "swift-crypto")],
+            hot: true),
         floor("Catalogs", ["Columns", "Diagnostics"]),
         floor("Formats", ["Columns", "Storage", "Diagnostics", "CCodecs"], hot: true),
         floor("PostgresClient", ["Diagnostics", "CPq"]),

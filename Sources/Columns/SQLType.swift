@@ -130,6 +130,12 @@ public indirect enum SQLType: Hashable, Sendable, Codable {
     /// Whether values have parts: arrays, structs and maps.
     public var isNested: Bool { physical == .list || physical == .row }
 
+    /// Dimensions of an array's type: an array of arrays has two, other types none.
+    public var arrayDepth: Int {
+        if case .array(let element) = self { return 1 + element.arrayDepth }
+        return 0
+    }
+
     private static func structName(_ fields: [StructField], _ type: (SQLType) -> String) -> String {
         "struct(" + fields.map { "\(quoted($0.name)) \(type($0.type))" }.joined(separator: ", ") + ")"
     }

@@ -15,7 +15,7 @@ public enum FunctionRegistry {
             + EncodingFunctions.all + RegexFunctions.all
             + DatePartFunctions.all + DateTrunc.all + DateFunctions.all + SystemFunctions.all + CatalogFunctions.all
             + AdvisoryLockFunctions.all + SequenceFunctions.all + RowCheck.all
-            + lists(ArrayFunctions.all + ListFunctions.all) + NestedFunctions.all
+            + lists(ArrayFunctions.all + ArrayDimensions.all + ListFunctions.all) + NestedFunctions.all
             + ToChar.all + ToCharNumbers.all + ToDate.all + JSONAccess.functions + JSONBuilding.functions
             + JSONSets.functions + JSONCompare.functions + JSONChange.functions
             + JSONPathFunctions.functions + JSONDuckDB.functions + BitStrings.functions + EnumFunctions.all)

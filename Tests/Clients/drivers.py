@@ -227,6 +227,66 @@ def run_dlt(s):
     return version("dlt")
 
 
+GO = """1 Ada 10.50 2024-01-01 true 1.5
+2 Çelik -3.25 2024-02-29 false 0
+3   0001-01-01 false 0.1
+prepared 42 2024-03-01T12:00:00Z
+writes 2 2 [0 255]
+cancelled true
+error true
+array a|b,"|c
+"""
+NODE = """["1","Ada","10.50","2024-01-01",true,1.5]
+["2","Çelik","-3.25","2024-02-29",false,null]
+["3",null,null,null,null,0.1]
+json {"j":{"a":[1,2]},"b":{"a":"x","b":1},"list":["p","q"],"seen":"2024-01-01T10:00:00.000Z"}
+prepared 40
+prepared 41
+writes 2 INSERT [{"a":1,"b":"ü","c":{"type":"Buffer","data":[0,255]}},{"a":2,"b":null,"c":null}]
+error 22012 ERROR
+cursor 10 [{"g":11},{"g":12}]
+timeout 57014
+pool 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19
+"""
+
+
+def program(*command, **environment):
+    folder = pathlib.Path(__file__).parent
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, env={**os.environ, **environment})
+    if "cannot find package" in done.stderr or "Cannot find module" in done.stderr:
+        raise Missing(done.stderr.strip().splitlines()[0])
+    return done.stdout
+
+
+# Debian's Go libraries: golang-github-lib-pq-dev and golang-github-jackc-pgx-v4-dev.
+def go(driver, uri):
+    if not shutil.which("go"):
+        raise Missing("go")
+    return program("go", "run", "go/main.go", driver, uri, GO111MODULE="off", GOPATH="/usr/share/gocode")
+
+
+def run_libpq_go(s):
+    check("lib/pq", go("lib/pq", uri(s)), GO + "COPY 1002\n")
+    return "golang-github-lib-pq " + debian("golang-github-lib-pq-dev")
+
+
+def run_pgx(s):
+    check("pgx", go("pgx", uri(s)), GO + "COPY 1000 1002\nbatch 2450\n")
+    return "golang-github-jackc-pgx-v4 " + debian("golang-github-jackc-pgx-v4-dev")
+
+
+# Debian's node-pg, or npm's where NODE_PATH says.
+def run_node(s):
+    if not shutil.which("node"):
+        raise Missing("node")
+    check("node-pg", program("node", "node.js", uri(s)), NODE)
+    return "node-pg " + program("node", "-e", "console.log(require('pg/package.json').version)").strip()
+
+
+def debian(package):
+    return subprocess.run(["dpkg-query", "-W", "-f", "${Version}", package], capture_output=True, text=True).stdout
+
+
 def run_pg_dump(s):
     if not shutil.which("pg_dump"):
         raise Missing("pg_dump")

@@ -23,7 +23,17 @@ enum JSONAccess {
         ]
     }
 
-    static let functions: [Overload] = extraction + duckDB + lengths + subscripts
+    static let functions: [Overload] = extraction + named + duckDB + lengths + subscripts
+
+    /// What PostgreSQL calls the functions behind -> and ->>.
+    private static let named: [Overload] = [SQLType.json, .jsonb].flatMap { type in
+        [
+            Overload("\(type.name)_array_element", [type, .int4], type, canFail: false, elements(type, type)),
+            Overload("\(type.name)_array_element_text", [type, .int4], .text, canFail: false, elements(type, .text)),
+            Overload("\(type.name)_object_field", [type, .text], type, canFail: false, members(type, type)),
+            Overload("\(type.name)_object_field_text", [type, .text], .text, canFail: false, members(type, .text)),
+        ]
+    }
 
     // MARK: The result
 

@@ -146,6 +146,19 @@ enum JSONBuilding {
             made("array_to_json", [.anyArray], .json, isStrict: true) { (a, row, zone, out) throws(SQLError) in
                 JSONWrite.append(a[0], row, zone: zone, to: &out)
             },
+            made("array_to_json", [.anyArray, .type(.boolean)], .json, isStrict: true) {
+                (a, row, zone, out) throws(SQLError) in
+                guard Lane(a[1], UInt8.self)[row] != 0, let child = a[0].child else {
+                    return JSONWrite.append(a[0], row, zone: zone, to: &out)
+                }
+                let span = Lane(a[0], ListSpan.self)[row]
+                out.append(UInt8(ascii: "["))
+                for index in 0..<Int(span.count) {
+                    if index > 0 { out.append(contentsOf: ",\n ".utf8) }
+                    JSONWrite.append(child, Int(span.start) + index, zone: zone, to: &out)
+                }
+                out.append(UInt8(ascii: "]"))
+            },
             // What the binder makes of a row: names and values in turn.
             made("json_row", [.any], .json, optional: 1, isVariadic: true) { (a, row, zone, out) throws(SQLError) in
                 try record(a, row, zone, isPretty: false, &out)

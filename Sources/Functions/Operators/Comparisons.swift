@@ -13,7 +13,13 @@ enum Comparison: String, CaseIterable, Sendable {
 }
 
 enum Comparisons {
-    static let all: [Overload] = Comparison.allCases.flatMap(overloads)
+    static let all: [Overload] = Comparison.allCases.flatMap(overloads) + bytewise
+
+    /// ~<~ and its kin: text by bytes whatever the collation, which is how all text is compared here.
+    private static let bytewise: [Overload] = [.less, .lessOrEqual, .greater, .greaterOrEqual].map {
+        (comparison: Comparison) in
+        Overload("~\(comparison.rawValue)~", [.text, .text], .boolean, canFail: false, kernel(comparison, .text))
+    }
 
     private static func overloads(_ comparison: Comparison) -> [Overload] {
         let plain: [SQLType] = [

@@ -36,16 +36,18 @@ enum ArrayFunctions {
         return items
     }
 
-    private static func element(_ type: SQLType) -> SQLType {
+    static func element(_ type: SQLType) -> SQLType {
         if case .array(let element) = type { return element }
         return type
     }
 
     /// A result row by row through scalars: arrays are small and rare.
-    private static func rowwise(_ type: SQLType, _ body: @escaping @Sendable ([Column], Int) -> Scalar) -> Kernel {
+    static func rowwise(
+        _ type: SQLType, _ body: @escaping @Sendable ([Column], Int) throws(SQLError) -> Scalar
+    ) -> Kernel {
         { (_, a, rows) throws(SQLError) in
             let builder = ColumnBuilder(type, capacity: rows)
-            for row in 0..<rows { builder.append(body(a, row)) }
+            for row in 0..<rows { builder.append(try body(a, row)) }
             return builder.finish()
         }
     }
@@ -151,26 +153,7 @@ enum ArrayFunctions {
                         return Scalar(type, .array(first <= last ? Array(items[(first - 1)..<last]) : []))
                     })
             },
-            Overload("array_length", [.anyArray, .type(.int4)], canFail: false) { (call) throws(SQLError) in
-                Binding(
-                    arguments: [call.types[0], .int4], result: .int4,
-                    kernel: rowwise(.int4) { (a, row) in
-                        guard let items = elements(a[0], row), !items.isEmpty, a[1].isValid(row),
-                            Lane(a[1], Int32.self)[row] == 1
-                        else { return .null(.int4) }
-                        return .int4(Int32(items.count))
-                    })
-            },
-            bound("array_upper") { items in Int32(items.count) }, bound("array_lower") { _ in 1 },
-            count("cardinality"), count("array_length"), count("len"), count("list_length"),
-            Overload("array_ndims", [.anyArray], canFail: false) { (call) throws(SQLError) in
-                Binding(
-                    arguments: call.types, result: .int4,
-                    kernel: rowwise(.int4) { (a, row) in
-                        guard let items = elements(a[0], row), !items.isEmpty else { return .null(.int4) }
-                        return .int4(1)
-                    })
-            },
+            count("array_length"), count("len"), count("list_length"),
         ]
 
     /// The elements at the indexes; from the end where DuckDB's functions count so. NULL where there is none.
@@ -192,19 +175,6 @@ enum ArrayFunctions {
             }
         }
         return Gather.takeOrNull(child, target, count: rows)
-    }
-
-    private static func bound(_ name: String, _ body: @escaping @Sendable ([Scalar]) -> Int32) -> Overload {
-        Overload(name, [.anyArray, .type(.int4)], canFail: false) { (call) throws(SQLError) in
-            Binding(
-                arguments: [call.types[0], .int4], result: .int4,
-                kernel: rowwise(.int4) { (a, row) in
-                    guard let items = elements(a[0], row), !items.isEmpty, a[1].isValid(row),
-                        Lane(a[1], Int32.self)[row] == 1
-                    else { return .null(.int4) }
-                    return .int4(body(items))
-                })
-        }
     }
 
     private static func count(_ name: String) -> Overload {
@@ -324,14 +294,21 @@ enum ArrayFunctions {
                     })
             }
         } + [
-            Overload("array_position", [.anyArray, .anyElement], isStrict: false, canFail: false) {
+            Overload("array_position", [.anyArray, .anyElement, .type(.int4)], optional: 1, isStrict: false) {
                 (call) throws(SQLError) in
                 Binding(
-                    arguments: [call.types[0], element(call.types[0])], result: .int4,
-                    kernel: rowwise(.int4) { (a, row) in
+                    arguments: Array([call.types[0], element(call.types[0]), .int4].prefix(call.types.count)),
+                    result: .int4,
+                    kernel: rowwise(.int4) { (a, row) throws(SQLError) in
                         guard let items = elements(a[0], row) else { return .null(.int4) }
                         let wanted = a[1].scalar(row)
-                        let index = items.firstIndex { wanted.isNull ? $0.isNull : same($0, wanted) }
+                        guard a.count < 3 || a[2].isValid(row) else {
+                            throw SQLError(SQLState("22004"), "initial position must not be null")
+                        }
+                        let first = a.count < 3 ? 0 : max(0, Int(Lane(a[2], Int32.self)[row]) - 1)
+                        let index = items.indices.dropFirst(first).first {
+                            wanted.isNull ? items[$0].isNull : same(items[$0], wanted)
+                        }
                         return index.map { .int4(Int32($0 + 1)) } ?? .null(.int4)
                     })
             },

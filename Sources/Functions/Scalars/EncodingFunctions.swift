@@ -1,7 +1,7 @@
-// Bytes as text and back: encode, decode, md5, sha256; UUIDs.
+// Bytes as text and back: encode, decode; digests; UUIDs.
 import Columns
+import Crypto
 import Diagnostics
-import Glibc
 
 enum EncodingFunctions {
     static let all: [Overload] = [
@@ -19,24 +19,23 @@ enum EncodingFunctions {
                 return true
             }
         },
-        Overload(
-            "md5", [.text], .text, canFail: false,
-            TextKernels.unary { (raw, out) throws(SQLError) in
-                appendHex(Digests.md5([UInt8](raw)), &out)
-            }),
-        Overload(
-            "md5", [.bytea], .text, canFail: false,
-            TextKernels.unary { (raw, out) throws(SQLError) in
-                appendHex(Digests.md5([UInt8](raw)), &out)
-            }),
-        Overload(
-            "sha256", [.bytea], .bytea, canFail: false,
-            TextKernels.unary(.bytea) { (raw, out) throws(SQLError) in
-                out = Digests.sha256([UInt8](raw))
-            }),
+        digest("md5", .text, .text) { appendHex([UInt8](Insecure.MD5.hash(data: $0)), &$1) },
+        digest("md5", .bytea, .text) { appendHex([UInt8](Insecure.MD5.hash(data: $0)), &$1) },
+        digest("sha256", .bytea, .bytea) { $1 = [UInt8](SHA256.hash(data: $0)) },
+        digest("sha384", .bytea, .bytea) { $1 = [UInt8](SHA384.hash(data: $0)) },
+        digest("sha512", .bytea, .bytea) { $1 = [UInt8](SHA512.hash(data: $0)) },
         Overload("gen_random_uuid", [SQLType](), .uuid, volatility: .volatile, canFail: false, uuids),
         Overload("uuid", [SQLType](), .uuid, volatility: .volatile, canFail: false, uuids),
     ]
+
+    private static func digest(
+        _ name: String, _ argument: SQLType, _ result: SQLType,
+        _ body: @escaping @Sendable (UnsafeRawBufferPointer, inout [UInt8]) -> Void
+    ) -> Overload {
+        Overload(
+            name, [argument], result, canFail: false,
+            TextKernels.unary(result) { (raw, out) throws(SQLError) in body(raw, &out) })
+    }
 
     private static let uuids: Kernel = { (_, _, rows) throws(SQLError) in
         var generator = SystemRandomNumberGenerator()
@@ -166,115 +165,5 @@ enum EncodingFunctions {
                 hint: "Input data is missing padding, is truncated, or is otherwise corrupted.")
         }
         return out
-    }
-}
-
-/// MD5 (RFC 1321) and SHA-256 (FIPS 180-4): for SQL functions, not for secrets.
-enum Digests {
-    private static func padded(_ message: [UInt8], isBigEndian: Bool) -> [UInt8] {
-        var bytes = message
-        let bits = UInt64(message.count) * 8
-        bytes.append(0x80)
-        while bytes.count % 64 != 56 { bytes.append(0) }
-        for index in 0..<8 {
-            let shift = UInt64(isBigEndian ? 56 - index * 8 : index * 8)
-            bytes.append(UInt8(truncatingIfNeeded: bits >> shift))
-        }
-        return bytes
-    }
-
-    private static func rotate(_ x: UInt32, left count: UInt32) -> UInt32 { x << count | x >> (32 - count) }
-
-    private static let sines: [UInt32] = (0..<64).map { UInt32(abs(sin(Double($0 + 1))) * 4_294_967_296) }
-    private static let shifts: [UInt32] = [7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21]
-
-    static func md5(_ message: [UInt8]) -> [UInt8] {
-        let bytes = padded(message, isBigEndian: false)
-        var state: [UInt32] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476]
-        for block in stride(from: 0, to: bytes.count, by: 64) {
-            var words: [UInt32] = []
-            for word in 0..<16 {
-                let at = block + word * 4
-                words.append(
-                    UInt32(bytes[at]) | UInt32(bytes[at + 1]) << 8 | UInt32(bytes[at + 2]) << 16
-                        | UInt32(bytes[at + 3]) << 24)
-            }
-            var (a, b, c, d) = (state[0], state[1], state[2], state[3])
-            for round in 0..<64 {
-                let mix: UInt32
-                let index: Int
-                switch round / 16 {
-                case 0: (mix, index) = ((b & c) | (~b & d), round)
-                case 1: (mix, index) = ((d & b) | (~d & c), (5 * round + 1) % 16)
-                case 2: (mix, index) = (b ^ c ^ d, (3 * round + 5) % 16)
-                default: (mix, index) = (c ^ (b | ~d), 7 * round % 16)
-                }
-                let sum = a &+ mix &+ sines[round] &+ words[index]
-                (a, d, c) = (d, c, b)
-                b = b &+ rotate(sum, left: shifts[round / 16 * 4 + round % 4])
-            }
-            state = [state[0] &+ a, state[1] &+ b, state[2] &+ c, state[3] &+ d]
-        }
-        return state.flatMap { word in (0..<4).map { UInt8(truncatingIfNeeded: word >> UInt32($0 * 8)) } }
-    }
-
-    private static let primes: [Int] = {
-        var found: [Int] = []
-        var next = 2
-        while found.count < 64 {
-            if !found.contains(where: { next % $0 == 0 }) { found.append(next) }
-            next += 1
-        }
-        return found
-    }()
-
-    /// The first 32 bits of the fractional part of a root, by whole numbers.
-    private static func fraction(_ prime: Int, cubic: Bool) -> UInt32 {
-        // The greatest r with r^2 (or r^3) <= prime * 2^64 (or 2^96).
-        let target = cubic ? UInt128(prime) << 96 : UInt128(prime) << 64
-        var root: UInt128 = 0
-        for bit in stride(from: 40, through: 0, by: -1) {
-            let trial = root | 1 << UInt128(bit)
-            let (square, o1) = trial.multipliedReportingOverflow(by: trial)
-            let (power, o2) = cubic ? square.multipliedReportingOverflow(by: trial) : (square, false)
-            if !o1, !o2, power <= target { root = trial }
-        }
-        return UInt32(truncatingIfNeeded: root)
-    }
-
-    private static let constants: [UInt32] = primes.map { fraction($0, cubic: true) }
-    private static let initial: [UInt32] = primes.prefix(8).map { fraction($0, cubic: false) }
-
-    static func sha256(_ message: [UInt8]) -> [UInt8] {
-        let bytes = padded(message, isBigEndian: true)
-        var state = initial
-        for block in stride(from: 0, to: bytes.count, by: 64) {
-            var w: [UInt32] = []
-            for word in 0..<16 {
-                let at = block + word * 4
-                w.append(
-                    UInt32(bytes[at]) << 24 | UInt32(bytes[at + 1]) << 16 | UInt32(bytes[at + 2]) << 8
-                        | UInt32(bytes[at + 3]))
-            }
-            for index in 16..<64 {
-                let (x, y) = (w[index - 15], w[index - 2])
-                let s0 = rotate(x, left: 25) ^ rotate(x, left: 14) ^ (x >> 3)
-                let s1 = rotate(y, left: 15) ^ rotate(y, left: 13) ^ (y >> 10)
-                w.append(w[index - 16] &+ s0 &+ w[index - 7] &+ s1)
-            }
-            var v = state
-            for index in 0..<64 {
-                let e = v[4]
-                let s1 = rotate(e, left: 26) ^ rotate(e, left: 21) ^ rotate(e, left: 7)
-                let choice = (e & v[5]) ^ (~e & v[6])
-                let first = v[7] &+ s1 &+ choice &+ constants[index] &+ w[index]
-                let a = v[0]
-                let s0 = rotate(a, left: 30) ^ rotate(a, left: 19) ^ rotate(a, left: 10)
-                let majority = (a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2])
-                v = [first &+ s0 &+ majority, v[0], v[1], v[2], v[3] &+ first, v[4], v[5], v[6]]
-            }
-            for index in 0..<8 { state[index] = state[index] &+ v[index] }
-        }
-        return state.flatMap { word in (0..<4).map { UInt8(truncatingIfNeeded: word >> UInt32(24 - $0 * 8)) } }
     }
 }

@@ -13,10 +13,19 @@ enum IntrospectionFunctions {
         },
         options("pg_option_names") { text, sign in String(text[..<sign]) },
         options("pg_option_values") { text, sign in String(text[sign...].dropFirst()) },
-        Overload("parse_ident", [.text], .array(.text)) { (_, a, rows) throws(SQLError) in try identifiers(a[0], rows)
-        },
-        Overload("parse_ident", [.text, .boolean], .array(.text)) { (_, a, rows) throws(SQLError) in
-            try identifiers(a[0], rows)
+        Overload("parse_ident", [.text, .boolean], .array(.text), optional: 1) { (_, a, rows) throws(SQLError) in
+            let builder = ColumnBuilder(.array(.text), capacity: rows)
+            let validity = Loops.validity(a, rows)
+            for row in 0..<rows {
+                if let validity, !Bitmap.get(validity.pointer(UInt64.self), row) {
+                    builder.appendNull()
+                    continue
+                }
+                let isStrict = a.count < 2 || Lane(a[1], UInt8.self)[row] != 0
+                let names = try parts(Lane(a[0], StringView.self)[row].string, isStrict: isStrict)
+                builder.append(Scalar(.array(.text), .array(names.map { .text($0) })))
+            }
+            return builder.finish()
         },
     ]
 
@@ -32,45 +41,47 @@ enum IntrospectionFunctions {
         return "\((doubled + (doubled < 0 ? -1 : 1)) / 2) PB"
     }
 
-    private static func identifiers(_ column: Column, _ rows: Int) throws(SQLError) -> Column {
-        let builder = ColumnBuilder(.array(.text), capacity: rows)
-        for row in 0..<rows {
-            guard case .string(let text) = column.scalar(row).value else {
-                builder.appendNull()
-                continue
-            }
-            builder.append(Scalar(.array(.text), .array(try parts(text).map { Scalar.text($0) })))
+    /// The parts of a dotted name, which blanks may surround. Unless it is strict, what follows it may be anything.
+    private static func parts(_ text: String, isStrict: Bool) throws(SQLError) -> [String] {
+        func invalid(_ detail: String?) -> SQLError {
+            SQLError(.invalidParameterValue, "string is not a valid identifier: \"\(text)\"", detail: detail)
         }
-        return builder.finish()
-    }
-
-    /// The parts of a dotted name.
-    private static func parts(_ text: String) throws(SQLError) -> [String] {
-        let invalid = SQLError(.invalidParameterValue, "string is not a valid identifier: \"\(text)\"")
+        func isBlank(_ scalar: Unicode.Scalar) -> Bool { scalar == " " || (9...13).contains(scalar.value) }
+        func isLetter(_ scalar: Unicode.Scalar) -> Bool {
+            scalar.value >= 128 || scalar == "_" || (65...90).contains(scalar.value)
+                || (97...122).contains(scalar.value)
+        }
         var parts: [String] = []
-        var rest = Substring(text.filter { $0 != " " || text.contains("\"") })
+        var rest = text.unicodeScalars[...].drop(while: isBlank)
         while true {
             if rest.first == "\"" {
                 rest.removeFirst()
-                var name = ""
-                while let next = rest.popFirst() {
-                    guard next == "\"" else {
-                        name.append(next)
-                        continue
+                var name = String.UnicodeScalarView()
+                while true {
+                    guard let next = rest.popFirst() else { throw invalid("String has unclosed double quotes.") }
+                    if next == "\"" {
+                        guard rest.first == "\"" else { break }
+                        rest.removeFirst()
                     }
-                    guard rest.first == "\"" else { break }
-                    name.append(rest.removeFirst())
+                    name.append(next)
                 }
-                guard !name.isEmpty else { throw invalid }
-                parts.append(name)
+                guard !name.isEmpty else { throw invalid("Quoted identifier must not be empty.") }
+                parts.append(String(name))
             } else {
-                let name = rest.prefix { $0 != "." }
-                guard let first = name.first, first.isLetter || first == "_" else { throw invalid }
-                parts.append(name.lowercased())
+                let name = rest.prefix { isLetter($0) || (48...57).contains($0.value) || $0 == "$" }
+                guard let first = name.first, isLetter(first) else {
+                    if rest.first == "." { throw invalid("No valid identifier before \".\".") }
+                    throw invalid(parts.isEmpty ? nil : "No valid identifier after \".\".")
+                }
+                parts.append(String(name).lowercased())
                 rest = rest.dropFirst(name.count)
             }
-            guard let dot = rest.popFirst() else { return parts }
-            guard dot == "." else { throw invalid }
+            rest = rest.drop(while: isBlank)
+            guard rest.first == "." else {
+                guard rest.isEmpty || !isStrict else { throw invalid(nil) }
+                return parts
+            }
+            rest = rest.dropFirst().drop(while: isBlank)
         }
     }
 

@@ -269,7 +269,7 @@ enum MathFunctions {
                 return log2(x)
             },
             float2("atan2") { (y, x) throws(SQLError) in atan2(y, x) },
-            float2("atan2d") { (y, x) throws(SQLError) in atan2(y, x) * 180 / .pi },
+            float2("atan2d") { (y, x) throws(SQLError) in atan2(y, x) / atan(1.0) * 45 },
             Overload("pi", [SQLType](), .float8, canFail: false) { (_, _, rows) throws(SQLError) in
                 Column.constant(Scalar(.float8, .double(.pi)), count: rows)
             },
@@ -299,7 +299,7 @@ enum MathFunctions {
             return atanh(x)
         },
         float1("atan") { (x) throws(SQLError) in atan(x) },
-        float1("atand") { (x) throws(SQLError) in atan(x) * 180 / .pi },
+        float1("atand") { (x) throws(SQLError) in atan(x) / atan(1.0) * 45 },
     ]
 
     /// Functions of angles: infinite ones have no value.

@@ -56,6 +56,27 @@ enum RegexFunctions {
         }
     }
 
+    /// An optional number among the arguments.
+    private struct Numbers {
+        private let lane: Lane<Int32>?
+        private let name: String
+        private let range: ClosedRange<Int32>
+
+        init(_ a: [Column], at index: Int, _ name: String, least: Int32, most: Int32 = .max) {
+            lane = index < a.count ? Lane(a[index]) : nil
+            self.name = name
+            range = least...most
+        }
+
+        func value(_ row: Int, missing: Int) throws(SQLError) -> Int {
+            guard let lane else { return missing }
+            guard range.contains(lane[row]) else {
+                throw SQLError(.invalidParameterValue, "invalid value for parameter \"\(name)\": \(lane[row])")
+            }
+            return Int(lane[row])
+        }
+    }
+
     /// Calls the body with every match from an offset; the body says whether to go on.
     private static func eachMatch(
         _ regex: CompiledRegex, _ text: UnsafeRawBufferPointer, from start: Int = 0,
@@ -78,24 +99,38 @@ enum RegexFunctions {
     private static let replacing: [Overload] = [
         Overload("regexp_replace", [.text, .text, .text], .text, replace),
         Overload("regexp_replace", [.text, .text, .text, .text], .text, replace),
+        Overload("regexp_replace", [.text, .text, .text, .int4], .text, replace),
+        Overload("regexp_replace", [.text, .text, .text, .int4, .int4], .text, replace),
+        Overload("regexp_replace", [.text, .text, .text, .int4, .int4, .text], .text, replace),
     ]
 
+    /// regexp_replace(text, pattern, new, flags) or (text, pattern, new, start, nth, flags); the 0th is every one.
     private static let replace: Kernel = { (_, a, rows) throws(SQLError) in
-        let inputs = Inputs(a, flags: 3)
+        let hasStart = a.count > 3 && a[3].type == .int4
+        let inputs = Inputs(a, flags: hasStart ? 5 : 3)
         let news = Lane(a[2], StringView.self)
+        let starts = Numbers(a, at: hasStart ? 3 : a.count, "start", least: 1)
+        let places = Numbers(a, at: hasStart ? 4 : a.count, "n", least: 0)
         var cache = RegexCache()
         return try TextKernels.rows(a, rows) { (row, out) throws(SQLError) in
             let options = try inputs.options(row, allowsGlobal: true, "regexp_replace()")
             let regex = try cache.get(inputs.pattern[row], options)
             let new = TextKernels.bytes(news[row])
+            let start = try starts.value(row, missing: 1)
+            // Where an n is given it counts, and not the flag g.
+            let wanted = try places.value(row, missing: options.isGlobal ? 0 : 1)
             try inputs.text[row].read { (text) throws(SQLError) in
                 var copied = 0
-                try eachMatch(regex, text) { (range) throws(SQLError) in
+                var seen = 0
+                let from = start <= TextOps.characters(text) + 1 ? TextOps.offset(text, ofCharacter: start - 1) : nil
+                try eachMatch(regex, text, from: from ?? text.count + 1) { (range) throws(SQLError) in
+                    seen += 1
+                    if wanted > 0, seen < wanted { return true }
                     out.append(contentsOf: UnsafeRawBufferPointer(rebasing: text[copied..<range.lowerBound]))
                     append(new, regex, text, &out)
                     copied = range.upperBound
                     try StringFunctions.checkLength(out.count)
-                    return options.isGlobal
+                    return wanted == 0
                 }
                 out.append(contentsOf: UnsafeRawBufferPointer(rebasing: text[copied...]))
             }
@@ -139,6 +174,7 @@ enum RegexFunctions {
         Overload("regexp_like", [.text, .text], .boolean, like),
         Overload("regexp_like", [.text, .text, .text], .boolean, like),
         Overload("regexp_substr", [.text, .text], .text, extract(group: false, missingIsNull: true)),
+        Overload("regexp_substr", [.text, .text, .int4, .int4, .text, .int4], .text, optional: 3, part),
         // DuckDB's names.
         Overload("regexp_matches", [.text, .text], .boolean, like),
         Overload("regexp_extract", [.text, .text], .text, extract(group: false)),
@@ -244,43 +280,72 @@ enum RegexFunctions {
         }
     }
 
+    /// regexp_substr(text, pattern, start, nth, flags, group).
+    private static let part: Kernel = { (_, a, rows) throws(SQLError) in
+        let inputs = Inputs(a, flags: 4)
+        let starts = Numbers(a, at: 2, "start", least: 1)
+        let places = Numbers(a, at: 3, "n", least: 1)
+        let groups = Numbers(a, at: 5, "subexpr", least: 0)
+        var cache = RegexCache()
+        return try TextKernels.rows(a, rows) { (row, out) throws(SQLError) in
+            let start = try starts.value(row, missing: 1)
+            var left = try places.value(row, missing: 1)
+            let group = try groups.value(row, missing: 0)
+            let regex = try cache.get(
+                inputs.pattern[row], try inputs.options(row, allowsGlobal: false, "regexp_substr()"))
+            return try inputs.text[row].read { (text) throws(SQLError) in
+                var isFound = false
+                guard start <= TextOps.characters(text) + 1 else { return false }
+                try eachMatch(regex, text, from: TextOps.offset(text, ofCharacter: start - 1)) {
+                    (_) throws(SQLError) in
+                    left -= 1
+                    guard left == 0 else { return true }
+                    if let range = regex.range(group) {
+                        out.append(contentsOf: UnsafeRawBufferPointer(rebasing: text[range]))
+                        isFound = true
+                    }
+                    return false
+                }
+                return isFound
+            }
+        }
+    }
+
     // MARK: Counting
 
     private static let counting: [Overload] = [
         Overload("regexp_count", [.text, .text], .int4, count),
         Overload("regexp_count", [.text, .text, .int4], .int4, count),
         Overload("regexp_count", [.text, .text, .int4, .text], .int4, count),
-        Overload("regexp_instr", [.text, .text, .int4, .int4, .int4, .text], .int4, optional: 4, place),
+        Overload("regexp_instr", [.text, .text, .int4, .int4, .int4, .text, .int4], .int4, optional: 5, place),
     ]
 
-    /// regexp_instr(text, pattern, start, nth, end, flags): the place of the nth match, or of what follows it.
+    /// regexp_instr(text, pattern, start, nth, end, flags, group): the place of the nth match, or of what follows it.
     private static let place: Kernel = { (_, a, rows) throws(SQLError) in
         let inputs = Inputs(a, flags: 5)
-        let numbers = a.dropFirst(2).prefix(3).map { Lane($0, Int32.self) }
+        let starts = Numbers(a, at: 2, "start", least: 1)
+        let places = Numbers(a, at: 3, "n", least: 1)
+        let ends = Numbers(a, at: 4, "endoption", least: 0, most: 1)
+        let groups = Numbers(a, at: 6, "subexpr", least: 0)
         var cache = RegexCache()
         let out = Buffer(count: max(1, rows), of: Int32.self)
         out.fill(0)
         let validity = Loops.validity(a, rows)
         let o = out.pointer(Int32.self)
         try Loops.eachRow(validity, rows) { (row) throws(SQLError) in
-            func number(_ index: Int, _ name: String, _ least: Int32, _ missing: Int32) throws(SQLError) -> Int {
-                let value = index < numbers.count ? numbers[index][row] : missing
-                guard value >= least, least > 0 || value <= 1 else {
-                    throw SQLError(.invalidParameterValue, "invalid value for parameter \"\(name)\": \(value)")
-                }
-                return Int(value)
-            }
-            let start = try number(0, "start", 1, 1)
-            var left = try number(1, "n", 1, 1)
-            let wantsEnd = try number(2, "endoption", 0, 0) == 1
+            let start = try starts.value(row, missing: 1)
+            var left = try places.value(row, missing: 1)
+            let wantsEnd = try ends.value(row, missing: 0) == 1
+            let group = try groups.value(row, missing: 0)
             let regex = try cache.get(
                 inputs.pattern[row], try inputs.options(row, allowsGlobal: false, "regexp_instr()"))
             try inputs.text[row].read { (text) throws(SQLError) in
                 guard start <= TextOps.characters(text) + 1 else { return }
                 try eachMatch(regex, text, from: TextOps.offset(text, ofCharacter: start - 1)) {
-                    (range) throws(SQLError) in
+                    (_) throws(SQLError) in
                     left -= 1
                     guard left == 0 else { return true }
+                    guard let range = regex.range(group) else { return false }
                     let head = text[0..<(wantsEnd ? range.upperBound : range.lowerBound)]
                     o[row] = Int32(truncatingIfNeeded: TextOps.characters(UnsafeRawBufferPointer(rebasing: head)) + 1)
                     return false
@@ -292,17 +357,14 @@ enum RegexFunctions {
 
     private static let count: Kernel = { (_, a, rows) throws(SQLError) in
         let inputs = Inputs(a, flags: 3)
-        let starts = a.count > 2 ? Lane(a[2], Int32.self) : nil
+        let starts = Numbers(a, at: 2, "start", least: 1)
         var cache = RegexCache()
         let out = Buffer(count: max(1, rows), of: Int32.self)
         let validity = Loops.validity(a, rows)
         if validity != nil { out.fill(0) }
         let o = out.pointer(Int32.self)
         try Loops.eachRow(validity, rows) { (row) throws(SQLError) in
-            let start = starts.map { Int($0[row]) } ?? 1
-            guard start > 0 else {
-                throw SQLError(.invalidParameterValue, "invalid value for parameter \"start\": \(start)")
-            }
+            let start = try starts.value(row, missing: 1)
             let regex = try cache.get(
                 inputs.pattern[row], try inputs.options(row, allowsGlobal: false, "regexp_count()"))
             var total: Int32 = 0

@@ -279,22 +279,32 @@ enum StringSearch {
             TextKernels.unary { (raw, out) throws(SQLError) in
                 appendLiteral(raw, &out)
             }),
-        Overload("quote_nullable", [.text], .text, isStrict: false, canFail: false) { (_, a, rows) throws(SQLError) in
-            let sink = TextSink(rows: rows)
-            let lane = Lane(a[0], StringView.self)
-            var scratch: [UInt8] = []
-            for row in 0..<rows {
-                scratch.removeAll(keepingCapacity: true)
-                if a[0].isValid(row) {
-                    lane[row].withBytes { appendLiteral($0, &scratch) }
-                } else {
-                    scratch.append(contentsOf: "NULL".utf8)
-                }
-                try sink.set(row, scratch)
-            }
-            return sink.finish(.text, validity: nil)
+        Overload("quote_literal", [.anyElement], canFail: false) { (_) throws(SQLError) in
+            Binding(
+                arguments: [.text], result: .text,
+                kernel: TextKernels.unary { (raw, out) throws(SQLError) in appendLiteral(raw, &out) })
+        },
+        Overload("quote_nullable", [.text], .text, isStrict: false, canFail: false, nullable),
+        Overload("quote_nullable", [.anyElement], isStrict: false, canFail: false) { (_) throws(SQLError) in
+            Binding(arguments: [.text], result: .text, kernel: nullable)
         },
     ]
+
+    private static let nullable: Kernel = { (_, a, rows) throws(SQLError) in
+        let sink = TextSink(rows: rows)
+        let lane = Lane(a[0], StringView.self)
+        var scratch: [UInt8] = []
+        for row in 0..<rows {
+            scratch.removeAll(keepingCapacity: true)
+            if a[0].isValid(row) {
+                lane[row].withBytes { appendLiteral($0, &scratch) }
+            } else {
+                scratch.append(contentsOf: "NULL".utf8)
+            }
+            try sink.set(row, scratch)
+        }
+        return sink.finish(.text, validity: nil)
+    }
 
     /// Words that need quotes as identifiers although they look like plain ones.
     private static let reserved: Set<String> = Set(

@@ -208,6 +208,7 @@ extension QueryBinder {
         }
         let typed = try bind(operand, scope)
         if case .numeric = target, case .decimal = typed.type { target = typed.type }
+        target = QueryBinder.deepened(target, for: typed)
         if isTry { return try tryCast(typed, target, at) }
         guard let expr = try tryCoerce(typed, to: target, .explicit) else {
             throw SQLError(
@@ -215,6 +216,19 @@ extension QueryBinder {
         }
         return try rounded(expr, name, at)
     }
+
+    /// int[] says nothing of dimensions (PostgreSQL docs 8.15.1): the value has as many as it has.
+    private static func deepened(_ target: SQLType, for typed: Typed) -> SQLType {
+        guard case .array(let element) = target, element.arrayDepth == 0 else { return target }
+        var depth = typed.type.arrayDepth
+        if typed.type == .unknown, case .string(let text)? = typed.literal?.value {
+            depth = text.drop { $0.isWhitespace }.prefix { $0 == "{" }.count
+        }
+        return (1..<max(1, min(depth, arrayDepthMax))).reduce(target) { (type, _) in .array(type) }
+    }
+
+    /// Dimensions of an array, as in PostgreSQL.
+    private static let arrayDepthMax = 6
 
     /// TRY_CAST gives NULL for a bad value.
     private func tryCast(_ typed: Typed, _ target: SQLType, _ at: Int?) throws(SQLError) -> Expr {

@@ -83,7 +83,7 @@ func libpq(uri string) {
 	var failure *pq.Error
 	fmt.Println("error", errors.As(err, &failure) && failure.Code == "22012")
 	var array []string
-	must(db.QueryRow("SELECT $1::text[] || 'c'", pq.Array([]string{"a", "b,\""})).Scan(pq.Array(&array)))
+	must(db.QueryRow("SELECT $1::text[] || 'c'::text", pq.Array([]string{"a", "b,\""})).Scan(pq.Array(&array)))
 	fmt.Println("array", strings.Join(array, "|"))
 
 	transaction, err := db.Begin()
