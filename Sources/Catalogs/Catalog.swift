@@ -158,4 +158,11 @@ public protocol TableFormat: Sendable {
     ) async throws(SQLError) -> any Table
     /// Begins to write the files of COPY ... TO 'path'.
     func export(_ request: ExportRequest) async throws(SQLError) -> any FileExport
+    /// How often what was remembered of which files there are turned out to be wrong: a query that failed by it is
+    /// planned again.
+    var wrongListings: Int { get }
+}
+
+extension TableFormat {
+    public var wrongListings: Int { 0 }
 }

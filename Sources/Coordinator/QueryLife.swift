@@ -62,6 +62,11 @@ struct QueryLife: Sendable {
 
     /// Step 7: starts.
     func start(_ plan: LogicalPlan) async throws(SQLError) -> any RunningQuery {
-        try await engine.runner(for: plan).start(plan, context)
+        let runner = try engine.runner(for: plan)
+        if case .write = plan { return try await runner.start(plan, context) }
+        let (format, context) = (engine.format, context)
+        return try await ReplannedQuery.start(format) { () async throws(SQLError) -> any RunningQuery in
+            try await runner.start(plan, context)
+        }
     }
 }

@@ -8,6 +8,10 @@ public final class ScanMetrics: Sendable {
         case filesOpened, filesPruned, filesRuledOut, rowGroupsRead, rowGroupsPruned, pagesPruned, rowsRead,
             rowsReturned, bytesRead
         case requests
+        /// Among `rowGroupsPruned`.
+        case rowGroupsPrunedByBloom, rowGroupsPrunedByDictionary
+        /// To see what they rule out.
+        case dictionariesRead
     }
 
     private let opened = Atomic<Int64>(0)
@@ -20,6 +24,9 @@ public final class ScanMetrics: Sendable {
     private let rowsReturned = Atomic<Int64>(0)
     private let bytes = Atomic<Int64>(0)
     private let requests = Atomic<Int64>(0)
+    private let prunedByBloom = Atomic<Int64>(0)
+    private let prunedByDictionary = Atomic<Int64>(0)
+    private let dictionariesRead = Atomic<Int64>(0)
 
     private let asked = Mutex(RequestCounters())
 
@@ -49,6 +56,9 @@ public final class ScanMetrics: Sendable {
         case .rowsReturned: rowsReturned.add(amount, ordering: .relaxed)
         case .bytesRead: bytes.add(amount, ordering: .relaxed)
         case .requests: requests.add(amount, ordering: .relaxed)
+        case .rowGroupsPrunedByBloom: prunedByBloom.add(amount, ordering: .relaxed)
+        case .rowGroupsPrunedByDictionary: prunedByDictionary.add(amount, ordering: .relaxed)
+        case .dictionariesRead: dictionariesRead.add(amount, ordering: .relaxed)
         }
     }
 
@@ -64,6 +74,9 @@ public final class ScanMetrics: Sendable {
         case .rowsReturned: rowsReturned.load(ordering: .relaxed)
         case .bytesRead: bytes.load(ordering: .relaxed)
         case .requests: requests.load(ordering: .relaxed)
+        case .rowGroupsPrunedByBloom: prunedByBloom.load(ordering: .relaxed)
+        case .rowGroupsPrunedByDictionary: prunedByDictionary.load(ordering: .relaxed)
+        case .dictionariesRead: dictionariesRead.load(ordering: .relaxed)
         }
     }
 }

@@ -19,12 +19,33 @@ public final class HiveFormat: TableFormat {
     static let remoteFootersMax = 64
     static let localFootersMax = 1024
 
-    public init(stores: any ObjectStore, footers: FooterCache = FooterCache()) {
+    private let listings: ListingCache?
+
+    /// `listings`: those that `stores` keeps.
+    public init(
+        stores: any ObjectStore, footers: FooterCache = FooterCache(), listings: ListingCache? = nil
+    ) {
+        self.listings = listings
         self.stores = stores
         self.footers = footers
     }
 
+    public var wrongListings: Int { listings?.wrong ?? 0 }
+
+    /// Does something that lists and reads, and once more where a remembered listing was wrong.
+    private func again<T>(_ body: () async throws(SQLError) -> T) async throws(SQLError) -> T {
+        let before = wrongListings
+        do throws(SQLError) { return try await body() } catch {
+            guard wrongListings != before, error.state != .queryCanceled else { throw error }
+            return try await body()
+        }
+    }
+
     public func open(_ definition: ExternalDefinition, named name: TableName) async throws(SQLError) -> any Table {
+        try await again { () async throws(SQLError) in try await table(definition, named: name) }
+    }
+
+    private func table(_ definition: ExternalDefinition, named name: TableName) async throws(SQLError) -> any Table {
         if let kind = TextOptions.Kind(rawValue: definition.format.lowercased()) {
             var opening = TextOpening(
                 self, [definition.location], try TextOptions(kind, definition.options.mapValues { .text($0) }))
@@ -100,6 +121,12 @@ public final class HiveFormat: TableFormat {
 
     public func read(
         _ function: String, _ paths: [String], options: [String: Scalar]
+    ) async throws(SQLError) -> any Table {
+        try await again { () async throws(SQLError) in try await table(function, paths, options) }
+    }
+
+    private func table(
+        _ function: String, _ paths: [String], _ options: [String: Scalar]
     ) async throws(SQLError) -> any Table {
         guard !paths.isEmpty else { throw SQLError(.invalidParameterValue, "\(function) requires at least one path") }
         var options = options

@@ -22,7 +22,8 @@ public final class CachedStore: ObjectStore {
     }
 
     private func key(_ version: ObjectInfo) -> DiskCache.Key? {
-        version.etag.map { DiskCache.Key(url: address(version.path.bucket) + "/" + version.path.key, etag: $0) }
+        let tag = version.isImmutable ? "immutable" : version.etag
+        return tag.map { DiskCache.Key(url: address(version.path.bucket) + "/" + version.path.key, etag: $0) }
     }
 
     public func fetchPolicy(for path: ObjectPath) -> FetchPolicy { inner.fetchPolicy(for: path) }
@@ -50,7 +51,10 @@ public final class CachedStore: ObjectStore {
                 case .success(let read):
                     var all = known
                     for (index, bytes) in zip(missing, read) {
-                        cache.insert(key, ranges[index], bytes)
+                        // The rest of a footer ends where its length begins.
+                        if cache.keepsData || ranges[index].upperBound == version.sizeBytes - 8 {
+                            cache.insert(key, ranges[index], bytes)
+                        }
                         all[index] = bytes
                     }
                     done(.success(all.compactMap { $0 }))
@@ -79,10 +83,12 @@ public final class CachedStore: ObjectStore {
             }
             // The object may be another by now: what it is decides where the bytes are kept.
             inner.readSuffix(bytesMax, of: version, metrics: metrics, until: cancellation) { [self] result in
-                if case .success((let bytes, let info)) = result, let key = key(info) {
+                guard case .success((let bytes, var info)) = result else { return done(result) }
+                info.isImmutable = version.isImmutable
+                if let key = key(info) {
                     cache.insert(key, info.sizeBytes - Int64(bytes.count)..<info.sizeBytes, bytes)
                 }
-                done(result)
+                done(.success((bytes, info)))
             }
         }
     }

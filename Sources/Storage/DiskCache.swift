@@ -70,12 +70,15 @@ public final class DiskCache: Sendable {
 
     public let folder: String
     public let bytesMax: Int64
+    /// Whether ranges of data are kept, beside footers, small files and metadata.
+    public let keepsData: Bool
     private let state = Mutex(State())
     private let writer = WorkThreads(name: "storage-io", threadsMax: 1)
     private let names = Atomic<UInt64>(0)
 
     /// Makes the folder, and learns what is in it behind the caller's back.
-    public init(folder: String, bytesMax: Int64) throws(SQLError) {
+    public init(folder: String, bytesMax: Int64, keepsData: Bool = true) throws(SQLError) {
+        self.keepsData = keepsData
         self.folder = folder
         self.bytesMax = bytesMax
         do {

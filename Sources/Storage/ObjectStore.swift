@@ -16,6 +16,9 @@ public struct ObjectInfo: Sendable, Hashable {
     public var modified: Int64
     /// Changes whenever the content changes; without the quotes of HTTP.
     public var etag: String?
+    /// Whether an object of this name never gets other content, so that it is known without asking for its entity tag:
+    /// those of table formats.
+    public var isImmutable = false
 
     public init(path: ObjectPath, sizeBytes: Int64, modified: Int64, etag: String?) {
         self.path = path

@@ -8,13 +8,22 @@ public import Diagnostics
 public protocol ObjectUpload: AnyObject {
     /// Bytes appended so far.
     var sizeBytes: Int64 { get }
+    /// Bytes of it that are in memory still.
+    var heldBytes: Int { get }
     /// Appends bytes; they may be on their way still when this returns. After an error only `abort` makes sense.
     func append(_ parts: [Bytes]) throws(SQLError)
+    /// Sends what is in memory, where the store can keep it unseen. Then only `complete` and `abort` may follow.
+    func seal() throws(SQLError)
     /// Makes the object appear as a whole, if the condition holds. After an error call `abort`; it can happen that the
     /// object is there all the same, if the connection broke between the request and its answer.
     func complete(if precondition: Precondition) throws(SQLError) -> ObjectInfo
     /// Gives the object up and removes what was stored of it. Does nothing after `complete` succeeded.
     func abort()
+}
+
+extension ObjectUpload {
+    public var heldBytes: Int { 0 }
+    public func seal() throws(SQLError) {}
 }
 
 extension ObjectStore {
@@ -71,6 +80,7 @@ final class BufferedUpload: ObjectUpload {
     private let metrics: StoreMetrics?
     private var parts: [Bytes] = []
     private(set) var sizeBytes: Int64 = 0
+    var heldBytes: Int { Int(sizeBytes) }
 
     init(_ store: any ObjectStore, _ path: ObjectPath, _ metrics: StoreMetrics?) {
         self.store = store

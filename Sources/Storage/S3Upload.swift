@@ -55,13 +55,20 @@ final class S3Upload: ObjectUpload {
         if let error = flight.error { throw error }
     }
 
+    var heldBytes: Int { pendingBytes + flight.bytes }
+
+    func seal() throws(SQLError) {
+        if pendingBytes > 0 { try sendPart() }
+        _ = try flight.wait()
+    }
+
     /// Sends what is pending as the next part; waits only while too many are on their way.
     private func sendPart() throws(SQLError) {
         guard parts < S3Upload.partsMax else {
             throw SQLError(.programLimitExceeded, "could not write \"\(path)\": too large for one object")
         }
         let id = try begin()
-        try flight.enter(S3Upload.partsAtOnce)
+        try flight.enter(S3Upload.partsAtOnce, pendingBytes)
         parts += 1
         var operation = S3Operation(verb: "write", path: path, method: .put, body: pending)
         operation.headers = ["content-type: application/octet-stream"]
@@ -72,7 +79,7 @@ final class S3Upload: ObjectUpload {
         pendingBytes = 0
         sender.send(operation, metrics) { [flight, metrics] result in
             if case .success = result { metrics?.addBytesWritten(Int64(bytes)) }
-            flight.leave(number, result.map { $0.head["etag"] ?? "" })
+            flight.leave(number, bytes, result.map { $0.head["etag"] ?? "" })
         }
     }
 
@@ -160,8 +167,16 @@ private final class Flight: @unchecked Sendable {
     // Sendable: the condition's lock guards all fields.
     private let condition = NSCondition()
     private var count = 0
+    private var held = 0
     private var tags: [Int: String] = [:]
     private var failure: SQLError?
+
+    /// Bytes on their way.
+    var bytes: Int {
+        condition.lock()
+        defer { condition.unlock() }
+        return held
+    }
 
     var error: SQLError? {
         condition.lock()
@@ -170,18 +185,20 @@ private final class Flight: @unchecked Sendable {
     }
 
     /// Waits until fewer than `most` are on their way.
-    func enter(_ most: Int) throws(SQLError) {
+    func enter(_ most: Int, _ bytes: Int) throws(SQLError) {
         condition.lock()
         defer { condition.unlock() }
         while count >= most { condition.wait() }
         if let failure { throw failure }
         count += 1
+        held += bytes
     }
 
-    func leave(_ number: Int, _ result: Result<String, SQLError>) {
+    func leave(_ number: Int, _ bytes: Int, _ result: Result<String, SQLError>) {
         condition.lock()
         defer { condition.unlock() }
         count -= 1
+        held -= bytes
         switch result {
         case .success(let tag): tags[number] = tag
         case .failure(let error): failure = failure ?? error

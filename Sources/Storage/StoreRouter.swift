@@ -9,12 +9,15 @@ public final class Stores: ObjectStore {
     private let local: any ObjectStore
     private let s3: any ObjectStore
     private let ofBuckets: [String: any ObjectStore]
+    /// Of S3.
+    public let listings: ListingCache?
 
-    /// `buckets` names those that live on another server than the rest; `cache` keeps what they send.
+    /// `buckets` names those that live on another server than the rest; `cache` and `listings` keep what they send.
     public init(
         s3 configuration: S3Configuration = S3Configuration(), buckets: [String: S3Configuration] = [:],
-        cache: DiskCache? = nil
+        cache: DiskCache? = nil, listings: ListingCache? = nil
     ) {
+        self.listings = listings
         func store(_ configuration: S3Configuration) -> any ObjectStore {
             let store = S3Store(configuration)
             guard let cache else { return store }
@@ -38,7 +41,23 @@ public final class Stores: ObjectStore {
         self.local = local
         self.s3 = s3
         ofBuckets = [:]
+        listings = nil
     }
+
+    private func watching<T>(_ path: ObjectPath, _ done: @escaping Done<T>) -> Done<T> {
+        guard let listings, path.scheme == .s3 else { return done }
+        return listings.watching(path, done)
+    }
+
+    /// `watching` of a read that blocks.
+    private func noting<T>(_ path: ObjectPath, _ read: () throws(SQLError) -> T) throws(SQLError) -> T {
+        do throws(SQLError) { return try read() } catch {
+            if path.scheme == .s3 { listings?.note(path) }
+            throw error
+        }
+    }
+
+    private func changed(_ path: ObjectPath) { if path.scheme == .s3 { listings?.forget(path) } }
 
     private func store(of path: ObjectPath) -> any ObjectStore {
         switch path.scheme {
@@ -50,35 +69,37 @@ public final class Stores: ObjectStore {
     public func read(
         _ ranges: [Range<Int64>], of path: ObjectPath, metrics: StoreMetrics?, then done: @escaping Done<[Bytes]>
     ) {
-        store(of: path).read(ranges, of: path, metrics: metrics, then: done)
+        store(of: path).read(ranges, of: path, metrics: metrics, then: watching(path, done))
     }
 
     public func read(
         _ ranges: [Range<Int64>], of path: ObjectPath, metrics: StoreMetrics?, until cancellation: CancelFlag,
         then done: @escaping Done<[Bytes]>
     ) {
-        store(of: path).read(ranges, of: path, metrics: metrics, until: cancellation, then: done)
+        store(of: path).read(ranges, of: path, metrics: metrics, until: cancellation, then: watching(path, done))
     }
 
     public func read(
         _ ranges: [Range<Int64>], of version: ObjectInfo, metrics: StoreMetrics?, until cancellation: CancelFlag,
         then done: @escaping Done<[Bytes]>
     ) {
-        store(of: version.path).read(ranges, of: version, metrics: metrics, until: cancellation, then: done)
+        store(of: version.path).read(
+            ranges, of: version, metrics: metrics, until: cancellation, then: watching(version.path, done))
     }
 
     public func readSuffix(
         _ bytesMax: Int, of path: ObjectPath, metrics: StoreMetrics?,
         then done: @escaping Done<(bytes: Bytes, info: ObjectInfo)>
     ) {
-        store(of: path).readSuffix(bytesMax, of: path, metrics: metrics, then: done)
+        store(of: path).readSuffix(bytesMax, of: path, metrics: metrics, then: watching(path, done))
     }
 
     public func readSuffix(
         _ bytesMax: Int, of path: ObjectPath, metrics: StoreMetrics?, until cancellation: CancelFlag,
         then done: @escaping Done<(bytes: Bytes, info: ObjectInfo)>
     ) {
-        store(of: path).readSuffix(bytesMax, of: path, metrics: metrics, until: cancellation, then: done)
+        store(of: path).readSuffix(
+            bytesMax, of: path, metrics: metrics, until: cancellation, then: watching(path, done))
     }
 
     public func readSuffix(
@@ -86,20 +107,28 @@ public final class Stores: ObjectStore {
         then done: @escaping Done<(bytes: Bytes, info: ObjectInfo)>
     ) {
         store(of: version.path).readSuffix(
-            bytesMax, of: version, metrics: metrics, until: cancellation, then: done)
+            bytesMax, of: version, metrics: metrics, until: cancellation, then: watching(version.path, done))
     }
 
     public func write(
         _ parts: [Bytes], to path: ObjectPath, if precondition: Precondition, metrics: StoreMetrics?,
         then done: @escaping Done<ObjectInfo>
     ) {
-        store(of: path).write(parts, to: path, if: precondition, metrics: metrics, then: done)
+        guard let listings, path.scheme == .s3 else {
+            return store(of: path).write(parts, to: path, if: precondition, metrics: metrics, then: done)
+        }
+        store(of: path).write(parts, to: path, if: precondition, metrics: metrics) { result in
+            listings.forget(path)
+            done(result)
+        }
     }
 
     public func upload(to path: ObjectPath, isDurable: Bool, metrics: StoreMetrics?) throws(SQLError)
         -> any ObjectUpload
     {
-        try store(of: path).upload(to: path, isDurable: isDurable, metrics: metrics)
+        let upload = try store(of: path).upload(to: path, isDurable: isDurable, metrics: metrics)
+        guard let listings, path.scheme == .s3 else { return upload }
+        return ListedUpload(upload, path, listings)
     }
 
     public func write(
@@ -110,6 +139,7 @@ public final class Stores: ObjectStore {
             var bucket: String
             init(_ path: ObjectPath) { (scheme, bucket) = (path.scheme, path.bucket) }
         }
+        defer { for object in objects { changed(object.path) } }
         let parts = Dictionary(grouping: objects) { Place($0.path) }
         let settling = Dictionary(grouping: uploads) { Place($0) }
         for place in Set(parts.keys).union(settling.keys) {
@@ -120,20 +150,38 @@ public final class Stores: ObjectStore {
     }
 
     public func list(_ folder: ObjectPath, metrics: StoreMetrics?) async throws(SQLError) -> [ObjectInfo] {
-        try await store(of: folder).list(folder, metrics: metrics)
+        let store = store(of: folder)
+        guard let listings, folder.scheme == .s3 else { return try await store.list(folder, metrics: metrics) }
+        return try await listings.listing(ListingCache.Key(folder: folder, isRecursive: true)) {
+            () async throws(SQLError) in
+            ListingCache.Listing(objects: try await store.list(folder, metrics: metrics))
+        }.objects
     }
 
     public func listChildren(
         _ folder: ObjectPath, metrics: StoreMetrics?
     ) async throws(SQLError) -> (folders: [ObjectPath], objects: [ObjectInfo]) {
-        try await store(of: folder).listChildren(folder, metrics: metrics)
+        let store = store(of: folder)
+        guard let listings, folder.scheme == .s3 else {
+            return try await store.listChildren(folder, metrics: metrics)
+        }
+        let found = try await listings.listing(ListingCache.Key(folder: folder, isRecursive: false)) {
+            () async throws(SQLError) in
+            let found = try await store.listChildren(folder, metrics: metrics)
+            return ListingCache.Listing(folders: found.folders, objects: found.objects)
+        }
+        return (found.folders, found.objects)
     }
 
     public func head(_ path: ObjectPath, metrics: StoreMetrics?) async throws(SQLError) -> ObjectInfo {
-        try await store(of: path).head(path, metrics: metrics)
+        do throws(SQLError) { return try await store(of: path).head(path, metrics: metrics) } catch {
+            changed(path)
+            throw error
+        }
     }
 
     public func delete(_ paths: [ObjectPath], metrics: StoreMetrics?) async throws(SQLError) {
+        defer { for path in paths { changed(path) } }
         // One call for each store, so that each can work on its paths side by side.
         var rest = paths[...]
         while let first = rest.first {
@@ -147,19 +195,25 @@ public final class Stores: ObjectStore {
     public func readBlocking(
         _ ranges: [Range<Int64>], of path: ObjectPath, metrics: StoreMetrics?
     ) throws(SQLError) -> [Bytes] {
-        try store(of: path).readBlocking(ranges, of: path, metrics: metrics)
+        try noting(path) { () throws(SQLError) in
+            try store(of: path).readBlocking(ranges, of: path, metrics: metrics)
+        }
     }
 
     public func readBlocking(
         _ ranges: [Range<Int64>], of version: ObjectInfo, metrics: StoreMetrics?
     ) throws(SQLError) -> [Bytes] {
-        try store(of: version.path).readBlocking(ranges, of: version, metrics: metrics)
+        try noting(version.path) { () throws(SQLError) in
+            try store(of: version.path).readBlocking(ranges, of: version, metrics: metrics)
+        }
     }
 
     public func readSuffixBlocking(
         _ bytesMax: Int, of path: ObjectPath, metrics: StoreMetrics?
     ) throws(SQLError) -> (bytes: Bytes, info: ObjectInfo) {
-        try store(of: path).readSuffixBlocking(bytesMax, of: path, metrics: metrics)
+        try noting(path) { () throws(SQLError) in
+            try store(of: path).readSuffixBlocking(bytesMax, of: path, metrics: metrics)
+        }
     }
 
     public func fetchPolicy(for path: ObjectPath) -> FetchPolicy { store(of: path).fetchPolicy(for: path) }

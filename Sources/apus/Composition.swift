@@ -35,8 +35,10 @@ enum Composition {
         }
         let catalog = try await openCatalog(configuration["catalog"], folder)
         let footers = FooterCache()
-        let stores = Stores(s3: objectStore(configuration), cache: try diskCache(configuration))
-        let format = HiveFormat(stores: stores, footers: footers)
+        let seconds = try configuration.number("listing_cache_seconds", in: 0...86_400)
+        let listings = seconds > 0 ? ListingCache(lifetime: .seconds(seconds)) : nil
+        let stores = Stores(s3: objectStore(configuration), cache: try diskCache(configuration), listings: listings)
+        let format = HiveFormat(stores: stores, footers: footers, listings: listings)
         let managed = IcebergFormat(stores: stores, warehouse: warehouse(configuration), footers: footers)
         let threads = configuration["threads"].isEmpty ? nil : try configuration.number("threads", in: 1...1_024)
         let scheduler = Scheduler(threads: threads)
@@ -91,15 +93,21 @@ enum Composition {
         return URL(fileURLWithPath: named.isEmpty ? configuration["data_dir"] + "/lake" : named).path
     }
 
+    /// What the disk cache takes where nobody says how much: footers, small files and metadata only.
+    private static let metadataCacheBytes: Int64 = 256 << 20
+
     /// The disk cache; nil when it is switched off.
     private static func diskCache(_ configuration: Configuration) throws(SQLError) -> DiskCache? {
         let text = configuration["cache_size"]
-        if text.isEmpty || text == "0" { return nil }
+        if text == "0" { return nil }
+        let given = configuration["cache_dir"]
+        let folder = given.isEmpty ? configuration["data_dir"] + "/cache" : given
+        // Nobody asked for this one: a folder that cannot be written is no reason not to start.
+        if text.isEmpty { return try? DiskCache(folder: folder, bytesMax: metadataCacheBytes, keepsData: false) }
         guard let bytes = Settings.bytes(text) else {
             throw SQLError(.invalidParameterValue, "cache_size is not a size: \"\(text)\"")
         }
-        let folder = configuration["cache_dir"]
-        return try DiskCache(folder: folder.isEmpty ? configuration["data_dir"] + "/cache" : folder, bytesMax: bytes)
+        return try DiskCache(folder: folder, bytesMax: bytes)
     }
 
     /// S3 from the environment and ~/.aws, with the configuration's own values first.

@@ -28,8 +28,10 @@ struct Configuration {
             name: "cache_dir", standard: "",
             summary: "Folder of the disk cache for object storage; by default cache in data_dir."),
         Option(
-            name: "cache_size", standard: "0",
-            summary: "Size of the disk cache for object storage, such as 50GB; 0 for none."),
+            name: "cache_size", standard: "",
+            summary:
+                "Size of the disk cache for object storage, such as 50GB; 0 for none. By default 256MB for footers, "
+                + "small files and metadata only."),
         Option(
             name: "catalog", standard: "",
             summary: "postgresql:// URL of a catalog that servers share; by default SQLite in data_dir."),
@@ -44,6 +46,9 @@ struct Configuration {
         Option(
             name: "http_port", standard: "8080",
             summary: "Port of /health, /metrics, Iceberg REST and Nessie; 0 for none."),
+        Option(
+            name: "listing_cache_seconds", standard: "0",
+            summary: "How long listings of object storage are used again; others' new files may be seen so much later."),
         Option(name: "log_level", standard: "info", summary: "trace, debug, info, notice, warning, error or critical."),
         Option(name: "max_connections", standard: "1000", summary: "Sessions at one time; more are refused (53300)."),
         Option(

@@ -1,9 +1,10 @@
 """Times Queries/bench on Apus and on DuckDB in one run: alternating, same files, same number of threads, equal rows.
 
 Run: make bench ARGS="--data DIR [--set tpch|events] [--runs 5] [--only q01,q06]" (DIR/*.parquet become tables), or
-make bench ARGS="--set raw --s3 http://HOST:PORT --data s3://BUCKET/raw/shopify [--runs 5]" (each folder below becomes
-a Hive table; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY sign; needs PyPI duckdb-extension-httpfs of DuckDB's version).
-DuckDB's caches of files and metadata are off then, and Apus gets a new server, with empty caches, for each run.
+make bench ARGS="--set raw|landing --s3 http://HOST:PORT --data s3://BUCKET/FOLDER [--runs 5]" (each folder of FOLDER
+is a Hive table; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY sign; needs PyPI duckdb-extension-httpfs of DuckDB's version).
+DuckDB's caches of files and metadata are off then, and Apus is started anew for each run, after its tables were made by
+another process: it knows their definitions, and no file. --warm keeps the server of the run before.
 Needs PyPI duckdb and psycopg[binary]. TPC-H data: PyPI tpchgen-cli, `tpchgen-cli -s 1 --format parquet --output-dir DIR`.
 Prints wall and CPU medians in ms, their ratios, and geometric means; a query whose rows differ fails.
 """
@@ -61,13 +62,14 @@ def peak_mib(pid: int) -> int:
 
 
 class Server:
-    """Apus with an empty catalog and empty caches."""
+    """Apus with empty caches, and an empty catalog unless it is told where one is."""
 
-    def __init__(self, options) -> None:
+    def __init__(self, options, home: str = "") -> None:
+        self.home = home or tempfile.mkdtemp(prefix="apus-bench-")
         self.process = subprocess.Popen(
             [options.binary, "serve", "--port", str(options.port), "--http-port", "0", "--data-dir",
-             tempfile.mkdtemp(prefix="apus-bench-"), "--threads", str(options.threads)],
-            env=os.environ | ({"APUS_S3_ENDPOINT": options.s3} if options.s3 else {}), stderr=subprocess.DEVNULL)
+             self.home, "--threads", str(options.threads)],
+            env=os.environ | ({"APUS_S3_ENDPOINT": options.s3, "APUS_CACHE_SIZE": "0"} if options.s3 else {}), stderr=subprocess.DEVNULL)
         self.pid = self.process.pid
         for _ in range(100):
             try:
@@ -97,17 +99,21 @@ def connect_s3(duck, endpoint: str) -> None:
         duck.execute(f"SET {name} = false")
 
 
+# The tables of a set, each with its partition keys; the columns of the landing drift over the years.
+HIVE_TABLES = {
+    "raw": {"orders": "year month day"},
+    "landing": {"customers": "year month", "events": "year month day", "orders": "year month day",
+                "refunds": "year month"},
+}
+
+
 def tables(options) -> list[tuple[str, str, str]]:
     """Name, what DuckDB reads, what Apus reads."""
-    if options.s3:
-        return [("orders", f"read_parquet('{options.data}/orders/**/*.parquet', hive_partitioning = true, "
-                 "hive_types = {year: INT, month: INT, day: INT})", f"{options.data}/orders/")]
-    if options.set == "landing":
-        # Files whose columns drift over the years.
-        return [(folder.name, f"read_parquet('{folder}/**/*.parquet', hive_partitioning = true, union_by_name = true, "
-                 "hive_types = {year: INT, month: INT" + (", day: INT" if any(folder.glob("*/*/day=*")) else "") + "})",
-                 f"{folder}/")
-                for folder in sorted(pathlib.Path(options.data).iterdir()) if folder.is_dir()]
+    if options.s3 or options.set == "landing":
+        drift = ", union_by_name = true" if options.set == "landing" else ""
+        return [(name, f"read_parquet('{options.data}/{name}/**/*.parquet', hive_partitioning = true{drift}, hive_types = {{"
+                 + ", ".join(f"{key}: INT" for key in keys.split()) + "})", f"{options.data}/{name}/")
+                for name, keys in HIVE_TABLES[options.set].items()]
     files = sorted(pathlib.Path(options.data).glob("*.parquet"))
     return [(file.stem, f"read_parquet('{file}')", str(file)) for file in files]
 
@@ -127,6 +133,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--port", type=int, default=54399)
     parser.add_argument("--only", default="")
+    parser.add_argument("--warm", action="store_true")
     options = parser.parse_args()
 
     duck = duckdb.connect()
@@ -139,13 +146,19 @@ def main() -> None:
 
 
 @contextlib.contextmanager
-def serving(options):
-    server = Server(options)
+def serving(options, home: str = ""):
+    server = Server(options, home)
     try:
-        define(server, options)
         yield server
     finally:
         server.stop()
+
+
+def made(options) -> str:
+    """Where a catalog is that has the tables."""
+    with serving(options) as server:
+        define(server, options)
+        return server.home
 
 
 def measured(sql: str, execute, cpu) -> tuple[list, float, float]:
@@ -158,9 +171,8 @@ def turns(duck, sql: str, options, kept: list):
     """Yields DuckDB's and Apus' rows, time and CPU, in turns; the first is for warming up."""
     for _ in range(options.runs + 1):
         first = measured(sql, duck.execute, own_cpu)
-        if options.s3:
-            with serving(options) as server:
-                # The connection is up, but nothing of the table is cached except what CREATE read.
+        if options.s3 and not options.warm:
+            with serving(options, options.home) as server:
                 second = measured(sql, server.session.execute, lambda: process_cpu(server.pid))
         else:
             if not kept:
@@ -172,6 +184,7 @@ def turns(duck, sql: str, options, kept: list):
 
 def run(duck, options, only: set) -> bool:
     kept: list = []
+    options.home = made(options) if options.s3 and not options.warm else ""
     try:
         return compare(duck, options, only, kept)
     finally:

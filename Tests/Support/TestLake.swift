@@ -22,7 +22,8 @@ public struct TestLake: Sendable {
     ) async throws(SQLError) {
         let catalog = try await VersionedCatalog(path: nil)
         engine = Engine(
-            catalog: catalog, format: HiveFormat(stores: store), managed: format ?? managed,
+            catalog: catalog, format: HiveFormat(stores: store, listings: (store as? Stores)?.listings),
+            managed: format ?? managed,
             runners: [LocalRunner(scheduler: Scheduler(threads: threads), memoryMaxBytes: 1 << 30)], kinds: kinds)
     }
 

@@ -37,6 +37,16 @@ final class ScanSlot: Sendable {
         return (min(taken.load(ordering: .relaxed), all), all)
     }
 
+    /// What else than statistics ruled out row groups.
+    private var prunedHow: String {
+        let ways = [
+            (ScanMetrics.Counter.rowGroupsPrunedByBloom, "Bloom filters"),
+            (.rowGroupsPrunedByDictionary, "dictionaries"),
+        ]
+        let said = ways.filter { metrics[$0.0] > 0 }.map { "\(metrics[$0.0]) by \($0.1)" }
+        return said.isEmpty ? "" : " (\(said.joined(separator: ", ")))"
+    }
+
     /// Counts for EXPLAIN ANALYZE.
     var measures: [RunReport.Measure] {
         guard let plan else { return [] }
@@ -66,8 +76,12 @@ final class ScanSlot: Sendable {
                 ]))
         lines.append(
             RunReport.Measure(
-                "Row Groups", "\(metrics[.rowGroupsRead]) read, \(groupsPruned) pruned",
-                [("Row Groups Read", metrics[.rowGroupsRead]), ("Row Groups Pruned", groupsPruned)]))
+                "Row Groups", "\(metrics[.rowGroupsRead]) read, \(groupsPruned) pruned" + prunedHow,
+                [
+                    ("Row Groups Read", metrics[.rowGroupsRead]), ("Row Groups Pruned", groupsPruned),
+                    ("Row Groups Pruned by Bloom Filters", metrics[.rowGroupsPrunedByBloom]),
+                    ("Row Groups Pruned by Dictionaries", metrics[.rowGroupsPrunedByDictionary]),
+                ]))
         if metrics[.pagesPruned] > 0 {
             lines.append(
                 RunReport.Measure(

@@ -61,6 +61,8 @@ struct ChunkMeta {
     var bloomBytes: Int32 = 0
     /// Place of the Statistics structure in the footer; -1: none.
     var statisticsAt: Int32 = -1
+    /// Whether all data pages refer to the dictionary: then it holds every value there is.
+    var isDictionaryOnly = false
     var isEncrypted = false
     var isElsewhere = false
 
@@ -285,6 +287,7 @@ struct FileMetadata {
         while let field = try reader.field(after: &last) {
             switch (field.id, field.kind) {
             case (1, Kind.int32): chunk.physical = try reader.int32(field)
+            case (2, Kind.list): chunk.isDictionaryOnly = try listsDictionaryOnly(&reader)
             case (4, Kind.int32): chunk.codec = try reader.int32(field)
             case (5, Kind.int64): chunk.values = try reader.integer()
             case (6, Kind.int64): chunk.uncompressedBytes = try reader.integer()
@@ -294,10 +297,57 @@ struct FileMetadata {
             case (12, Kind.structure):
                 chunk.statisticsAt = Int32(truncatingIfNeeded: reader.at)
                 try reader.skip(field)
+            case (13, Kind.list): chunk.isDictionaryOnly = try countsDictionaryOnly(&reader)
             case (14, Kind.int64): chunk.bloomOffset = try reader.integer()
             case (15, Kind.int32): chunk.bloomBytes = try reader.int32(field)
             default: try reader.skip(field)
             }
         }
+    }
+
+    private static func isDictionary(_ encoding: Int32) -> Bool {
+        encoding == PageHeader.Encoding.plainDictionary || encoding == PageHeader.Encoding.rleDictionary
+    }
+
+    /// Whether the encodings of a chunk leave no other data pages: those of levels are no data, and a dictionary that is
+    /// said to be PLAIN cannot be told from data that is.
+    private static func listsDictionaryOnly(_ reader: inout ThriftReader) throws(Damage) -> Bool {
+        let (count, kind) = try reader.list()
+        var (isAny, isOnly) = (false, true)
+        for _ in 0..<count {
+            guard kind == Kind.int32 else {
+                try reader.skip(kind: kind)
+                isOnly = false
+                continue
+            }
+            let encoding = Int32(truncatingIfNeeded: try reader.integer())
+            if isDictionary(encoding) {
+                isAny = true
+            } else if encoding != PageHeader.Encoding.rle, encoding != PageHeader.Encoding.bitPacked {
+                isOnly = false
+            }
+        }
+        return isAny && isOnly
+    }
+
+    /// The same by the number of pages of each kind and encoding.
+    private static func countsDictionaryOnly(_ reader: inout ThriftReader) throws(Damage) -> Bool {
+        var (isAny, isOnly) = (false, true)
+        for _ in 0..<(try reader.structures()) {
+            var (page, encoding, count) = (Int32(-1), Int32(-1), Int32(0))
+            var last: Int32 = 0
+            while let field = try reader.field(after: &last) {
+                switch (field.id, field.kind) {
+                case (1, Kind.int32): page = try reader.int32(field)
+                case (2, Kind.int32): encoding = try reader.int32(field)
+                case (3, Kind.int32): count = try reader.int32(field)
+                default: try reader.skip(field)
+                }
+            }
+            let isData = page == PageHeader.Kind.data.rawValue || page == PageHeader.Kind.dataV2.rawValue
+            guard isData, count != 0 else { continue }
+            if isDictionary(encoding) { isAny = true } else { isOnly = false }
+        }
+        return isAny && isOnly
     }
 }

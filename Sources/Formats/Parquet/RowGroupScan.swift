@@ -84,7 +84,7 @@ final class ScanContents {
 
 /// A row group while it is read. One owner thread.
 final class RowGroupScan {
-    private let contents: ScanContents
+    let contents: ScanContents
     private let group: Int
     private let rows: Int
     /// Rows that may hold matches.
@@ -93,11 +93,12 @@ final class RowGroupScan {
     private var rangeRow = 0
     private var readers: [ChunkReader?]
     private var nestedReaders: [NestedReader?]
-    private var chunks: [ChunkMeta?]
+    private(set) var chunks: [ChunkMeta?]
     private var indexFetch: RangeFetch?
-    /// Output columns whose column index, or Bloom filter, was asked for.
+    /// Output columns whose column index, Bloom filter or dictionary was asked for.
     private var indexed: Set<Int> = []
     private var bloomed: Set<Int> = []
+    private(set) var listed: Set<Int> = []
     /// The columns of the filter, or all.
     private var early: RangeFetch?
     /// The other columns, when they wait for the filter.
@@ -149,7 +150,9 @@ final class RowGroupScan {
         var isUseful = false
         for (output, domain) in domains where chunks.indices.contains(output) {
             guard let chunk = chunks[output] else { continue }
-            if hasIndex(chunk) || bloom(output, chunk, domain) != nil { isUseful = true }
+            if hasIndex(chunk) || bloom(output, chunk, domain) != nil || dictionary(output, chunk, domain) != nil {
+                isUseful = true
+            }
         }
         guard isUseful, contents.policy.isEager else { return isUseful }
         var total: Int64 = 0
@@ -175,6 +178,10 @@ final class RowGroupScan {
                 ranges.append(bloom.range)
                 bloomed.insert(output)
             }
+            if let domain = domains[output], let dictionary = dictionary(output, chunk, domain) {
+                ranges.append(dictionary)
+                listed.insert(output)
+            }
             guard hasIndex(chunk) else { continue }
             ranges.append(chunk.offsetIndexOffset..<chunk.offsetIndexOffset + Int64(chunk.offsetIndexBytes))
             if domains[output] != nil {
@@ -190,7 +197,7 @@ final class RowGroupScan {
     }
 
     /// The place of a Bloom filter and what to look up in it; nil when it does not help.
-    private func bloom(
+    func bloom(
         _ output: Int, _ chunk: ChunkMeta, _ domain: ColumnDomain
     ) -> (range: Range<Int64>, hashes: [UInt64])? {
         let size = contents.scan.footer.info.sizeBytes
@@ -220,7 +227,7 @@ final class RowGroupScan {
             guard usesIndex(domains) else { return }
             source = .whole(whole)
             indexed = Set(chunks.indices)
-            bloomed = indexed
+            (bloomed, listed) = (indexed, indexed)
         } else if let indexFetch {
             source = .fetched(indexFetch)
         } else {
@@ -228,6 +235,12 @@ final class RowGroupScan {
         }
         do throws(Damage) {
             guard try mayMatchBloom(source, domains) else {
+                contents.scan.metrics.add(.rowGroupsPrunedByBloom)
+                ranges = RowRanges([])
+                return
+            }
+            guard try mayMatchDictionary(source, domains) else {
+                contents.scan.metrics.add(.rowGroupsPrunedByDictionary)
                 ranges = RowRanges([])
                 return
             }

@@ -17,6 +17,8 @@ public final class ParquetWriter: Sendable {
         var position: Int64 = 0
         var rows: Int64 = 0
         var groups: [WrittenGroup] = []
+        /// Once it is appended.
+        var footer: FooterWriter?
     }
 
     public let path: ObjectPath
@@ -58,6 +60,9 @@ public final class ParquetWriter: Sendable {
     /// Rows written so far, without what lanes hold.
     public var rows: Int64 { state.withLock { $0.rows } }
 
+    /// Bytes of the file that are in memory still.
+    public var heldBytes: Int { state.withLock { $0.upload?.heldBytes ?? 0 } }
+
     /// A way in for the batches of one thread. With more than one thread, columns are encoded side by side: for a
     /// source that has an order to keep and so has one thread only.
     public func lane(threads: Int = 1) -> ParquetLane {
@@ -91,12 +96,29 @@ public final class ParquetWriter: Sendable {
         }
     }
 
+    private func footer(_ state: inout State, _ upload: any ObjectUpload) throws(SQLError) -> FooterWriter {
+        if let footer = state.footer { return footer }
+        var footer = FooterWriter(tree, options, groups: state.groups, rows: state.rows)
+        try upload.append([Bytes(footer.write(at: state.position))])
+        state.footer = footer
+        return footer
+    }
+
+    /// Writes the footer and sends what is in memory, so that `finish` only makes the file appear. All lanes must be
+    /// finished.
+    public func seal() throws(SQLError) {
+        try state.withLock { state throws(SQLError) in
+            guard let upload = state.upload else { throw ParquetWriter.isOver(path) }
+            _ = try footer(&state, upload)
+            try upload.seal()
+        }
+    }
+
     /// Writes the footer and makes the file appear, if the condition holds. All lanes must be finished.
     public func finish(if precondition: Precondition = .none) throws(SQLError) -> WrittenFile {
         try state.withLock { state throws(SQLError) in
             guard let upload = state.upload else { throw ParquetWriter.isOver(path) }
-            var footer = FooterWriter(tree, options, groups: state.groups, rows: state.rows)
-            try upload.append([Bytes(footer.write(at: state.position))])
+            let footer = try footer(&state, upload)
             let info = try upload.complete(if: precondition)
             state.upload = nil
             return footer.file(info)

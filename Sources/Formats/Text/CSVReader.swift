@@ -40,24 +40,30 @@ public final class CSVReader {
     private let blocks: TextBlocks
     private let dialect: CSVDialect
     private var at = 0
-    private var line = 1
-    private var fields: ContiguousArray<Field> = []
+    private var line: Int
+    /// Records that begin behind this place of the file are others' to read.
+    private let last: Int64
+    /// The values of the record at hand.
+    private let room = FieldRoom()
+    private var found = 0
     /// By byte: whether it ends a value.
     private let stops: Buffer
     /// Bytes of values that had escapes.
     private var scratch: [UInt8] = []
 
-    private struct Field {
-        var start: Int32
-        var count: Int32
-        var isQuoted: Bool
-        var hasEscapes: Bool
-    }
-
     /// Values of one record.
     private static let fieldsMax = 100_000
 
-    public init(_ input: TextInput, _ dialect: CSVDialect) throws(SQLError) {
+    private typealias Field = CSVField
+
+    public convenience init(_ input: TextInput, _ dialect: CSVDialect) throws(SQLError) {
+        try self.init(input, dialect, line: 1, last: .max)
+    }
+
+    /// `line`: where the input begins in its file.
+    init(_ input: TextInput, _ dialect: CSVDialect, line: Int, last: Int64) throws(SQLError) {
+        self.line = line
+        self.last = last
         blocks = TextBlocks(input)
         self.dialect = dialect
         stops = Buffer(bytes: 256)
@@ -106,10 +112,15 @@ public final class CSVReader {
             guard place < end || isLast else { return .incomplete }
             at = min(end, place &+ 1)
             line &+= 1
+            found = 0
             return .blank
         }
-        fields.removeAll(keepingCapacity: true)
+        var fields = room.base
+        var capacity = room.capacity
+        var count = 0
         var lines = 0
+        let unquoted = ByteSearch(delimiter, 10, 13)
+        let quoted = ByteSearch(quote ?? 10, 10, escape ?? quote ?? 10)
         while true {
             var field = Field(start: Int32(truncatingIfNeeded: place), count: 0, isQuoted: false, hasEscapes: false)
             if let quote, place < end, base[place] == quote {
@@ -117,9 +128,7 @@ public final class CSVReader {
                 field.isQuoted = true
                 field.start &+= 1
                 inside: while true {
-                    while place < end, base[place] != quote, base[place] != 10, escape == nil || base[place] != escape {
-                        place &+= 1
-                    }
+                    place = quoted.first(base, place, end)
                     guard place < end else {
                         guard isLast else { return .incomplete }
                         throw wrong("a quote is not closed")
@@ -156,12 +165,17 @@ public final class CSVReader {
                     throw wrong("a value goes on behind its closing quote")
                 }
             } else {
-                while place < end, table[Int(base[place])] == 0 { place &+= 1 }
+                place = unquoted.first(base, place, end)
                 guard place < end || isLast else { return .incomplete }
                 field.count = Int32(truncatingIfNeeded: place) &- field.start
             }
-            guard fields.count < CSVReader.fieldsMax else { throw wrong("a record has too many values") }
-            fields.append(field)
+            if count == capacity {
+                guard count < CSVReader.fieldsMax else { throw wrong("a record has too many values") }
+                room.grow()
+                (fields, capacity) = (room.base, room.capacity)
+            }
+            fields[count] = field
+            count &+= 1
             guard place < end else { break }
             if base[place] == delimiter {
                 place &+= 1
@@ -175,7 +189,8 @@ public final class CSVReader {
             lines &+= 1
             break
         }
-        let isBlank = fields.count == 1 && fields[0].count == 0 && !fields[0].isQuoted
+        found = count
+        let isBlank = count == 1 && fields[0].count == 0 && !fields[0].isQuoted
         at = place
         line &+= lines
         return isBlank ? .blank : .record
@@ -192,9 +207,10 @@ public final class CSVReader {
     /// Finds the next record. False at the end. `isSingle`: a blank line is a record.
     private func advance(isSingle: Bool) throws(SQLError) -> Bool {
         while true {
+            if blocks.offset &+ Int64(at) > last { return false }
             switch try parse() {
             case .record: return true
-            case .blank: if isSingle, dialect.comment == nil || fields.count == 1 { return true }
+            case .blank: if isSingle, dialect.comment == nil || found == 1 { return true }
             case .end: return false
             case .incomplete:
                 let start = at
@@ -212,7 +228,11 @@ public final class CSVReader {
         var rows: [[String?]] = []
         while rows.count < rowsMax, try advance(isSingle: false) {
             let base = blocks.block.base
-            rows.append(fields.map { field in isNull(field, base) ? nil : string(field, base) })
+            rows.append(
+                (0..<found).map { place in
+                    let field = room.base[place]
+                    return isNull(field, base) ? nil : string(field, base)
+                })
         }
         return rows
     }
@@ -262,7 +282,7 @@ public final class CSVReader {
         while rows < rowsMax {
             let first = line
             guard try advance(isSingle: width == 1) else { break }
-            let found = fields.count
+            let (found, fields) = (found, room.base)
             if found != width, !(dialect.isPadded && found < width) {
                 if dialect.skipsWrong { continue }
                 throw CSVReader.wrong(
@@ -320,6 +340,66 @@ public final class CSVReader {
         func column(_ rows: Int, _ heaps: [Buffer]) -> Column {
             Column(.text, count: rows, values: values, validity: validity, heaps: heaps)
         }
+    }
+}
+
+/// One value of a record, by its bytes in the block.
+struct CSVField {
+    var start: Int32
+    var count: Int32
+    var isQuoted: Bool
+    var hasEscapes: Bool
+}
+
+/// Memory for the values of a record.
+private final class FieldRoom {
+    private(set) var capacity = 64
+    private(set) var base: UnsafeMutablePointer<CSVField>
+
+    init() { base = .allocate(capacity: 64) }
+    deinit { base.deallocate() }
+
+    func grow() {
+        let larger = UnsafeMutablePointer<CSVField>.allocate(capacity: capacity * 2)
+        larger.update(from: base, count: capacity)
+        base.deallocate()
+        base = larger
+        capacity *= 2
+    }
+}
+
+/// Looks for any of three bytes, eight places at a time.
+struct ByteSearch {
+    private static let ones: UInt64 = 0x0101_0101_0101_0101
+    private static let highs: UInt64 = 0x8080_8080_8080_8080
+    private let a: UInt64
+    private let b: UInt64
+    private let c: UInt64
+
+    @inline(__always)
+    init(_ a: UInt8, _ b: UInt8, _ c: UInt8) {
+        self.a = UInt64(a) &* ByteSearch.ones
+        self.b = UInt64(b) &* ByteSearch.ones
+        self.c = UInt64(c) &* ByteSearch.ones
+    }
+
+    /// The first place from `start` on that holds one of them; `end` where there is none.
+    @inline(__always)
+    func first(_ base: UnsafePointer<UInt8>, _ start: Int, _ end: Int) -> Int {
+        var place = start
+        while place &+ 8 <= end {
+            let word = UInt64(littleEndian: UnsafeRawPointer(base + place).loadUnaligned(as: UInt64.self))
+            let (x, y, z) = (word ^ a, word ^ b, word ^ c)
+            // The lowest bit is right; those above it may be carried from it.
+            let hits =
+                ((x &- ByteSearch.ones) & ~x | (y &- ByteSearch.ones) & ~y | (z &- ByteSearch.ones) & ~z)
+                & ByteSearch.highs
+            if hits != 0 { return place &+ hits.trailingZeroBitCount &>> 3 }
+            place &+= 8
+        }
+        let (p, q, r) = (UInt8(truncatingIfNeeded: a), UInt8(truncatingIfNeeded: b), UInt8(truncatingIfNeeded: c))
+        while place < end, base[place] != p, base[place] != q, base[place] != r { place &+= 1 }
+        return place
     }
 }
 

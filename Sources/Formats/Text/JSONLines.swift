@@ -34,13 +34,13 @@ public final class JSONLineReader {
     private var isBegun = false
     private var isOver = false
     /// For a range: lines that begin at or behind this place of the file belong to the next range.
-    private var left: Int64?
+    private let limit: Int64?
     private var dropsFirst: Bool
 
     /// `range`: the lines that begin in it, where the range is not the file. Lines are counted from its start then.
     public init(
         _ info: ObjectInfo, in store: any ObjectStore, packing: TextPacking, layout: JSONLayout, skipsWrong: Bool,
-        range: Range<Int64>? = nil, metrics: StoreMetrics? = nil
+        range: Range<Int64>? = nil, metrics: StoreMetrics? = nil, stop: StopSignal? = nil
     ) throws(SQLError) {
         self.layout = layout
         self.skipsWrong = skipsWrong
@@ -49,11 +49,11 @@ public final class JSONLineReader {
         var read: Range<Int64>?
         if let range {
             read = max(0, range.lowerBound - 1)..<info.sizeBytes
-            left = range.upperBound - max(0, range.lowerBound - 1)
         }
+        limit = range?.upperBound
         dropsFirst = (range?.lowerBound ?? 0) > 0
         blocks = TextBlocks(
-            try TextInput(info, in: store, packing: packing, range: read, metrics: metrics))
+            try TextInput(info, in: store, packing: packing, range: read, metrics: metrics, stop: stop))
     }
 
     /// How the values of a file follow each other, as its beginning shows.
@@ -143,10 +143,6 @@ public final class JSONLineReader {
         // The last block stays as it is.
         if blocks.isAtEnd { return false }
         let start = at
-        if var left {
-            left -= Int64(start)
-            self.left = left
-        }
         let isMore = try blocks.refill(from: start)
         at = 0
         return isMore
@@ -174,7 +170,7 @@ public final class JSONLineReader {
                 at = min(block.count, stop + 1)
                 continue
             }
-            if let left, Int64(at) >= left {
+            if let limit, blocks.offset + Int64(at) >= limit {
                 isOver = true
                 return nil
             }

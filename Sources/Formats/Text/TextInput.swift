@@ -26,6 +26,10 @@ public final class TextInput {
     private let unpacker: Unpacker?
     private let end: Int64
     private var next: Int64
+    private let info: ObjectInfo
+    private let stop: StopSignal?
+    /// Where in the file the first byte is.
+    let start: Int64
     private var ahead: ReadAhead?
     private var piece: Bytes?
     private var pieceAt = 0
@@ -35,15 +39,36 @@ public final class TextInput {
 
     public init(
         _ info: ObjectInfo, in store: any ObjectStore, packing: TextPacking, range: Range<Int64>? = nil,
-        metrics: StoreMetrics? = nil
+        metrics: StoreMetrics? = nil, stop: StopSignal? = nil
     ) throws(SQLError) {
         path = info.path
+        self.info = info
         self.store = store
         self.metrics = metrics
-        next = range?.lowerBound ?? 0
+        self.stop = stop
+        start = range?.lowerBound ?? 0
+        next = start
         end = range?.upperBound ?? info.sizeBytes
         unpacker = try packing == .none ? nil : Unpacker(packing, info.path)
         readAhead()
+    }
+
+    /// The rest of a file that is not packed, from a place whose first bytes are here already. More is read when it is
+    /// needed.
+    init(
+        _ info: ObjectInfo, in store: any ObjectStore, loaded: Bytes, from start: Int64, metrics: StoreMetrics?,
+        stop: StopSignal?
+    ) {
+        path = info.path
+        self.info = info
+        self.store = store
+        self.metrics = metrics
+        self.stop = stop
+        self.start = start
+        next = start + Int64(loaded.count)
+        end = info.sizeBytes
+        unpacker = nil
+        piece = loaded
     }
 
     deinit { ahead?.flag.set() }
@@ -55,13 +80,15 @@ public final class TextInput {
         }
         let range = next..<min(end, next + Int64(TextInput.pieceBytes))
         next = range.upperBound
-        let reading = ReadAhead()
+        let reading = ReadAhead(stop)
         ahead = reading
-        store.read([range], of: path, metrics: metrics, until: reading.flag) { reading.set($0) }
+        // Of the version that was listed: two pieces of two files would be rows that nobody wrote.
+        store.read([range], of: info, metrics: metrics, until: reading.flag) { reading.set($0) }
     }
 
     /// The next bytes of the file as they are stored; nil at the end.
     private func stored() throws(SQLError) -> Bytes? {
+        if ahead == nil { readAhead() }
         guard let reading = ahead else { return nil }
         let bytes = try reading.wait()
         readAhead()
@@ -104,14 +131,30 @@ public final class TextInput {
 }
 
 /// A read on its way.
-private final class ReadAhead: Sendable {
+final class ReadAhead: Sendable {
     let flag = CancelFlag()
     private let semaphore = DispatchSemaphore(value: 0)
     private let result = Mutex<Result<[Bytes], SQLError>?>(nil)
+    private let watch = Mutex<StopWatch?>(nil)
 
+    /// A query that is stopped waits for no bytes.
+    init(_ stop: StopSignal?) {
+        guard let stop else { return }
+        let made = stop.watch { [weak self] error in
+            self?.flag.set()
+            self?.set(.failure(error))
+        }
+        watch.withLock { $0 = made }
+    }
+
+    /// The first result stays.
     func set(_ value: Result<[Bytes], SQLError>) {
-        result.withLock { $0 = value }
-        semaphore.signal()
+        let isFirst = result.withLock { result in
+            guard result == nil else { return false }
+            result = value
+            return true
+        }
+        if isFirst { semaphore.signal() }
     }
 
     func wait() throws(SQLError) -> Bytes? {
@@ -200,11 +243,16 @@ final class TextBlocks {
     private(set) var block = TextBlock(Buffer(bytes: 16), count: 0)
     private(set) var isAtEnd = false
     private var isFirst = true
+    /// Where in the file the block's first byte is; in a packed file, in its text.
+    private(set) var offset: Int64
 
     /// A single record may be so long.
     static let recordBytesMax = 256 << 20
 
-    init(_ input: TextInput) { self.input = input }
+    init(_ input: TextInput) {
+        self.input = input
+        offset = input.start
+    }
 
     /// Makes a block of the bytes from `start` on and more of the file. False at the end of the file.
     func refill(from start: Int) throws(SQLError) -> Bool {
@@ -220,14 +268,16 @@ final class TextBlocks {
         let room = max(TextInput.pieceBytes, left)
         let made = Buffer(bytes: left + room)
         memcpy(made.base, block.buffer.base + start, left)
+        offset += Int64(start)
         var filled = try input.fill(made.base + left, room)
         if filled == 0 { isAtEnd = true }
         if isFirst, filled > 0 {
             isFirst = false
             let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
-            if filled >= 3, left == 0, memcmp(made.base, mark, 3) == 0 {
+            if filled >= 3, left == 0, input.start == 0, memcmp(made.base, mark, 3) == 0 {
                 memmove(made.base, made.base + 3, filled - 3)
                 filled -= 3
+                offset += 3
             }
         }
         let whole = TextBlocks.wholeCharacters(made.base, left + filled, isAtEnd: isAtEnd)

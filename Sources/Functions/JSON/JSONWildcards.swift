@@ -18,13 +18,13 @@ enum JSONWildcards {
         _ kernel: @escaping Kernel
     ) -> Overload {
         Overload(name, [.type(type), .type(.text)], canFail: canFail) { (call) throws(SQLError) in
-            let arguments = [type, Overload.argument(.text, call.types[1])]
+            // Text is cast, which checks it: several calls over one column then share the cast.
+            let arguments = [type == .text ? .json : type, Overload.argument(.text, call.types[1])]
             guard case .string(let path)? = call.literal(1)?.value, path.hasPrefix("$"), let steps = steps(path) else {
                 return Binding(arguments: arguments, result: result, kernel: kernel)
             }
             return Binding(arguments: arguments, result: .array(result)) { (_, a, rows) throws(SQLError) in
-                if type == .text { try JSONAccess.check(a[0], rows) }
-                return try JSONSets.lists(a[0], rows, result) { (scan, start, list) throws(SQLError) in
+                try JSONSets.lists(a[0], rows, result) { (scan, start, list) throws(SQLError) in
                     try collect(scan, start..<scan.skipValue(start), steps[...], result == .text, 0, &list)
                 }
             }

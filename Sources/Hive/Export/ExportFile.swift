@@ -90,13 +90,13 @@ struct ExportLayout: Sendable {
         return number
     }
 
-    /// What a file in a folder is called.
-    var fileName: String {
-        let ending = format == .text ? "txt" : format.rawValue
+    /// What the files of a folder are called, by their number.
+    func fileName(_ stem: String, _ number: Int) -> String {
+        let name = "\(stem)\(number)." + (format == .text ? "txt" : format.rawValue)
         switch packing {
-        case .none: return "data_0.\(ending)"
-        case .gzip: return "data_0.\(ending).gz"
-        case .zstd: return "data_0.\(ending).zst"
+        case .none: return name
+        case .gzip: return name + ".gz"
+        case .zstd: return name + ".zst"
         }
     }
 }
@@ -116,6 +116,14 @@ final class ExportFile {
     var rowsHeld: Int {
         if case .parquet(_, let lane) = kind { return lane.rowsHeld }
         return 0
+    }
+
+    /// Bytes of the file that are in memory still.
+    var heldBytes: Int {
+        switch kind {
+        case .parquet(let writer, _): writer.heldBytes
+        case .text(let upload, _): upload.heldBytes + text.count
+        }
     }
 
     /// Text is packed and sent in pieces of this size.
@@ -189,10 +197,19 @@ final class ExportFile {
         }
     }
 
-    func complete() throws(SQLError) {
+    /// All but making the file appear, and nothing of it stays in memory where the store can help that.
+    func seal() throws(SQLError) {
+        try prepare()
         switch kind {
-        case .parquet(let writer, _): _ = try writer.finish()
-        case .text(let upload, _): _ = try upload.complete(if: .none)
+        case .parquet(let writer, _): try writer.seal()
+        case .text(let upload, _): try upload.seal()
+        }
+    }
+
+    func complete(if precondition: Precondition) throws(SQLError) {
+        switch kind {
+        case .parquet(let writer, _): _ = try writer.finish(if: precondition)
+        case .text(let upload, _): _ = try upload.complete(if: precondition)
         }
     }
 

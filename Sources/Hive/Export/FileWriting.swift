@@ -1,5 +1,5 @@
 // COPY ... TO 'path': rows into one file, or into files in key=value folders. Nothing can be seen of any of them before
-// all are written; then they appear one after the other, since stores have no way to show several at a time.
+// all are written; then they appear side by side, since stores have no way to show several at once (`Appearing`).
 
 public import Catalogs
 import Columns
@@ -7,6 +7,7 @@ public import Diagnostics
 import Dispatch
 import Formats
 import Storage
+import Synchronization
 
 /// Files of one export. Work is done on a queue of its own, since writers block.
 final class FileWriting: FileExport, @unchecked Sendable {
@@ -17,16 +18,33 @@ final class FileWriting: FileExport, @unchecked Sendable {
     private let store: any ObjectStore
     private let root: ObjectPath
     private let queue = DispatchQueue(label: "export")
+    /// The files that take rows, by folder.
     private var files: [String: ExportFile] = [:]
+    /// Files that got no more rows because of what was in memory.
+    private var sealed: [ExportFile] = []
+    /// Files begun, by folder.
+    private var begun: [String: Int] = [:]
     private var isOver = false
+    /// How the names of files in folders begin.
+    private var stem = "data_"
+    /// What must hold for a file to appear.
+    private var precondition = Precondition.none
+    /// Files that were there before, and may be replaced.
+    private var earlier: Set<ObjectPath> = []
 
     /// Partitions of one export: each has a file open.
     private static let filesMax = 10_000
     /// Rows that all files together keep in memory.
     private static let rowsHeldMax = 1 << 21
+    /// Bytes that all files together keep in memory: S3 takes no parts below 5 MiB, so each file has some.
+    private let bytesHeldMax: Int
+    static let bytesHeldMax = 512 << 20
     private static let threads = 2
 
-    init(_ request: ExportRequest, in store: any ObjectStore) throws(SQLError) {
+    init(
+        _ request: ExportRequest, in store: any ObjectStore, bytesHeldMax: Int = FileWriting.bytesHeldMax
+    ) throws(SQLError) {
+        self.bytesHeldMax = bytesHeldMax
         self.request = request
         self.store = store
         layout = try ExportLayout(request)
@@ -39,19 +57,32 @@ final class FileWriting: FileExport, @unchecked Sendable {
     /// What must be there, or not be there, before rows are written to folders.
     func checkFolder() async throws(SQLError) {
         guard !request.keys.isEmpty else { return }
-        for name in ["overwrite", "append", "overwrite_or_ignore"] where try ExportLayout.flag(request.options, name) {
-            guard name != "overwrite" else {
-                throw SQLError(
-                    .featureNotSupported, "option \"overwrite\" is not supported",
-                    hint: "Write to a new folder, or take overwrite_or_ignore, which leaves other files there.")
-            }
+        if try ExportLayout.flag(request.options, "overwrite") {
+            throw SQLError(
+                .featureNotSupported, "option \"overwrite\" is not supported",
+                hint: "Write to a new folder, or take overwrite_or_ignore, which leaves other files there.")
+        }
+        if try ExportLayout.flag(request.options, "overwrite_or_ignore") {
+            earlier = Set(try await store.list(root, metrics: nil).map(\.path))
+            return
+        }
+        precondition = .ifAbsent
+        if try ExportLayout.flag(request.options, "append") {
+            stem = "data_" + String(UInt64.random(in: 0 ... .max), radix: 16) + "_"
             return
         }
         let children = try await store.listChildren(root, metrics: nil)
-        guard children.folders.isEmpty, children.objects.isEmpty else {
+        var isEmpty = children.folders.isEmpty && children.objects.isEmpty
+        // Folders of a file system may be left without files.
+        if !isEmpty, children.objects.isEmpty, root.scheme == .file {
+            isEmpty = try await store.list(root, metrics: nil).isEmpty
+        }
+        guard isEmpty else {
             throw SQLError(
                 .duplicateFile, "folder \"\(root)\" is not empty",
-                hint: "Take overwrite_or_ignore to write beside what is there; files of the same name are replaced.")
+                hint:
+                    "Take append to write beside what is there, or overwrite_or_ignore, by which files of the same name "
+                    + "are replaced.")
         }
     }
 
@@ -72,32 +103,26 @@ final class FileWriting: FileExport, @unchecked Sendable {
     }
 
     func finish() async throws(SQLError) {
+        let (store, earlier) = (store, earlier)
+        let found = Mutex(Appearing.Outcome())
         try await perform { () throws(SQLError) in
-            let all = self.files.sorted { $0.key < $1.key }.map(\.value)
-            var done: [ObjectPath] = []
-            do throws(SQLError) {
-                for file in all { try file.prepare() }
-                for file in all {
-                    try file.complete()
-                    done.append(file.path)
-                }
-                self.isOver = true
-            } catch {
-                throw done.isEmpty
-                    ? error
-                    : SQLError(
-                        error.state, error.message,
-                        detail: "\(done.count) of \(all.count) files have appeared already.",
-                        hint: error.hint)
-            }
+            for file in self.files.values { try file.prepare() }
+            let outcome = Appearing.run(self.sealed + self.files.values, if: self.precondition)
+            if outcome.error == nil { self.isOver = true }
+            found.withLock { $0 = outcome }
         }
+        let outcome = found.withLock { $0 }
+        guard outcome.error != nil else { return }
+        // What is given up first cannot appear after it was removed.
+        await abandon()
+        throw await outcome.undone(in: store, earlier: earlier)
     }
 
     func abandon() async {
         try? await perform { () throws(SQLError) in
             guard !self.isOver else { return }
             self.isOver = true
-            for file in self.files.values { file.abort() }
+            for file in self.sealed + self.files.values { file.abort() }
         }
     }
 
@@ -131,23 +156,42 @@ final class FileWriting: FileExport, @unchecked Sendable {
         }
         // Memory has a bound: the largest go to their files first.
         var held = files.values.reduce(0) { $0 + $1.rowsHeld }
-        guard held > FileWriting.rowsHeldMax else { return }
-        for file in files.values.sorted(by: { $0.rowsHeld > $1.rowsHeld }) where held > FileWriting.rowsHeldMax / 2 {
-            held -= file.rowsHeld
-            try file.flush()
+        if held > FileWriting.rowsHeldMax {
+            for file in files.values.sorted(by: { $0.rowsHeld > $1.rowsHeld })
+            where held > FileWriting.rowsHeldMax / 2 {
+                held -= file.rowsHeld
+                try file.flush()
+            }
+        }
+        try sealSome()
+    }
+
+    /// Then those with the most bytes in memory end, and their folders get another file.
+    private func sealSome() throws(SQLError) {
+        var held = 0
+        let sizes = files.map { (folder: $0.key, bytes: $0.value.heldBytes) }
+        for size in sizes { held += size.bytes }
+        guard held > bytesHeldMax else { return }
+        for size in sizes.sorted(by: { $0.bytes > $1.bytes }) where held > bytesHeldMax / 2 {
+            guard let file = files.removeValue(forKey: size.folder) else { continue }
+            sealed.append(file)
+            try file.seal()
+            held -= size.bytes
         }
     }
 
     private func file(in folder: String) throws(SQLError) -> ExportFile {
         if let file = files[folder] { return file }
-        guard files.count < FileWriting.filesMax else {
+        guard files.count + sealed.count < FileWriting.filesMax else {
             throw SQLError(
                 .programLimitExceeded, "more than \(FileWriting.filesMax) partitions in one COPY",
                 hint: "Write some of them at a time, or take keys with fewer values.")
         }
-        let path = root.appending(folder + "/" + layout.fileName)
+        let number = begun[folder, default: 0]
+        let path = root.appending(folder + "/" + layout.fileName(stem, number))
         let file = try ExportFile(layout, to: path, in: store, threads: 1)
         files[folder] = file
+        begun[folder] = number + 1
         return file
     }
 

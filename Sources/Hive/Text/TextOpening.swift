@@ -36,6 +36,7 @@ struct TextOpening: Sendable {
             let text = Glob.escaped(glob.literalPrefix.text)
             return .tree(try Glob((text.hasSuffix("/") ? text : text + "/") + "**/*"), isFolder: false)
         }
+        let wrongBefore = format.wrongListings
         let plain = FileListing(
             store: stores, reader: KeyReader(keys: [], isWholePath: isFunction), domains: [:], metrics: metrics)
         var files = try await plain.files(of: places).files
@@ -45,10 +46,15 @@ struct TextOpening: Sendable {
         let root = isFunction ? nil : places.first?.root
         let keys = try keys(files, root)
         let reader = KeyReader(keys: keys, isWholePath: isFunction)
-        for index in files.indices {
-            let values = try reader.values(of: files[index].info.path.parent, in: places[0])
-            files[index] = ListedFile(info: files[index].info, keyValues: values)
+        let keyed: @Sendable ([ListedFile]) throws(SQLError) -> [ListedFile] = { files throws(SQLError) in
+            var files = files
+            for index in files.indices {
+                let values = try reader.values(of: files[index].info.path.parent, in: places[0])
+                files[index] = ListedFile(info: files[index].info, keyValues: values)
+            }
+            return files
         }
+        files = try keyed(files)
         let looked = options.files.unionByName == true ? Array(files.prefix(TextOpening.unionMax)) : [first]
         let sniffer = TextSniffer(options: options, declared: declared, stores: stores)
         let found = try await inParallel(looked, atOnce: TextOpening.sniffsAtOnce) {
@@ -61,7 +67,10 @@ struct TextOpening: Sendable {
         columns.sample = looked.count == 1 ? first.info.path : nil
         return TextTable(
             format: format, name: name, files: files, columns: columns, options: options, shape: shape,
-            isDeclared: !declared.isEmpty, opening: metrics.counters)
+            isDeclared: !declared.isEmpty, opening: metrics.counters, wrongBefore: wrongBefore
+        ) { () async throws(SQLError) in
+            try keyed(try await plain.files(of: places).files)
+        }
     }
 
     /// Each looks at a few megabytes.

@@ -11,6 +11,8 @@ import Storage
 final class TextSource: BatchSource {
     private enum Reader {
         case csv(CSVReader)
+        /// A part whose bytes are on their way.
+        case csvPart(CSVPart)
         case json(JSONLineReader)
     }
 
@@ -32,10 +34,16 @@ final class TextSource: BatchSource {
         self.task = task
         self.context = context
         left = context.filter == nil ? task.scan.request.limit ?? Int.max : Int.max
-        if task.scan.table.options.kind == .csv {
+        if case .part(let cuts, let number, _) = task.extent {
+            reader = .csvPart(
+                CSVPart(
+                    cuts, number, of: task.file.info, in: task.scan.table.format.stores, metrics: asked,
+                    stop: context.stop))
+        } else if task.scan.table.options.kind == .csv {
             // The first bytes are on their way when this returns.
             let input = try TextInput(
-                task.file.info, in: task.scan.table.format.stores, packing: task.packing, metrics: asked)
+                task.file.info, in: task.scan.table.format.stores, packing: task.packing, metrics: asked,
+                stop: context.stop)
             reader = .csv(try CSVReader(input, task.scan.table.shape.dialect))
         }
     }
@@ -75,7 +83,14 @@ final class TextSource: BatchSource {
 
     /// The next records: the columns of `scan.wanted`.
     private func read() throws(SQLError) -> Batch? {
-        if case .csv(let reader) = reader { return try records(reader) }
+        switch reader {
+        case .csvPart(let part):
+            guard let made = try part.reader(table.shape.dialect) else { return nil }
+            reader = .csv(made)
+            return try records(made)
+        case .csv(let reader): return try records(reader)
+        case .json, nil: break
+        }
         if reader == nil { reader = .json(try begin()) }
         guard case .json(let reader) = reader else { return nil }
         return try values(reader)
@@ -124,7 +139,7 @@ final class TextSource: BatchSource {
         width = data.count
         var header: [String?] = []
         if shape.hasHeader {
-            guard let found = try reader.texts(1).first else {
+            guard let found = try head(reader) else {
                 width = 0
                 return
             }
@@ -147,6 +162,18 @@ final class TextSource: BatchSource {
                     hint: "Read with union_by_name => true to get NULL where a file lacks a column.")
             }
             places.append(place)
+        }
+    }
+
+    /// The file's header; the reader stands behind it where the file begins here.
+    private func head(_ reader: CSVReader) throws(SQLError) -> [String?]? {
+        guard case .part(_, let number, let header) = task.extent, number > 0 else { return try reader.texts(1).first }
+        return try header.names { () throws(SQLError) in
+            let input = try TextInput(
+                task.file.info, in: table.format.stores, packing: .none,
+                range: 0..<min(task.file.info.sizeBytes, Int64(TextInput.pieceBytes)), metrics: asked,
+                stop: context.stop)
+            return try CSVReader(input, table.shape.dialect).texts(1).first
         }
     }
 
@@ -187,7 +214,7 @@ final class TextSource: BatchSource {
         }
         return try JSONLineReader(
             task.file.info, in: stores, packing: task.packing, layout: layout, skipsWrong: options.ignoresErrors,
-            range: task.range, metrics: asked)
+            range: task.extent.range, metrics: asked, stop: context.stop)
     }
 
     private func values(_ reader: JSONLineReader) throws(SQLError) -> Batch? {

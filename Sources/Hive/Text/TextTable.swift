@@ -18,11 +18,17 @@ final class TextTable: Table {
     let format: HiveFormat
     private let files: [ListedFile]
     private let opening: Mutex<RequestCounters>
+    /// Listings that were wrong when the files were listed: with more of them, they are listed again.
+    private let wrongBefore: Int
+    private let list: @Sendable () async throws(SQLError) -> [ListedFile]
 
     init(
         format: HiveFormat, name: String, files: [ListedFile], columns: TableColumns, options: TextOptions,
-        shape: TextShape, isDeclared: Bool, opening: RequestCounters
+        shape: TextShape, isDeclared: Bool, opening: RequestCounters, wrongBefore: Int,
+        list: @escaping @Sendable () async throws(SQLError) -> [ListedFile]
     ) {
+        self.wrongBefore = wrongBefore
+        self.list = list
         self.format = format
         self.name = name
         self.files = files
@@ -66,6 +72,7 @@ final class TextTable: Table {
         }
         plan.report.requests += counters.requests
         plan.report.listRequests += Int(counters.lists)
+        let files = format.wrongListings == wrongBefore ? files : try await list()
         plan.report.filesConsidered = files.count
         if request.domains.contains(where: { $0.value.isNone }) { return plan }
         let scan = try TextScan(self, request)
@@ -81,18 +88,27 @@ final class TextTable: Table {
                 continue
             }
             let packing = options.packing ?? TextPacking(name: file.info.path.name)
-            guard options.kind == .json, case .given(.lines) = options.layout, packing == .none,
-                file.info.sizeBytes > TextTable.partBytes * 2
-            else {
-                plan.tasks.append(TextTask(scan: scan, file: file, packing: packing, range: nil))
-                continue
-            }
-            for start in stride(from: 0, to: file.info.sizeBytes, by: Int64.Stride(TextTable.partBytes)) {
-                let range = start..<min(file.info.sizeBytes, start + TextTable.partBytes)
-                plan.tasks.append(TextTask(scan: scan, file: file, packing: packing, range: range))
+            for extent in extents(of: file, packing) {
+                plan.tasks.append(TextTask(scan: scan, file: file, packing: packing, extent: extent))
             }
         }
         return plan
+    }
+
+    /// What of a file one task reads.
+    private func extents(of file: ListedFile, _ packing: TextPacking) -> [TextTask.Extent] {
+        let size = file.info.sizeBytes
+        guard packing == .none else { return [.whole] }
+        if options.kind == .csv {
+            guard CSVCuts.canCut(shape.dialect), size > CSVCuts.partBytes * 2 else { return [.whole] }
+            let cuts = CSVCuts(file.info, in: format.stores, shape.dialect)
+            let header = HeaderOnce()
+            return (0..<cuts.count).map { .part(cuts, $0, header) }
+        }
+        guard case .given(.lines) = options.layout, size > TextTable.partBytes * 2 else { return [.whole] }
+        return stride(from: 0, to: size, by: Int64.Stride(TextTable.partBytes)).map { start in
+            .lines(start..<min(size, start + TextTable.partBytes))
+        }
     }
 }
 
@@ -150,13 +166,46 @@ struct TextTask: ScanTask {
     let scan: TextScan
     let file: ListedFile
     let packing: TextPacking
-    let range: Range<Int64>?
+    let extent: Extent
 
-    var bytes: Int64 { range.map { $0.upperBound - $0.lowerBound } ?? file.info.sizeBytes }
+    enum Extent: Sendable {
+        case whole
+        /// Lines of JSON that begin in a range.
+        case lines(Range<Int64>)
+        /// Records of CSV.
+        case part(CSVCuts, Int, HeaderOnce)
+
+        /// The bytes; nil: all.
+        var range: Range<Int64>? {
+            switch self {
+            case .whole: nil
+            case .lines(let range): range
+            case .part(let cuts, let number, _): cuts.range(number)
+            }
+        }
+    }
+
+    var bytes: Int64 { extent.range.map { $0.upperBound - $0.lowerBound } ?? file.info.sizeBytes }
     var rows: Int64? { nil }
 
     func open(_ context: ScanContext) throws(SQLError) -> any BatchSource {
-        if range == nil || range?.lowerBound == 0 { context.metrics.add(.filesOpened) }
+        if extent.range == nil || extent.range?.lowerBound == 0 { context.metrics.add(.filesOpened) }
         return try TextSource(self, context)
+    }
+}
+
+/// The header of a file that is read in parts: whoever needs it first reads it.
+final class HeaderOnce: @unchecked Sendable {
+    // Sendable: the lock guards what was read.
+    private let lock = NSLock()
+    private var found: [String?]??
+
+    func names(_ read: () throws(SQLError) -> [String?]?) throws(SQLError) -> [String?]? {
+        lock.lock()
+        defer { lock.unlock() }
+        if let found { return found }
+        let made = try read()
+        found = .some(made)
+        return made
     }
 }

@@ -74,7 +74,8 @@ final class ManifestCache: Sendable {
             }
         } catch { throw error.error(in: manifest.path) }
         let bytes = try await IcebergFile.read(
-            manifest.path, in: store, bytesMax: AvroReader.fileBytesMax, metrics: metrics)
+            manifest.path, sizeBytes: manifest.sizeBytes, in: store, bytesMax: AvroReader.fileBytesMax,
+            metrics: metrics)
         let isKept = Int64(bytes.count) <= ManifestCache.manifestBytesMax
         var entries: [ManifestEntry] = []
         try Manifest.forEach(manifest, bytes, of: metadata) { (entry) throws(Malformed) in

@@ -107,21 +107,38 @@ extension ObjectPath {
     }
 }
 
+extension ObjectInfo {
+    /// A file as a table's metadata names it, which never gets other content; nil where its size is not told.
+    static func named(_ path: ObjectPath, sizeBytes: Int64) -> ObjectInfo? {
+        guard sizeBytes > 0 else { return nil }
+        var info = ObjectInfo(path: path, sizeBytes: sizeBytes, modified: 0, etag: nil)
+        info.isImmutable = true
+        return info
+    }
+}
+
 /// Whole files of a table's metadata.
 enum IcebergFile {
-    /// Reads a file of unknown size.
+    /// Reads a file. With its size, which whoever names it may know, it is looked for in caches.
     static func read(
-        _ location: String, in store: any ObjectStore, bytesMax: Int64, metrics: StoreMetrics? = nil
+        _ location: String, sizeBytes: Int64 = 0, in store: any ObjectStore, bytesMax: Int64,
+        metrics: StoreMetrics? = nil
     ) async throws(SQLError) -> Bytes {
         let path = try ObjectPath(iceberg: location)
-        let (bytes, info) = try await store.readSuffix(firstBytes, of: path, metrics: metrics)
+        let bytes: Bytes
+        let info: ObjectInfo
+        if let named = ObjectInfo.named(path, sizeBytes: sizeBytes) {
+            (bytes, info) = try await store.readSuffix(firstBytes, of: named, metrics: metrics)
+        } else {
+            (bytes, info) = try await store.readSuffix(firstBytes, of: path, metrics: metrics)
+        }
         if Int64(bytes.count) == info.sizeBytes { return bytes }
         guard info.sizeBytes <= bytesMax else {
             throw SQLError(
                 .programLimitExceeded, "Iceberg file \"\(location)\" has \(info.sizeBytes) bytes",
                 detail: "Files of metadata have \(bytesMax) bytes at most.")
         }
-        return try await store.read(0..<info.sizeBytes, of: path, metrics: metrics)
+        return try await store.read([0..<info.sizeBytes], of: info, metrics: metrics).first ?? .empty
     }
 
     /// Most files of metadata are not larger.

@@ -69,9 +69,7 @@ struct WorkFile: Sendable {
     }
 
     /// As a listing would tell it; nil when the manifest does not know the size.
-    var info: ObjectInfo? {
-        file.sizeBytes > 0 ? ObjectInfo(path: path, sizeBytes: file.sizeBytes, modified: 0, etag: nil) : nil
-    }
+    var info: ObjectInfo? { .named(path, sizeBytes: file.sizeBytes) }
 }
 
 /// A file once its footer is known.

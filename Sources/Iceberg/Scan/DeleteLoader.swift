@@ -222,9 +222,8 @@ struct DeleteLoader: Sendable {
                 .featureNotSupported, "deletes in format \(delete.format) are not supported (\(delete.path))")
         }
         let path = try ObjectPath(iceberg: delete.path)
-        let info = ObjectInfo(path: path, sizeBytes: delete.sizeBytes, modified: 0, etag: nil)
         let footer = try await ParquetFile.footer(
-            of: path, in: store, info: delete.sizeBytes > 0 ? info : nil, cache: footers, metrics: metrics)
+            of: path, in: store, info: .named(path, sizeBytes: delete.sizeBytes), cache: footers, metrics: metrics)
         return (footer, delete.path)
     }
 }
