@@ -145,6 +145,9 @@ final class ColumnCells {
     private func values(
         _ column: Column, _ rows: Int, _ format: ValueFormat, _ fourBytes: Bool, _ zone: SessionTimeZone
     ) throws(SQLError) {
+        if case .array(.system(let type)) = column.type, type.isReference, format == .text, let names {
+            return texts(column, rows) { ColumnCells.listed(column, $0, type, names) }
+        }
         if column.physical == .list || column.physical == .row { return try lists(column, rows, format, zone) }
         switch format {
         case .text: text(column, rows, zone)
@@ -224,6 +227,16 @@ final class ColumnCells {
         texts(column, rows) { row in
             values[row] == 0 ? "-" : names?.text(of: type, values[row]) ?? String(values[row])
         }
+    }
+
+    /// `{a,b}` of an array of such numbers.
+    private static func listed(_ column: Column, _ row: Int, _ type: SystemType, _ names: any SystemNames) -> String {
+        guard case .array(let items) = column.scalar(row).value else { return "{}" }
+        let named = items.map { item -> Scalar in
+            guard case .int(let oid) = item.value else { return .null(.text) }
+            return .text(oid == 0 ? "-" : names.text(of: type, oid) ?? String(oid))
+        }
+        return Scalar(.array(.text), .array(named)).outputText() ?? "{}"
     }
 
     /// Labels are text in both formats.

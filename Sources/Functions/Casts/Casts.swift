@@ -69,7 +69,19 @@ enum Casts {
         if case .map = to, case .map = from, let given = from.element, let entry = to.element {
             return arrays(given, entry, to, isExplicit: isExplicit)
         }
-        if case .system(let type) = from, to == type.vector { return CastSystem.vector(type) }
+        if case .system(let type) = from, let vector = type.vector, case .array(let element) = to {
+            if to == vector { return CastSystem.vector(type) }
+            if type == .oidvector, case .system(let target) = element, target.isNumber {
+                let read = CastSystem.vector(type)
+                return { (context, a, rows) throws(SQLError) in
+                    let list = try read(context, a, rows)
+                    return Column(
+                        to, count: rows, values: list.values, validity: list.validity, heaps: list.heaps,
+                        child: list.child?.retyped(element))
+                }
+            }
+        }
+        if isForeign(from, to) || isForeign(to, from) { return nil }
         if case .system(let type) = to, type == .char || type == .name, from.isText { return CastText.parse(.text, to) }
         if let kernel = JSONCasts.kernel(from, to) { return kernel }
         if from.isBits || to.isBits, let kernel = BitCasts.kernel(from, to, isExplicit: isExplicit) { return kernel }
@@ -78,6 +90,16 @@ enum Casts {
         if let kernel = CastSystem.numbers(from, to) { return kernel }
         if from.isNumber || from == .boolean, to.isNumber || to == .boolean { return CastNumbers.kernel(from, to) }
         return CastDates.kernel(from, to)
+    }
+
+    /// Whether one is a vector of the catalog or "char", which are kept as text, and the other is none.
+    private static func isForeign(_ type: SQLType, _ other: SQLType) -> Bool {
+        guard case .system(let kind) = type, kind == .oidvector || kind == .int2vector || kind == .char else {
+            return false
+        }
+        if other == .unknown || other.arrayDepth > 0 { return false }
+        if case .system(let otherKind) = other { return otherKind != .name && otherKind != kind }
+        return !other.isText
     }
 
     private static func arrays(_ from: SQLType, _ to: SQLType, _ type: SQLType, isExplicit: Bool) -> Kernel? {
