@@ -226,7 +226,18 @@ struct Resolver: Sendable {
         case .object: return nil
         case .view(let view): return .view(view)
         case .external(let definition):
-            return .table(try await engine.format.open(definition, named: found.name))
+            let table = try await engine.format.open(definition, named: found.name)
+            // Lists of many tables show what was seen last.
+            engine.directories.keep(
+                [
+                    (
+                        LakeRelation(name: found.name, entry: .external(definition)),
+                        RelationDetails(
+                            columns: table.schema.fields, rows: table.statistics.rows,
+                            sizeBytes: table.statistics.sizeBytes)
+                    )
+                ], at: nil)
+            return .table(table)
         case .managed(let definition):
             let table = try await databases.format(on: found.branch, result.pinned).open(definition, named: found.name)
             guard table.properties[TableProperty.isPopulated] != "false" else {

@@ -105,8 +105,8 @@ extension HashJoinBuild: RuntimeFilterSource {
 
 extension LogicalPlan {
     /// The columns that inputs must give when this node must give `wanted` (nil: all of its columns).
-    func neededOfInputs(for wanted: Set<ColumnID>?) -> Set<ColumnID>? {
-        var used: Set<ColumnID>
+    func neededOfInputs(for wanted: ColumnSet?) -> ColumnSet? {
+        var used: ColumnSet
         switch self {
         case .scan, .values, .cteScan, .setOperation, .recursive, .with, .write: return nil
         case .distinct(let node):

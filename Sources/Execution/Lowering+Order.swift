@@ -30,7 +30,7 @@ extension Lowering {
     }
 
     private func sorted(
-        _ input: Flow, _ keys: [SortKey], _ wanted: Set<ColumnID>?, _ plan: LogicalPlan,
+        _ input: Flow, _ keys: [SortKey], _ wanted: ColumnSet?, _ plan: LogicalPlan,
         _ adjust: (inout SortPlan) -> Void
     ) -> Flow {
         let profile = profile(plan, [input.profile])

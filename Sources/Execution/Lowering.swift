@@ -20,8 +20,8 @@ final class Lowering {
     /// Rows of WITH queries and of recursive terms, by ``LogicalPlan/CTEScan/id``.
     var sharedRows: [Int: SharedRows] = [:]
     /// Columns that the node being lowered must give, nil for all; read it before lowering inputs.
-    private(set) var needed: Set<ColumnID>?
-    private var neededOfInputs: Set<ColumnID>?
+    private(set) var needed: ColumnSet?
+    private var neededOfInputs: ColumnSet?
 
     /// `replaying` the slots of an earlier lowering of the same plan makes its pipelines anew over the same tasks, as
     /// each step of a recursive query needs.
@@ -124,6 +124,7 @@ final class Lowering {
     }
 
     private func lowerNode(_ plan: LogicalPlan) throws(SQLError) -> Flow {
+        try PlanContext.checkGivenUp()
         switch plan {
         case .scan(let scan): return try lowerScan(scan, plan)
         case .values(let values):

@@ -34,6 +34,11 @@ public final class FooterCache: Sendable {
 
     public var counters: Counters { state.withLock { $0.counters } }
 
+    /// Footers of a typical file that there is room for.
+    public var roomForFooters: Int { bytesMax / FooterCache.footerBytes }
+    /// Some columns, one row group.
+    private static let footerBytes = 4 << 10
+
     /// The footer of exactly this version of a file.
     public func footer(for info: ObjectInfo) -> FileFooter? {
         state.withLock { state in
@@ -48,11 +53,13 @@ public final class FooterCache: Sendable {
         }
     }
 
-    /// Keeps a footer, in place of another version's.
-    public func insert(_ footer: FileFooter) {
+    /// Keeps a footer, in place of another version's. `onlyIfRoom`: others do not go for it, as where a scan reads more
+    /// files than there is room for, and would come back to each when it is gone already.
+    public func insert(_ footer: FileFooter, onlyIfRoom: Bool = false) {
         let size = footer.sizeBytes
         guard size <= bytesMax / 8 else { return }
         state.withLock { state in
+            if onlyIfRoom, state.counters.sizeBytes + size > bytesMax { return }
             state.clock += 1
             if let old = state.entries[footer.info.path] { state.counters.sizeBytes -= old.footer.sizeBytes }
             state.entries[footer.info.path] = Entry(footer: footer, lastUse: state.clock)

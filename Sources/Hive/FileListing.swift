@@ -73,7 +73,7 @@ struct FileListing: Sendable {
             (index) throws(SQLError) -> [ObjectInfo] in
             let folder = partitions[index].folder
             let place = try FilePlace.folder(folder)
-            return try await store.list(folder, metrics: metrics).filter { place.holds($0) }
+            return place.holding(try await store.list(folder, metrics: metrics))
         }
         var found = Found()
         for (partition, objects) in zip(partitions, lists) {
@@ -87,15 +87,16 @@ struct FileListing: Sendable {
 
     /// Reads the keys of files, folder by folder, and drops what they rule out.
     private func add(_ objects: [ObjectInfo], _ place: FilePlace, to found: inout Found) throws(SQLError) {
-        var folder: ObjectPath?
+        var folder: FolderTest?
         var values: [Scalar] = []
         var matches = true
+        found.files.reserveCapacity(found.files.count + objects.count)
         for object in objects {
-            let parent = object.path.parent
-            if parent != folder {
+            if folder?.holds(object.path) != true {
+                let parent = object.path.parent
                 values = try reader.values(of: parent, in: place)
                 matches = domains.allSatisfy { $1.mayMatch(values[$0]) }
-                folder = parent
+                folder = FolderTest(parent)
             }
             if matches {
                 found.files.append(ListedFile(info: object, keyValues: values))
@@ -144,7 +145,7 @@ struct FileListing: Sendable {
             }
         }
         var total = try outcome.get()
-        total.objects.sort { $0.path.key.utf8.lexicographicallyPrecedes($1.path.key.utf8) }
+        total.objects.sort { $0.path.precedes($1.path) }
         return total
     }
 
@@ -160,7 +161,7 @@ struct FileListing: Sendable {
                 throw SQLError(.programLimitExceeded, "folders below \"\(place.root)\" are nested too deeply")
             }
             let children = try await store.listChildren(step.folder, metrics: metrics)
-            found.objects = children.objects.filter { place.holds($0) }
+            found.objects = place.holding(children.objects)
             for folder in children.folders where place.leads(to: folder) {
                 var waiting = step.waiting
                 if let pair = PartitionPair(folder: folder.name), let key = reader.keys.position(of: pair.key),
@@ -186,9 +187,9 @@ struct FileListing: Sendable {
         if folder == glob.literalPrefix {
             // A pattern of one level needs no more than that level listed.
             if glob.segments.count == 1 {
-                return try await store.listChildren(folder, metrics: metrics).objects.filter { place.holds($0) }
+                return place.holding(try await store.listChildren(folder, metrics: metrics).objects)
             }
         }
-        return try await store.list(folder, metrics: metrics).filter { place.holds($0) }
+        return place.holding(try await store.list(folder, metrics: metrics))
     }
 }

@@ -69,6 +69,32 @@ enum FilePlace: Sendable {
         return !rest.split(separator: "/").dropLast().contains { PartitionPath.isHiddenFolder($0) }
     }
 
+    /// The objects of a listing that belong to the table. What a folder's name tells is asked once for its files.
+    func holding(_ objects: [ObjectInfo]) -> [ObjectInfo] {
+        guard case .tree(let glob, isFolder: true) = self, !glob.hasWildcards else {
+            return objects.filter { holds($0) }
+        }
+        var test: FolderTest?
+        var isShown = false
+        return objects.filter { object in
+            guard object.sizeBytes > 0 else { return false }
+            if test?.holds(object.path) != true {
+                let folder = object.path.parent
+                test = FolderTest(folder)
+                if folder == glob.literalPrefix {
+                    isShown = true
+                } else if let rest = folder.relative(to: glob.literalPrefix) {
+                    isShown = !rest.split(separator: "/").contains { PartitionPath.isHiddenFolder($0) }
+                } else {
+                    isShown = false
+                }
+            }
+            guard isShown else { return false }
+            let name = object.path.name
+            return !PartitionPath.isHiddenFile(name) && PartitionPath.isDataFile(name)
+        }
+    }
+
     /// Whether files of the table can be below a child folder.
     func leads(to folder: ObjectPath) -> Bool {
         guard case .tree(let glob, _) = self else { return false }

@@ -13,11 +13,14 @@ final class SharedScan: Sendable {
     let format: HiveFormat
     let columns: TableColumns
     let request: ScanRequest
+    /// More files than there is room for footers: what is kept then stays.
+    let isLarge: Bool
     /// Columns of the table that are read: those asked for, then those that only prune.
     private let wanted: [Int]
 
-    init(_ format: HiveFormat, _ columns: TableColumns, _ request: ScanRequest) {
+    init(_ format: HiveFormat, _ columns: TableColumns, _ request: ScanRequest, files: Int) {
         self.format = format
+        isLarge = files > format.footers.roomForFooters
         self.columns = columns
         self.request = request
         wanted = request.columns + request.domains.keys.filter { !request.columns.contains($0) }.sorted()
@@ -181,10 +184,11 @@ private final class UnreadFile: BatchSource {
     private var isDone = false
 
     init(_ shared: SharedScan, _ file: ListedFile, _ context: ScanContext) {
+        var opened = FileOpening<ParquetSource>.File(
+            path: file.info.path, info: file.info, store: shared.format.stores, footers: shared.format.footers)
+        opened.onlyIfRoom = shared.isLarge
         opening = FileOpening(
-            FileOpening.File(
-                path: file.info.path, info: file.info, store: shared.format.stores, footers: shared.format.footers),
-            stop: context.stop,
+            opened, stop: context.stop,
             isRuledOut: {
                 guard shared.isRuledOut(file, context) else { return false }
                 context.metrics.add(.filesRuledOut)

@@ -56,7 +56,7 @@ final class HiveTable: Table {
         }
         let files = try await list(request, &plan.report)
         if files.isEmpty { return plan }
-        let shared = SharedScan(format, columns, request)
+        let shared = SharedScan(format, columns, request, files: files.count)
         let asked = StoreMetrics()
         let footers = try await footers(files, request, asked)
         plan.report.add(asked.counters)
@@ -119,7 +119,11 @@ final class HiveTable: Table {
     private func footers(
         _ files: [ListedFile], _ request: ScanRequest, _ asked: StoreMetrics
     ) async throws(SQLError) -> [FileFooter?] {
-        let known = files.map { format.footers.footer(for: $0.info) }
+        var known: [FileFooter?] = Array(repeating: nil, count: files.count)
+        // Of more files than there is room for, the first are enough to know: tasks ask for their own.
+        let lookups = files.count > format.footers.roomForFooters ? HiveFormat.localFootersMax : files.count
+        for index in 0..<lookups { known[index] = format.footers.footer(for: files[index].info) }
+        if lookups < files.count { return known }
         let isRemote = places.contains { format.stores.fetchPolicy(for: $0.root).isEager }
         // What comes whole with its footer is left to its task: a join may rule it out before.
         let missing = files.indices.filter { index in

@@ -56,7 +56,7 @@ struct LayoutProbe: Sendable {
             if let found = try await descend(place.root, 0, &state) { return found }
             guard state.looked >= LayoutProbe.foldersMax else { return nil }
             // Many empty folders: the listing of everything says where the files are.
-            let all = try await store.list(place.root, metrics: metrics).filter { place.holds($0) }
+            let all = place.holding(try await store.list(place.root, metrics: metrics))
             guard let sample = sample(of: all) else { return nil }
             return layout(all, sample, values: [:], isComplete: true, folders: 1)
         }
@@ -73,7 +73,7 @@ struct LayoutProbe: Sendable {
         } else {
             children = try await store.listChildren(folder, metrics: metrics)
         }
-        let files = children.objects.filter { place.holds($0) }
+        let files = place.holding(children.objects)
         let folders = children.folders.filter { place.leads(to: $0) }
         let keyed = folders.filter { PartitionPair(folder: $0.name) != nil }
         if isShallow, !folders.isEmpty { return nil }

@@ -66,10 +66,13 @@ enum PartitionPath {
     }
 
     /// Files that are no data: `_SUCCESS`, `.part.crc`.
-    static func isHiddenFile(_ name: some StringProtocol) -> Bool { name.hasPrefix(".") || name.hasPrefix("_") }
+    static func isHiddenFile(_ name: some StringProtocol) -> Bool {
+        name.utf8.first == UInt8(ascii: ".") || name.utf8.first == UInt8(ascii: "_")
+    }
 
     /// Whether a file found in a folder is taken for Parquet: by its extension, or because it has none, as Hive's.
     static func isDataFile(_ name: String) -> Bool {
+        if name.utf8.reversed().starts(with: ".parquet".utf8.reversed()) { return true }
         guard let dot = name.lastIndex(of: ".") else { return true }
         switch name[name.index(after: dot)...].lowercased() {
         case "parquet", "parq", "pq": return true

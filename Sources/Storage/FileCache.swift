@@ -46,8 +46,37 @@ struct FileIdentity: Hashable, Sendable {
             : SQLError(.undefinedFile, "could not open file \"\(path)\": not a regular file")
     }
 
+    /// Inode, size and time in hexadecimal. Listings make one for each file: in one allocation.
     var etag: String {
-        String(inode, radix: 16) + "-" + String(sizeBytes, radix: 16) + "-" + String(modifiedNanoseconds, radix: 16)
+        String(unsafeUninitializedCapacity: 3 * 17 + 2) { target in
+            var count = 0
+            func add(_ number: UInt64) {
+                var digits = max(1, (64 - number.leadingZeroBitCount + 3) / 4)
+                while digits > 0 {
+                    digits -= 1
+                    let digit = UInt8(truncatingIfNeeded: number >> (4 * UInt64(digits)) & 15)
+                    target[count] = digit < 10 ? 48 + digit : 87 + digit
+                    count += 1
+                }
+            }
+            func add(_ number: Int64) {
+                if number < 0 {
+                    target[count] = UInt8(ascii: "-")
+                    count += 1
+                }
+                add(number.magnitude)
+            }
+            func addDash() {
+                target[count] = UInt8(ascii: "-")
+                count += 1
+            }
+            add(inode)
+            addDash()
+            add(sizeBytes)
+            addDash()
+            add(modifiedNanoseconds)
+            return count
+        }
     }
 
     func info(_ path: ObjectPath) -> ObjectInfo {
@@ -149,6 +178,15 @@ final class FileCache: Sendable {
             if state.entries.count > FileCache.filesMax { FileCache.shrink(&state) }
         }
         return file
+    }
+
+    /// Keeps a file that is open already for the reads to come.
+    func keep(_ file: OpenFile, _ path: ObjectPath) {
+        state.withLock { state in
+            state.clock += 1
+            state.entries[path.key] = Entry(file: file, lastUse: state.clock)
+            if state.entries.count > FileCache.filesMax { FileCache.shrink(&state) }
+        }
     }
 
     /// Drops the older half, so that the cost of looking for the oldest is paid rarely.

@@ -84,9 +84,11 @@ public final class LocalStore: ObjectStore {
     public func readSuffixBlocking(
         _ bytesMax: Int, of path: ObjectPath, metrics: StoreMetrics?
     ) throws(SQLError) -> (bytes: Bytes, info: ObjectInfo) {
-        let file = try files.open(path)
+        // Footers are asked for once: what is read whole needs no descriptor kept.
+        let file = try OpenFile(path)
         let size = file.identity.sizeBytes
         let lower = max(0, size - Int64(max(bytesMax, 0)))
+        if lower > 0 { files.keep(file, path) }
         metrics?.addRequest(bytesRead: size - lower)
         return (try file.read(lower..<size), file.identity.info(path))
     }
@@ -273,13 +275,31 @@ public final class LocalStore: ObjectStore {
     // MARK: Listing
 
     public func list(_ folder: ObjectPath, metrics: StoreMetrics?) async throws(SQLError) -> [ObjectInfo] {
-        try await onThread { () throws(SQLError) in
-            var objects: [ObjectInfo] = []
-            try LocalStore.walk(folder, depth: 0, metrics, into: &objects)
-            objects.sort { $0.path.key.utf8.lexicographicallyPrecedes($1.path.key.utf8) }
-            return objects
+        let top = try await listChildren(folder, metrics: metrics)
+        let parts = try await inParallel(LocalStore.shares(of: top.folders), atOnce: LocalStore.threadsMax) {
+            [self] (folders) throws(SQLError) -> [ObjectInfo] in
+            try await onThread { () throws(SQLError) in
+                var objects: [ObjectInfo] = []
+                for folder in folders { try LocalStore.walk(folder, depth: 1, metrics, into: &objects) }
+                return objects
+            }
         }
+        var objects = top.objects
+        objects.reserveCapacity(parts.reduce(objects.count) { $0 + $1.count })
+        for part in parts { objects += part }
+        // Mostly in order already; a file may stand between folders whose names begin as its own does.
+        objects.sort { $0.path.precedes($1.path) }
+        return objects
     }
+
+    /// Folders in their order, in parts that threads walk side by side.
+    private static func shares(of folders: [ObjectPath]) -> [ArraySlice<ObjectPath>] {
+        let size = max(1, min(foldersPerShare, folders.count / threadsMax))
+        return stride(from: 0, to: folders.count, by: size).map { folders[$0..<min(folders.count, $0 + size)] }
+    }
+
+    /// Folders that one thread walks before it looks for others.
+    private static let foldersPerShare = 64
 
     public func listChildren(
         _ folder: ObjectPath, metrics: StoreMetrics?
@@ -315,21 +335,25 @@ public final class LocalStore: ObjectStore {
         var folders: [ObjectPath] = []
         var objects: [ObjectInfo] = []
         var above: Set<FileIdentity.Place>?
+        let dot = CChar(UInt8(ascii: "."))
         while true {
             errno = 0
             guard let entry = readdir(directory) else {
                 if errno != 0 { throw fileError("could not read directory", folder, errno) }
                 break
             }
-            let name = withUnsafePointer(to: &entry.pointee.d_name) { tuple in
-                tuple.withMemoryRebound(to: CChar.self, capacity: 256) { String(validatingCString: $0) }
-            }
-            // A name that is not UTF-8 cannot be named in SQL either.
-            guard let name, name != ".", name != "..", !name.hasSuffix(temporarySuffix) else { continue }
-            let path = base.appending(name)
             var status = stat()
-            // A file deleted since, or a link to nothing: not there.
-            guard stat(path.key, &status) == 0 else { continue }
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { tuple in
+                tuple.withMemoryRebound(to: CChar.self, capacity: 256) { name -> String? in
+                    if name[0] == dot, name[1] == 0 || (name[1] == dot && name[2] == 0) { return nil }
+                    // A file deleted since, or a link to nothing: not there.
+                    guard fstatat(dirfd(directory), name, &status, 0) == 0 else { return nil }
+                    // A name that is not UTF-8 cannot be named in SQL either.
+                    return String(validatingCString: name)
+                }
+            }
+            guard let name, !name.hasSuffix(temporarySuffix) else { continue }
+            let path = base.appending(name)
             switch status.st_mode & S_IFMT {
             case S_IFDIR:
                 if isLink(path), let place = FileIdentity.Place(path) {
@@ -343,8 +367,8 @@ public final class LocalStore: ObjectStore {
             default: break
             }
         }
-        folders.sort { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
-        objects.sort { $0.path.key.utf8.lexicographicallyPrecedes($1.path.key.utf8) }
+        folders.sort { $0.precedes($1) }
+        objects.sort { $0.path.precedes($1.path) }
         return (folders, objects)
     }
 

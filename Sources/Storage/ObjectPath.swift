@@ -2,6 +2,7 @@
 // Folders are paths without a trailing slash; only listings know whether a path is one.
 
 public import Diagnostics
+import Foundation
 
 /// The name of an object or of a folder of objects.
 public struct ObjectPath: Hashable, Sendable, CustomStringConvertible {
@@ -102,6 +103,23 @@ public struct ObjectPath: Hashable, Sendable, CustomStringConvertible {
         return key[key.utf8.index(key.startIndex, offsetBy: prefix.utf8.count)...]
     }
 
+    /// Whether the key comes before another's, byte by byte: the order of listings.
+    public func precedes(_ other: ObjectPath) -> Bool { ObjectPath.precedes(key, other.key) }
+
+    /// By whole blocks: sorting a long listing asks it millions of times.
+    static func precedes(_ a: String, _ b: String) -> Bool {
+        let known = a.utf8.withContiguousStorageIfAvailable { left in
+            b.utf8.withContiguousStorageIfAvailable { right -> Bool in
+                guard let first = left.baseAddress, let second = right.baseAddress else {
+                    return left.count < right.count
+                }
+                let order = memcmp(first, second, min(left.count, right.count))
+                return order == 0 ? left.count < right.count : order < 0
+            }
+        }
+        return (known ?? nil) ?? a.utf8.lexicographicallyPrecedes(b.utf8)
+    }
+
     func replacing(key: String) -> ObjectPath { ObjectPath(scheme: scheme, bucket: bucket, key: key) }
 
     private var keyWithoutSlash: Substring {
@@ -138,5 +156,31 @@ public struct ObjectPath: Hashable, Sendable, CustomStringConvertible {
         let joined = (path.hasPrefix("/") ? "/" : "") + parts.joined(separator: "/")
         if joined.isEmpty { return "." }
         return path.hasSuffix("/") && joined != "/" ? joined + "/" : joined
+    }
+}
+
+/// Tells the files of one folder from others by bytes: long listings come folder by folder.
+public struct FolderTest: Sendable {
+    private let folder: ObjectPath
+    private let prefix: String
+
+    public init(_ folder: ObjectPath) {
+        self.folder = folder
+        prefix = folder.folderKey
+    }
+
+    /// Whether the folder holds this path itself, not below another folder.
+    public func holds(_ path: ObjectPath) -> Bool {
+        guard path.scheme == folder.scheme, path.bucket == folder.bucket else { return false }
+        let known = path.key.utf8.withContiguousStorageIfAvailable { key in
+            prefix.utf8.withContiguousStorageIfAvailable { prefix -> Bool in
+                guard key.count > prefix.count, let base = key.baseAddress, let start = prefix.baseAddress else {
+                    return false
+                }
+                return memcmp(base, start, prefix.count) == 0
+                    && memchr(base + prefix.count, Int32(UInt8(ascii: "/")), key.count - prefix.count) == nil
+            }
+        }
+        return (known ?? nil) ?? (path.parent == folder)
     }
 }

@@ -190,19 +190,7 @@ extension SystemState {
 
     /// The key whose index has a number, among the tables that were opened.
     private func key(index oid: Int64) -> DeclaredKey? {
-        keys.first { $0.indexOID == oid }
-    }
-
-    private var keys: [DeclaredKey] {
-        guard let directory = knownDirectory else { return [] }
-        var result: [DeclaredKey] = []
-        for relation in directory.relations where relation.lake != nil && relation.kind == "r" {
-            guard let details = knownDetails(relation.oid),
-                details.properties[TableProperty.key(1)] != nil || details.properties[TableProperty.check(1)] != nil
-            else { continue }
-            result += RelationRows.keys(relation, details, directory)
-        }
-        return result
+        knownKeys.key(index: oid)
     }
 
     /// Texts of definitions; nil when the function gives none of them.
@@ -217,7 +205,7 @@ extension SystemState {
             return .some(text.map { " " + $0.trimmingBlanks + ";" })
         case "pg_get_expr": return .some(arguments[0].string)
         case "pg_get_constraintdef":
-            if let key = keys.first(where: { $0.oid == oid }) { return .some(key.text) }
+            if let key = knownKeys.key(oid) { return .some(key.text) }
             for type in knownDirectory?.types ?? [] {
                 for check in type.checks where RelationRows.checkOID(type, check) == oid {
                     return .some("CHECK ((\(check.text)))")

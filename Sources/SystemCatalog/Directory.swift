@@ -41,6 +41,12 @@ public final class Directory: Sendable {
         /// The owner of what is no relation of the lake: a sequence.
         var objectOwner: Int64?
         var sequence: SequenceDefinition?
+
+        /// Whether files that others write tell its columns.
+        var isExternal: Bool {
+            if case .external? = lake?.entry { return true }
+            return false
+        }
     }
 
     let schemas: [SchemaEntry]
@@ -49,6 +55,8 @@ public final class Directory: Sendable {
     let relationByName: [TableName: Int]
     let schemaByOID: [Int64: String]
     let schemaByName: [String: Int64]
+    /// The relations whose columns files tell.
+    let externals: [RelationEntry]
     let memo = DirectoryMemo()
     /// Types and functions of the user, in the order of their names.
     let types: [SystemTypeRow]
@@ -120,6 +128,7 @@ public final class Directory: Sendable {
         self.functions = functions
         self.schemas = schemas
         self.relations = relations
+        externals = relations.filter(\.isExternal)
         self.schemaByName = schemaByName
         schemaByOID = Dictionary(schemas.map { ($0.oid, $0.name) }, uniquingKeysWith: { first, _ in first })
         relationByOID = Dictionary(

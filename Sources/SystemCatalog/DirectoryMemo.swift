@@ -19,6 +19,26 @@ final class DirectoryMemo: Sendable {
         "attrelid", "adrelid", "objoid", "conrelid", "indrelid", "table_name", "table_schema",
     ]
 
+    private let details = Mutex<[Int64: RelationDetails]?>(nil)
+    private let keys = Mutex<KeyIndex?>(nil)
+
+    /// The details of all relations of the lake by their numbers, once all are known.
+    var knownDetails: [Int64: RelationDetails]? { details.withLock { $0 } }
+    func details(_ oid: Int64) -> RelationDetails? { details.withLock { $0?[oid] } }
+    func keep(_ all: [Int64: RelationDetails]) { details.withLock { $0 = all } }
+
+    /// The keys of all tables.
+    var knownKeys: KeyIndex? { keys.withLock { $0 } }
+    func keep(_ index: KeyIndex) { keys.withLock { $0 = index } }
+
+    /// What was remembered is not true any more.
+    func forget() {
+        details.withLock { $0 = nil }
+        keys.withLock { $0 = nil }
+        state.withLock { $0 = [:] }
+        columns.withLock { $0 = [:] }
+    }
+
     func rows(_ relation: String) -> RowSet? { state.withLock { $0[relation] } }
     func keep(_ rows: RowSet, of relation: String) { state.withLock { $0[relation] = rows } }
 

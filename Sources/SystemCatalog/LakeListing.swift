@@ -31,6 +31,10 @@ public struct LakeRelation: Hashable, Sendable {
 
 /// What only the relation itself tells.
 public struct RelationDetails: Sendable {
+    /// External tables are opened anew where no more relations are asked for: files may have added columns. Lists of
+    /// more show them as they were when they were opened last.
+    public static let openedAnewMax = 64
+
     public var columns: [Field]
     /// Comments, defaults and keys, under the names of ``TableProperty``.
     public var properties: [String: String]

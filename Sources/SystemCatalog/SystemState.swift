@@ -14,6 +14,9 @@ public final class SystemState: SystemFacts {
         var directory: Directory?
         var refs: [NamedRef]?
         var details: [Int64: RelationDetails] = [:]
+        /// The keys of the relations in `details`, as many as there were.
+        var keys: (index: KeyIndex, details: Int)?
+        var isRefreshed = false
         var settings: [(name: String, value: String?, isLocal: Bool)] = []
     }
 
@@ -33,7 +36,65 @@ public final class SystemState: SystemFacts {
     public func prepare(details: Bool) async throws(SQLError) {
         let directory = try await directory()
         _ = try await refs()
-        if details { _ = try await self.details(of: directory.relations) }
+        if details { try await prepareDetails(directory) }
+    }
+
+    /// Opens every relation, unless that was done before: then the directory remembers.
+    private func prepareDetails(_ directory: Directory) async throws(SQLError) {
+        try await refresh(directory)
+        guard directory.memo.knownDetails == nil else { return }
+        _ = try await self.details(of: directory.relations)
+        _ = knowsAll(of: directory)
+    }
+
+    /// Opens external tables anew, once a statement, where they are few; when one has changed, what the directory
+    /// remembers goes.
+    func refresh(_ directory: Directory) async throws(SQLError) {
+        guard let known = directory.memo.knownDetails, !directory.externals.isEmpty,
+            directory.externals.count <= RelationDetails.openedAnewMax
+        else { return }
+        let isDone = loaded.withLock { loaded in
+            defer { loaded.isRefreshed = true }
+            return loaded.isRefreshed
+        }
+        guard !isDone else { return }
+        let now = try await details(of: directory.externals)
+        for (relation, details) in zip(directory.externals, now)
+        where known[relation.oid]?.columns != details.columns {
+            directory.memo.forget()
+            return
+        }
+    }
+
+    /// The keys of all tables.
+    func allKeys() async throws(SQLError) -> KeyIndex {
+        let directory = try await directory()
+        try await refresh(directory)
+        if let known = directory.memo.knownKeys { return known }
+        try await prepareDetails(directory)
+        return knownKeys
+    }
+
+    /// The keys of the tables that were opened.
+    var knownKeys: KeyIndex {
+        guard let directory = knownDirectory else { return KeyIndex([]) }
+        if let known = directory.memo.knownKeys { return known }
+        let opened = loaded.withLock { $0.details.count }
+        if let known = loaded.withLock({ $0.keys }), known.details == opened { return known.index }
+        var keys: [DeclaredKey] = []
+        for relation in directory.relations where relation.lake != nil && relation.kind == "r" {
+            guard let details = knownDetails(relation.oid),
+                details.properties[TableProperty.key(1)] != nil || details.properties[TableProperty.check(1)] != nil
+            else { continue }
+            keys += RelationRows.keys(relation, details, directory)
+        }
+        let index = KeyIndex(keys)
+        if directory.memo.knownDetails != nil {
+            directory.memo.keep(index)
+        } else {
+            loaded.withLock { $0.keys = (index, opened) }
+        }
+        return index
     }
 
     /// What set_config() asked for, in order: the session does it when the statement ends.
@@ -72,13 +133,17 @@ public final class SystemState: SystemFacts {
     /// The details of relations, by their places.
     func details(of relations: [Directory.RelationEntry]) async throws(SQLError) -> [RelationDetails] {
         var result: [RelationDetails?] = []
+        let memo = try await directory().memo.knownDetails
+        // External tables have columns that files may add to: who asks for few gets them as they are now.
+        let isFew = relations.count <= RelationDetails.openedAnewMax
         var missing: [(place: Int, relation: LakeRelation)] = []
         loaded.withLock { loaded in
             for (place, relation) in relations.enumerated() {
                 if let system = relation.system {
                     result.append(RelationDetails(columns: system.fields))
                 } else {
-                    result.append(loaded.details[relation.oid])
+                    let isRemembered = !(isFew && relation.isExternal)
+                    result.append(loaded.details[relation.oid] ?? (isRemembered ? memo?[relation.oid] : nil))
                     if result[place] == nil, let lake = relation.lake { missing.append((place, lake)) }
                 }
             }
@@ -95,15 +160,16 @@ public final class SystemState: SystemFacts {
         return result.map { $0 ?? RelationDetails(columns: []) }
     }
 
-    /// Whether every relation's details are known and cannot change with files that others write.
+    /// Whether every relation's details are known; the directory remembers them then. What could not be read may be
+    /// there the next time.
     func knowsAll(of directory: Directory) -> Bool {
-        loaded.withLock { loaded in
-            directory.relations.allSatisfy { relation in
-                guard let lake = relation.lake else { return true }
-                if case .external(let definition) = lake.entry, definition.columns.isEmpty { return false }
-                return loaded.details[relation.oid].map { !$0.columns.isEmpty } ?? false
-            }
+        if directory.memo.knownDetails != nil { return true }
+        let known = loaded.withLock { $0.details }
+        let isWhole = directory.relations.allSatisfy { relation in
+            relation.lake == nil || known[relation.oid].map { !$0.columns.isEmpty } ?? false
         }
+        if isWhole { directory.memo.keep(known) }
+        return isWhole
     }
 
     // MARK: - What functions know without waiting
@@ -112,7 +178,7 @@ public final class SystemState: SystemFacts {
     var knownDirectory: Directory? { loaded.withLock { $0.directory } }
     func knownDetails(_ oid: Int64) -> RelationDetails? {
         if let system = knownDirectory?.relation(oid)?.system { return RelationDetails(columns: system.fields) }
-        return loaded.withLock { $0.details[oid] }
+        return loaded.withLock { $0.details[oid] } ?? knownDirectory?.memo.details(oid)
     }
 }
 

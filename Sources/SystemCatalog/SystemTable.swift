@@ -64,13 +64,13 @@ public struct SystemTable: Table {
     /// The whole relation from the directory's memory.
     private func remembered(_ rows: RelationRows, _ wanted: [Field]) async throws(SQLError) -> ScanPlan {
         let directory = try await state.directory()
+        try await state.refresh(directory)
         let memo = directory.memo
         let set: RowSet
         if let known = memo.rows(name) {
             set = known
         } else {
             set = try await rows.build(state, Keys([:], wanted: []))
-            // What could not be read may be there the next time.
             if state.knowsAll(of: directory) { memo.keep(set, of: name) }
         }
         guard memo.rows(name) != nil else {

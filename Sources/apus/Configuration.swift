@@ -35,6 +35,9 @@ struct Configuration {
         Option(
             name: "catalog", standard: "",
             summary: "postgresql:// URL of a catalog that servers share; by default SQLite in data_dir."),
+        Option(
+            name: "catalog_warmup", standard: "on",
+            summary: "on: names and columns of all tables are read once after the start."),
         Option(name: "data_dir", standard: "apus-data", summary: "Folder of the embedded catalog."),
         Option(name: "database", standard: "lake", summary: "Database name that clients connect to."),
         Option(

@@ -57,6 +57,9 @@ struct ServeCommand: AsyncParsableCommand {
                     logger: logger)
                 services.append(ServedPart { try await http.run() })
             }
+            if configuration["catalog_warmup"] == "on" {
+                Task.detached(priority: .utility) { await engine.warmCatalog() }
+            }
             let hours = try configuration.number("upkeep_hours", in: 0...8_760)
             if hours > 0 {
                 services.append(

@@ -11,12 +11,12 @@ import Testing
     static let files = SQLFile.all.filter { name in
         [
             "pg_dml", "pg_merge", "pg_alter", "pg_transactions", "pg_matviews", "pg_ugly_writes", "dml_lake",
-            "branches_lake", "nested",
+            "branches_lake", "keys_lake", "nested",
         ]
         .contains { name == $0 + ".slt" }
     }
 
-    @Test("there are files that write") func present() { #expect(Self.files.count == 9) }
+    @Test("there are files that write") func present() { #expect(Self.files.count == 10) }
 
     @Test("SQL files that write give the expected rows", arguments: files)
     func file(name: String) async throws {

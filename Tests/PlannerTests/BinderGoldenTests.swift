@@ -1,4 +1,4 @@
-// Bound plans and errors of the statements in Queries/plans/bind_*.plan. RECORD=1 writes the files anew.
+// Bound plans and errors of the statements in Queries/plans/bind_*.plan, optimized ones in optimize_*.plan. RECORD=1 writes the files anew.
 import Testing
 
 @testable import Planner
@@ -67,6 +67,24 @@ extension String {
         let isRecording = getenv("RECORD") != nil
         for index in file.cases.indices {
             let plan = PlannerFixture.explain(file.cases[index].sql)
+            if isRecording {
+                file.cases[index].plan = plan
+            } else {
+                #expect(plan == file.cases[index].plan, "\(file.cases[index].sql)")
+            }
+        }
+        if isRecording { file.write() }
+    }
+
+    @Test("queries are optimized to the recorded plans", arguments: ["optimize_ctes"])
+    func optimize(_ name: String) throws {
+        var file = try PlanFile(name)
+        let isRecording = getenv("RECORD") != nil
+        for index in file.cases.indices {
+            let bound = try PlannerFixture.bind(file.cases[index].sql)
+            let optimized = try Optimizer.optimize(bound.plan, PlanContext())
+            #expect(PlanChecker.problems(of: optimized, isBound: false) == [], "\(file.cases[index].sql)")
+            let plan = PlanPrinter.text(optimized).joined(separator: "\n")
             if isRecording {
                 file.cases[index].plan = plan
             } else {

@@ -19,7 +19,7 @@ struct PlanChecker {
 
     private init(isBound: Bool) { self.isBound = isBound }
 
-    private mutating func check(_ plan: LogicalPlan, outer: Set<ColumnID>) {
+    private mutating func check(_ plan: LogicalPlan, outer: ColumnSet) {
         var visible = outer
         for input in plan.inputs { visible.formUnion(input.columns.map(\.id)) }
         if case .recursive = plan { visible = outer }
@@ -42,7 +42,7 @@ struct PlanChecker {
         checkMade(plan)
     }
 
-    private mutating func checkSide(_ expr: Expr, _ side: LogicalPlan, _ outer: Set<ColumnID>) {
+    private mutating func checkSide(_ expr: Expr, _ side: LogicalPlan, _ outer: ColumnSet) {
         let known = outer.union(side.columns.map(\.id))
         if !expr.columnIDs.isSubset(of: known) { problems.append("a key is of both sides") }
     }
@@ -94,7 +94,7 @@ struct PlanChecker {
         }
     }
 
-    private mutating func check(_ expr: Expr, _ visible: Set<ColumnID>) {
+    private mutating func check(_ expr: Expr, _ visible: ColumnSet) {
         switch expr {
         case .column(let column):
             if !visible.contains(column.id) { problems.append("column \(column.name) \(column.id) comes from nowhere") }
@@ -124,7 +124,7 @@ struct PlanChecker {
     private mutating func checkPairs(_ subquery: Expr.Subquery) {
         switch subquery.kind {
         case .any(let pairs), .all(let pairs):
-            let columns = Set(subquery.plan.columns.map(\.id))
+            let columns = ColumnSet(subquery.plan.columns.map(\.id))
             for pair in pairs {
                 if !columns.contains(pair.column.id) { problems.append("a pair's column is not the plan's") }
                 if [pair.operand.type, pair.column.type] != pair.comparison.argumentTypes {

@@ -14,7 +14,7 @@ final class DirectoryCache: Sendable {
         var directories: [CommitID: Directory] = [:]
         /// Commits in the order they were met, oldest first.
         var order: [CommitID] = []
-        /// Of managed tables: their metadata is immutable.
+        /// Of managed tables, whose metadata is immutable; of external ones as they were when opened last.
         var details: [Entry: RelationDetails] = [:]
         /// Of views, which depend on what they read.
         var views: [CommitID: [TableName: RelationDetails]] = [:]
@@ -109,11 +109,13 @@ final class DirectoryCache: Sendable {
     func details(of relations: [LakeRelation], at commit: CommitID?) -> [RelationDetails?] {
         state.withLock { state in
             let views = commit.flatMap { state.views[$0] } ?? [:]
+            let isFew = relations.count <= RelationDetails.openedAnewMax
             return relations.map { relation in
                 switch relation.entry {
                 case .managed: state.details[relation.entry]
                 case .view: views[relation.name]
-                case .external, .object: nil
+                case .external: isFew ? nil : state.details[relation.entry]
+                case .object: nil
                 }
             }
         }
@@ -125,11 +127,15 @@ final class DirectoryCache: Sendable {
             for (relation, details) in items where !details.columns.isEmpty {
                 switch relation.entry {
                 case .managed: state.details[relation.entry] = details
+                case .external:
+                    let old = state.details.updateValue(details, forKey: relation.entry)
+                    // Directories remember rows that were made from what is known to be old now.
+                    if let old, old.columns != details.columns { state.directories = [:] }
                 case .view:
                     if let commit, state.listings[commit] != nil {
                         state.views[commit, default: [:]][relation.name] = details
                     }
-                case .external, .object: break
+                case .object: break
                 }
             }
         }

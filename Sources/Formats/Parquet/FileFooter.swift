@@ -107,8 +107,8 @@ public final class FileFooter: Sendable {
 
     /// Memory held, for the cache.
     var sizeBytes: Int {
-        let held = contents?.count ?? metadata.count
-        return held + chunks.count * MemoryLayout<ChunkMeta>.stride + fields.count * 128 + rowGroups.count * 16 + 512
+        let held = keyValues.reduce(contents?.count ?? metadata.count) { $0 + $1.key.utf8.count + $1.value.utf8.count }
+        return held + chunks.count * MemoryLayout<ChunkMeta>.stride + fields.count * 384 + rowGroups.count * 16 + 1024
     }
 
     /// The leaf of a column that is not nested.

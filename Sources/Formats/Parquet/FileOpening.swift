@@ -13,6 +13,8 @@ public final class FileOpening<Source>: @unchecked Sendable {
         public var info: ObjectInfo?
         public var store: any ObjectStore
         public var footers: FooterCache?
+        /// Whether its footer is kept only where no other has to go for it.
+        public var onlyIfRoom = false
         public init(path: ObjectPath, info: ObjectInfo?, store: any ObjectStore, footers: FooterCache?) {
             self.path = path
             self.info = info
@@ -55,7 +57,8 @@ public final class FileOpening<Source>: @unchecked Sendable {
             do throws(SQLError) {
                 if isRuledOut() { return finish(.success(nil)) }
                 let footer = try await ParquetFile.footer(
-                    of: file.path, in: file.store, info: file.info, cache: file.footers, metrics: asked)
+                    of: file.path, in: file.store, info: file.info, cache: file.footers, onlyIfRoom: file.onlyIfRoom,
+                    metrics: asked)
                 made = Task.isCancelled ? .success(nil) : .success(try prepare(footer, asked))
             } catch {
                 made = .failure(error)
@@ -72,7 +75,8 @@ public final class FileOpening<Source>: @unchecked Sendable {
             if isRuledOut() { return nil }
             let asked = StoreMetrics()
             let footer = try ParquetFile.footerBlocking(
-                of: file.path, in: file.store, info: file.info, cache: file.footers, metrics: asked)
+                of: file.path, in: file.store, info: file.info, cache: file.footers, onlyIfRoom: file.onlyIfRoom,
+                metrics: asked)
             return try prepare(footer, asked)
         }
         condition.lock()

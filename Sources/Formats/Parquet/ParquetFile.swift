@@ -15,10 +15,11 @@ public enum ParquetFile {
     /// Magic, footer length, magic.
     private static let tailBytes = 8
 
-    /// Reads the footer of a file; `info` as a listing gave it, so that the cache can be asked first.
+    /// Reads the footer of a file; `info` as a listing gave it, so that the cache can be asked first;
+    /// `onlyIfRoom`: see ``FooterCache/insert(_:onlyIfRoom:)``.
     public static func footer(
         of path: ObjectPath, in store: any ObjectStore, info: ObjectInfo? = nil, cache: FooterCache? = nil,
-        metrics: StoreMetrics? = nil
+        onlyIfRoom: Bool = false, metrics: StoreMetrics? = nil
     ) async throws(SQLError) -> FileFooter {
         if let info, let kept = cache?.footer(for: info) { return kept }
         let (bytes, found) =
@@ -30,20 +31,20 @@ public enum ParquetFile {
         let missing = try check(bytes, found, path)
         var metadata: Bytes?
         if let missing { metadata = try await store.read([missing], of: found, metrics: metrics).first }
-        return try parse(bytes, found, info, metadata, path, cache)
+        return try parse(bytes, found, info, metadata, path, cache, onlyIfRoom)
     }
 
     /// `footer` for worker threads.
     public static func footerBlocking(
         of path: ObjectPath, in store: any ObjectStore, info: ObjectInfo? = nil, cache: FooterCache? = nil,
-        metrics: StoreMetrics? = nil
+        onlyIfRoom: Bool = false, metrics: StoreMetrics? = nil
     ) throws(SQLError) -> FileFooter {
         if let info, let kept = cache?.footer(for: info) { return kept }
         let (bytes, found) = try store.readSuffixBlocking(firstBytes(info), of: path, metrics: metrics)
         let missing = try check(bytes, found, path)
         var metadata: Bytes?
         if let missing { metadata = try store.readBlocking([missing], of: found, metrics: metrics).first }
-        return try parse(bytes, found, info, metadata, path, cache)
+        return try parse(bytes, found, info, metadata, path, cache, onlyIfRoom)
     }
 
     private static func firstBytes(_ info: ObjectInfo?) -> Int {
@@ -82,7 +83,7 @@ public enum ParquetFile {
 
     private static func parse(
         _ bytes: Bytes, _ found: ObjectInfo, _ listed: ObjectInfo?, _ more: Bytes?, _ path: ObjectPath,
-        _ cache: FooterCache?
+        _ cache: FooterCache?, _ onlyIfRoom: Bool
     ) throws(SQLError) -> FileFooter {
         let whole = Int64(bytes.count) == found.sizeBytes ? bytes : nil
         let end = bytes.count - tailBytes
@@ -97,7 +98,7 @@ public enum ParquetFile {
         }
         do throws(Damage) {
             let footer = try FileFooter(metadata, info: info, contents: whole)
-            cache?.insert(footer)
+            cache?.insert(footer, onlyIfRoom: onlyIfRoom)
             return footer
         } catch {
             throw error.error(in: path)

@@ -43,7 +43,7 @@ extension QueryBinder {
 
     /// Rewrites everything that stands above the aggregate.
     private func moveOverGroups(
-        _ parts: inout SelectParts, _ calls: inout [SelectBlock.SetReturningCall], _ ids: Set<ColumnID>
+        _ parts: inout SelectParts, _ calls: inout [SelectBlock.SetReturningCall], _ ids: ColumnSet
     ) throws(SQLError) {
         for index in parts.targets.indices {
             let target = parts.targets[index]
@@ -86,8 +86,8 @@ extension QueryBinder {
         _ input: LogicalPlan, _ parts: inout SelectParts, _ select: Select, _ query: Query, _ outer: Scope?,
         _ ctes: CTEScope?
     ) throws(SQLError) -> LogicalPlan {
-        let inputIDs = Set(input.columns.map(\.id))
-        var used: Set<ColumnID> = []
+        let inputIDs = ColumnSet(input.columns.map(\.id))
+        var used: ColumnSet = []
         var outputs: [LogicalPlan.Output] = []
         for target in parts.targets {
             outputs.append(output(target.typed.expr, target.name, inputIDs, &used))
@@ -121,7 +121,7 @@ extension QueryBinder {
 
     /// A column passed through keeps its id when its name is right and nothing else took it.
     private func output(
-        _ expr: Expr, _ name: String, _ inputIDs: Set<ColumnID>, _ used: inout Set<ColumnID>
+        _ expr: Expr, _ name: String, _ inputIDs: ColumnSet, _ used: inout ColumnSet
     ) -> LogicalPlan.Output {
         if case .column(let column) = expr, inputIDs.contains(column.id), column.name == name || name == "order",
             used.insert(column.id).inserted

@@ -7,6 +7,7 @@ import Syntax
 extension QueryBinder {
     /// Binds an expression in a scope.
     func bind(_ expr: Expression, _ scope: Scope) throws(SQLError) -> Typed {
+        try PlanContext.checkGivenUp()
         expressionDepth += 1
         defer { expressionDepth -= 1 }
         guard expressionDepth <= QueryBinder.expressionDepthMax else {

@@ -102,11 +102,11 @@ extension QueryBinder {
             let found = try scope.refusing("GROUP BY") { () throws(SQLError) in
                 try target(of: expr, targets, scope, "GROUP BY", aliasFirst: false)
             }
-            if found.expr.uses(Set(parts.block.aggregates.map(\.column.id))) {
+            if found.expr.uses(ColumnSet(parts.block.aggregates.map(\.column.id))) {
                 throw SQLError(
                     .groupingError, "aggregate functions are not allowed in GROUP BY", position: found.position)
             }
-            if found.expr.uses(Set(parts.block.windows.map(\.column.id))) {
+            if found.expr.uses(ColumnSet(parts.block.windows.map(\.column.id))) {
                 throw SQLError(
                     .windowingError, "window functions are not allowed in GROUP BY", position: found.position)
             }
@@ -127,7 +127,7 @@ extension QueryBinder {
 
     /// Puts the aggregate over its input, and gives the groups their columns.
     func aggregateNode(_ input: LogicalPlan, _ parts: inout SelectParts) -> LogicalPlan {
-        let inputIDs = Set(input.columns.map(\.id))
+        let inputIDs = ColumnSet(input.columns.map(\.id))
         var outputs: [LogicalPlan.Output] = []
         for (index, expr) in parts.groups.exprs.enumerated() {
             var result: PlanColumn?
@@ -151,13 +151,13 @@ extension QueryBinder {
     /// Rewrites an expression over the input to one over the aggregate's output. `uses` are the column uses in its
     /// text, for the error's position.
     func overGroups(
-        _ expr: Expr, _ parts: SelectParts, _ ids: Set<ColumnID>, uses: Range<Int>? = nil
+        _ expr: Expr, _ parts: SelectParts, _ ids: ColumnSet, uses: Range<Int>? = nil
     ) throws(SQLError) -> Expr {
         try rewrite(expr, parts, ids, uses, isInSubquery: false)
     }
 
     private func rewrite(
-        _ expr: Expr, _ parts: SelectParts, _ ids: Set<ColumnID>, _ uses: Range<Int>?, isInSubquery: Bool
+        _ expr: Expr, _ parts: SelectParts, _ ids: ColumnSet, _ uses: Range<Int>?, isInSubquery: Bool
     ) throws(SQLError) -> Expr {
         if case .literal = expr { return expr }
         for (index, group) in parts.groups.exprs.enumerated() where group.isSame(as: expr) {
@@ -181,7 +181,7 @@ extension QueryBinder {
 
     /// Nil where nothing of the outer query stands, so that the walk goes on.
     private func rewriteInSubquery(
-        _ expr: Expr, _ parts: SelectParts, _ ids: Set<ColumnID>, _ uses: Range<Int>?
+        _ expr: Expr, _ parts: SelectParts, _ ids: ColumnSet, _ uses: Range<Int>?
     ) throws(SQLError) -> Expr? {
         if case .literal = expr { return nil }
         for (index, group) in parts.groups.exprs.enumerated() where group.isSame(as: expr) {
@@ -243,14 +243,14 @@ extension QueryBinder {
 
 extension SelectBlock {
     /// Columns that aggregates, windows and GROUPING compute.
-    var computedIDs: Set<ColumnID> {
-        Set(aggregates.map(\.column.id) + windows.map(\.column.id) + groupings.map(\.column.id))
+    var computedIDs: ColumnSet {
+        ColumnSet(aggregates.map(\.column.id) + windows.map(\.column.id) + groupings.map(\.column.id))
     }
 }
 
 extension Expr {
     /// Whether this uses any of some columns.
-    func uses(_ ids: Set<ColumnID>) -> Bool {
+    func uses(_ ids: ColumnSet) -> Bool {
         contains { expr in
             if case .column(let column) = expr { return ids.contains(column.id) }
             return false

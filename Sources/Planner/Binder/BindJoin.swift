@@ -178,8 +178,8 @@ extension QueryBinder {
         case .anti: joinKind = .anti
         }
         var join = LogicalPlan.Join(kind: joinKind, left: left.plan, right: right.plan, isLateral: right.isLateral)
-        let leftIDs = Set(left.plan.columns.map(\.id))
-        let rightIDs = Set(right.plan.columns.map(\.id))
+        let leftIDs = ColumnSet(left.plan.columns.map(\.id))
+        let rightIDs = ColumnSet(right.plan.columns.map(\.id))
         for condition in Expr.all(conditions).conjuncts {
             if !right.isLateral, let key = JoinKeys.key(condition, leftIDs, rightIDs) {
                 join.keys.append(key)
@@ -195,7 +195,7 @@ extension QueryBinder {
 enum JoinKeys {
     /// `a = b` with `a` over left columns only and `b` over right ones only, or the other way round.
     static func key(
-        _ condition: Expr, _ left: Set<ColumnID>, _ right: Set<ColumnID>
+        _ condition: Expr, _ left: ColumnSet, _ right: ColumnSet
     ) -> LogicalPlan.JoinKey? {
         let operands: (Expr, Expr)
         var nullsEqual = false
@@ -218,7 +218,7 @@ enum JoinKeys {
     }
 
     /// Whether an expression uses some of these columns and nothing else that varies.
-    private static func isOver(_ expr: Expr, _ columns: Set<ColumnID>) -> Bool {
+    private static func isOver(_ expr: Expr, _ columns: ColumnSet) -> Bool {
         var uses = false
         let isForeign = expr.contains { part in
             switch part {

@@ -394,7 +394,7 @@ struct WriteBinder {
                 outputs.append(LogicalPlan.Output(new, try kept(target.columns[index], field)))
             }
         }
-        let old = Set((target.columns + [target.file, target.position] + target.moved).map(\.id))
+        let old = ColumnSet((target.columns + [target.file, target.position] + target.moved).map(\.id))
         outputs += plan.columns.filter { !old.contains($0.id) }.map { LogicalPlan.Output($0, .column($0)) }
         plan = .project(plan, outputs)
         // RETURNING sees the new row.

@@ -56,8 +56,8 @@ final class Scope {
     }
 
     /// All columns of this scope's items, for the check of ungrouped columns.
-    var columnIDs: Set<ColumnID> {
-        var ids: Set<ColumnID> = []
+    var columnIDs: ColumnSet {
+        var ids: ColumnSet = []
         for item in items {
             for column in item.columns {
                 _ = column.expr.contains { expr in

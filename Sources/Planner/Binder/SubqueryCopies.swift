@@ -4,7 +4,7 @@ import Diagnostics
 
 /// Finds subqueries that stand twice in a plan, and renames the columns of the second.
 final class SubqueryCopies {
-    private var seen: Set<ColumnID> = []
+    private var seen: ColumnSet = []
     private let fresh: FreshColumns
 
     private init(_ plan: LogicalPlan) { fresh = FreshColumns(after: plan) }
@@ -46,7 +46,7 @@ final class SubqueryCopies {
 
 extension LogicalPlan {
     /// Ids of the columns that nodes of this plan make, those of subqueries aside.
-    fileprivate var madeIDs: Set<ColumnID> {
+    fileprivate var madeIDs: ColumnSet {
         var ids = columnIDs
         for input in inputs { ids.formUnion(input.madeIDs) }
         return ids

@@ -16,16 +16,20 @@ extension Expr {
     }
 
     /// The columns it reads, with those that its subqueries take from outside.
-    var columnIDs: Set<ColumnID> {
-        var ids: Set<ColumnID> = []
-        walk { expr in
-            switch expr {
-            case .column(let column): ids.insert(column.id)
-            case .subquery(let subquery): ids.formUnion(subquery.plan.outerColumnIDs)
-            default: break
-            }
-        }
+    var columnIDs: ColumnSet {
+        var ids: ColumnSet = []
+        collect(&ids)
         return ids
+    }
+
+    fileprivate func collect(_ ids: inout ColumnSet) {
+        switch self {
+        case .column(let column): ids.insert(column.id)
+        case .subquery(let subquery):
+            ids.formUnion(subquery.plan.outerColumnIDs)
+            for operand in operands { operand.collect(&ids) }
+        default: for operand in operands { operand.collect(&ids) }
+        }
     }
 
     /// The columns it reads, subqueries aside.
@@ -105,20 +109,31 @@ extension Expr {
 
 extension LogicalPlan {
     /// The ids of the output columns.
-    var columnIDs: Set<ColumnID> { Set(columns.map(\.id)) }
+    var columnIDs: ColumnSet { ColumnSet(columns.map(\.id)) }
 
     /// Columns read but not made inside: correlation.
-    var outerColumnIDs: Set<ColumnID> {
-        var read: Set<ColumnID> = []
-        var made: Set<ColumnID> = []
+    var outerColumnIDs: ColumnSet {
+        var read: ColumnSet = []
+        var made: ColumnSet = []
         collect(&read, &made)
         return read.subtracting(made)
     }
 
-    private func collect(_ read: inout Set<ColumnID>, _ made: inout Set<ColumnID>) {
-        for expr in expressions { read.formUnion(expr.columnIDs) }
-        for column in columns { made.insert(column.id) }
-        for input in inputs { input.collect(&read, &made) }
+    private func collect(_ read: inout ColumnSet, _ makes: inout ColumnSet) {
+        for expr in expressions { expr.collect(&read) }
+        for column in made { makes.insert(column.id) }
+        for input in inputs { input.collect(&read, &makes) }
+    }
+
+    /// The columns that this node itself makes; the others of its output are an input's.
+    private var made: [PlanColumn] {
+        switch self {
+        case .filter, .sort, .limit, .distinct, .with: []
+        case .window(let node): node.calls.map(\.column)
+        case .join(let join): join.mark.map { [$0] } ?? []
+        case .unnest(let node): node.columns + (node.ordinality.map { [$0] } ?? [])
+        case .scan, .values, .project, .aggregate, .setOperation, .recursive, .cteScan, .write: columns
+        }
     }
 
     /// Rewrites bottom-up: inputs first, then the node itself; subqueries inside expressions stay.
@@ -160,7 +175,7 @@ final class FreshColumns {
                 .statementTooComplex, "correlated subqueries are nested too deeply",
                 hint: "Write the inner subqueries as joins or as WITH queries.")
         }
-        guard !Task.isCancelled else { throw SQLError(.queryCanceled, "canceling statement due to user request") }
+        try PlanContext.checkGivenUp()
     }
 
     func make(like column: PlanColumn, isNullable: Bool? = nil) -> PlanColumn {

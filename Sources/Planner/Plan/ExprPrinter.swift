@@ -12,7 +12,7 @@ public struct PlanNaming: Sendable {
     /// Finds names for all columns of a plan.
     public init(_ plan: LogicalPlan) {
         var found: [(column: PlanColumn, alias: String?)] = []
-        var seen: Set<ColumnID> = []
+        var seen: ColumnSet = []
         PlanNaming.collect(plan, &found, &seen)
         var uses: [String: Int] = [:]
         for item in found { uses[item.column.name, default: 0] += 1 }
@@ -201,7 +201,7 @@ public struct PlanNaming: Sendable {
     ]
 
     private static func collect(
-        _ plan: LogicalPlan, _ found: inout [(column: PlanColumn, alias: String?)], _ seen: inout Set<ColumnID>
+        _ plan: LogicalPlan, _ found: inout [(column: PlanColumn, alias: String?)], _ seen: inout ColumnSet
     ) {
         for input in plan.inputs { collect(input, &found, &seen) }
         for expr in plan.expressions { collect(expr, &found, &seen) }
@@ -217,7 +217,7 @@ public struct PlanNaming: Sendable {
     }
 
     private static func collect(
-        _ expr: Expr, _ found: inout [(column: PlanColumn, alias: String?)], _ seen: inout Set<ColumnID>
+        _ expr: Expr, _ found: inout [(column: PlanColumn, alias: String?)], _ seen: inout ColumnSet
     ) {
         for operand in expr.operands { collect(operand, &found, &seen) }
         if case .subquery(let subquery) = expr { collect(subquery.plan, &found, &seen) }

@@ -31,6 +31,13 @@ public struct PlanContext: Sendable {
     }
 }
 
+extension PlanContext {
+    /// Throws when the statement was given up; asked wherever planning may take long, at every node at least.
+    public static func checkGivenUp() throws(SQLError) {
+        guard !Task.isCancelled else { throw SQLError(.queryCanceled, "canceling statement due to user request") }
+    }
+}
+
 /// What the scans of one query may read; nil: no limit.
 public struct ScanLimits: Sendable, Hashable {
     public var bytesMax: Int64?

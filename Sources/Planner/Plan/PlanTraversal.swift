@@ -24,6 +24,8 @@ extension LogicalPlan {
     public func mapInputs(
         _ transform: (LogicalPlan) throws(SQLError) -> LogicalPlan
     ) throws(SQLError) -> LogicalPlan {
+        // All rules walk by it.
+        try PlanContext.checkGivenUp()
         switch self {
         case .scan, .values, .cteScan: return self
         case .filter(let input, let condition): return .filter(try transform(input), condition)

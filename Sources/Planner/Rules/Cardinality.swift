@@ -159,8 +159,13 @@ struct Cardinality {
         return result
     }
 
-    /// The inner join of two estimates.
-    func joined(_ left: Estimate, _ right: Estimate, _ keys: [LogicalPlan.JoinKey], _ residual: [Expr]) -> Estimate {
+    /// The rows of ``joined(_:_:_:_:)`` alone: orders of joins are compared by them.
+    func joinedRows(_ left: Estimate, _ right: Estimate, _ keys: [LogicalPlan.JoinKey], _ residual: [Expr]) -> Double {
+        guard residual.isEmpty else { return joined(left, right, keys, residual).rows }
+        return max(1, matches(left, right, keys))
+    }
+
+    private func matches(_ left: Estimate, _ right: Estimate, _ keys: [LogicalPlan.JoinKey]) -> Double {
         var rows = left.rows * right.rows
         var smallest = Double.infinity
         for key in keys {
@@ -169,7 +174,12 @@ struct Cardinality {
             rows /= smallest == .infinity ? most : most.squareRoot()
             smallest = min(smallest, most)
         }
-        var result = Estimate(rows: max(1, rows))
+        return rows
+    }
+
+    /// The inner join of two estimates.
+    func joined(_ left: Estimate, _ right: Estimate, _ keys: [LogicalPlan.JoinKey], _ residual: [Expr]) -> Estimate {
+        var result = Estimate(rows: max(1, matches(left, right, keys)))
         result.distinct = left.distinct.merging(right.distinct) { $1 }
         result.bounds = left.bounds.merging(right.bounds) { $1 }
         for key in keys {

@@ -6,7 +6,7 @@ import Functions
 /// Pulls correlated conditions up through a plan.
 struct CorrelatedPredicates {
     /// Columns of the outer query.
-    let outer: Set<ColumnID>
+    let outer: ColumnSet
     let fresh: FreshColumns
     /// Whether it matters how often a row comes (scalar and lateral subqueries), or only whether (EXISTS).
     let keepsCounts: Bool
@@ -73,7 +73,7 @@ struct CorrelatedPredicates {
             return nil
         }
         var all = outputs
-        let made = Set(outputs.map(\.column.id))
+        let made = ColumnSet(outputs.map(\.column.id))
         // What the input does not make belongs to a query farther out.
         let below = pulled.plan.columnIDs
         for column in pulled.predicates.flatMap(\.columns) where below.contains(column.id) {

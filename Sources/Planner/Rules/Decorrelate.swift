@@ -394,7 +394,7 @@ extension LogicalPlan.JoinKey {
 
 extension LogicalPlan {
     /// Columns of `left` that this plan reads.
-    func outerIDs(in left: LogicalPlan) -> Set<ColumnID> { outerColumnIDs.intersection(left.columnIDs) }
+    func outerIDs(in left: LogicalPlan) -> ColumnSet { outerColumnIDs.intersection(left.columnIDs) }
 
     /// Whether this has one row at the most, whatever the data: an aggregate of all rows, LIMIT 1.
     var isAtMostOneRow: Bool {
@@ -444,7 +444,7 @@ extension LogicalPlan {
 
 extension LogicalPlan.JoinKey {
     /// An equality whose sides each belong to one side of a join; nil otherwise.
-    init?(_ condition: Expr, _ leftIDs: Set<ColumnID>, _ rightIDs: Set<ColumnID>) {
+    init?(_ condition: Expr, _ leftIDs: ColumnSet, _ rightIDs: ColumnSet) {
         let nullsEqual: Bool
         let sides: (left: Expr, right: Expr)
         if let equality = condition.asEquality {

@@ -57,7 +57,7 @@ struct DependentJoin {
             Dictionary(uniqueKeysWithValues: columns.map { ($0.outer.id, Expr.column($0.inner)) })
         }
         var inner: [PlanColumn] { columns.map(\.inner) }
-        var outerIDs: Set<ColumnID> { Set(columns.map(\.outer.id)) }
+        var outerIDs: ColumnSet { ColumnSet(columns.map(\.outer.id)) }
     }
 
     private func copied(_ domain: Domain) throws(SQLError) -> Domain {
@@ -69,6 +69,7 @@ struct DependentJoin {
     /// Returns a plan that for each row of the domain has the rows of `plan` with its values put in; its columns are
     /// those of `plan` and those of the domain.
     private func push(_ plan: LogicalPlan, _ domain: Domain) throws(SQLError) -> LogicalPlan {
+        try PlanContext.checkGivenUp()
         guard !plan.outerColumnIDs.isDisjoint(with: domain.outerIDs) || carries(plan) else {
             return .join(LogicalPlan.Join(kind: .inner, left: plan, right: domain.plan))
         }

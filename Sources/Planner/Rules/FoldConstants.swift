@@ -25,7 +25,10 @@ struct FoldConstants: OptimizerRule {
             var kept: [Expr] = []
             for operand in operands.flatMap(\.conjuncts) {
                 if operand.asLiteral?.value == .bool(false) { return .literal(.boolean(false)) }
-                if !kept.contains(where: { $0.isSame(as: operand) }) { kept.append(operand) }
+                // Of many conditions each would be compared with all: what comes twice is then tested twice.
+                if kept.count > comparedMax || !kept.contains(where: { $0.isSame(as: operand) }) {
+                    kept.append(operand)
+                }
             }
             return Expr.all(kept)
         case .or(let operands): return or(operands)
@@ -48,6 +51,9 @@ struct FoldConstants: OptimizerRule {
         case .notDistinct, .inList: return constant(expr, context)
         }
     }
+
+    /// Conditions of one AND that are looked at for doubles.
+    private static let comparedMax = 256
 
     private static func constant(_ expr: Expr, _ context: FunctionContext) -> Expr {
         guard ConstantFold.isConstant(expr, upTo: .stable), let value = try? ConstantFold.evaluate(expr, context) else {

@@ -7,25 +7,32 @@ struct PruneColumns: OptimizerRule {
     let name = "prune_columns"
 
     func rewrite(_ plan: LogicalPlan, _ context: PlanContext) throws(SQLError) -> LogicalPlan? {
-        var tables: [Int: Set<Int>] = [:]
-        CTEUse.collect(plan, into: &tables)
-        return try Pruning(tables: tables).prune(plan, Set(plan.columns.map(\.id)), isExact: true)
+        try Pruning().prune(plan, ColumnSet(plan.columns.map(\.id)), isExact: true)
     }
 }
 
-/// Which columns of common tables are read: all that any scan of them puts out.
-private enum CTEUse {
-    static func collect(_ plan: LogicalPlan, into tables: inout [Int: Set<Int>]) {
-        if case .cteScan(let scan) = plan { tables[scan.id, default: []].formUnion(scan.columns.indices) }
-        for input in plan.inputs { collect(input, into: &tables) }
+/// Which columns of common tables are read, by position: what any scan of them needs.
+private final class CommonTableReads {
+    private var places: [Int: Set<Int>] = [:]
+
+    func add(_ scan: LogicalPlan.CTEScan, _ needed: ColumnSet) {
+        places[scan.id, default: []].formUnion(scan.columns.indices.filter { needed.contains(scan.columns[$0].id) })
+    }
+
+    /// In order; one at least, because rows are kept by their columns.
+    func kept(_ id: Int, of columns: [PlanColumn]) -> [Int] {
+        let read = places[id] ?? []
+        if read.isEmpty, !columns.isEmpty { return [0] }
+        return read.sorted()
     }
 }
 
 private struct Pruning {
-    let tables: [Int: Set<Int>]
+    let reads = CommonTableReads()
 
     /// Returns the plan with at least the needed columns. `isExact`: the output must stay as it is, in order.
-    func prune(_ plan: LogicalPlan, _ needed: Set<ColumnID>, isExact: Bool = false) throws(SQLError) -> LogicalPlan {
+    func prune(_ plan: LogicalPlan, _ needed: ColumnSet, isExact: Bool = false) throws(SQLError) -> LogicalPlan {
+        try PlanContext.checkGivenUp()
         switch plan {
         case .scan(var scan):
             if isExact { return plan }
@@ -45,20 +52,20 @@ private struct Pruning {
             return .filter(try prune(input, needed.union(condition.columnIDs), isExact: isExact), condition)
         case .project(let input, var outputs):
             if !isExact { outputs.removeAll { !needed.contains($0.column.id) && !$0.expr.isVolatile } }
-            return .project(try prune(input, reads(outputs.map(\.expr))), outputs)
+            return .project(try prune(input, ownReads(outputs.map(\.expr))), outputs)
         case .aggregate(var node):
             if !isExact { node.calls.removeAll { !needed.contains($0.column.id) } }
-            node.input = try prune(node.input, reads(LogicalPlan.aggregate(node).expressions))
+            node.input = try prune(node.input, ownReads(LogicalPlan.aggregate(node).expressions))
             return .aggregate(node)
         case .window(var node):
             if !isExact { node.calls.removeAll { !needed.contains($0.column.id) } }
-            let own = reads(LogicalPlan.window(node).expressions)
+            let own = ownReads(LogicalPlan.window(node).expressions)
             node.input = try prune(node.input, needed.union(own), isExact: isExact)
             return node.calls.isEmpty ? node.input : .window(node)
         case .sort(let input, let keys):
-            return .sort(try prune(input, needed.union(reads(keys.map(\.expr))), isExact: isExact), keys)
+            return .sort(try prune(input, needed.union(ownReads(keys.map(\.expr))), isExact: isExact), keys)
         case .limit(var node):
-            let own = reads(LogicalPlan.limit(node).expressions)
+            let own = ownReads(LogicalPlan.limit(node).expressions)
             node.input = try prune(node.input, needed.union(own), isExact: isExact)
             return .limit(node)
         case .distinct(var node):
@@ -67,40 +74,40 @@ private struct Pruning {
                 node.input = try prune(node.input, node.input.columnIDs, isExact: true)
                 return .distinct(node)
             }
-            let own = reads(LogicalPlan.distinct(node).expressions)
+            let own = ownReads(LogicalPlan.distinct(node).expressions)
             node.input = try prune(node.input, needed.union(own), isExact: isExact)
             return .distinct(node)
         case .join(let join): return try self.join(join, needed, isExact)
         case .setOperation(let node): return try setOperation(node, needed, isExact)
         case .unnest(var node):
-            node.input = try prune(node.input, needed.union(reads(node.arguments)), isExact: isExact)
+            node.input = try prune(node.input, needed.union(ownReads(node.arguments)), isExact: isExact)
             return .unnest(node)
         case .recursive(var node):
             node.base = try prune(node.base, node.base.columnIDs, isExact: true)
             node.step = try prune(node.step, node.step.columnIDs, isExact: true)
             return .recursive(node)
-        case .cteScan: return plan
-        case .with(let id, let definition, let body):
-            let kept = try prune(definition, definition.columnIDs, isExact: true)
-            return .with(id: id, definition: kept, body: try prune(body, needed, isExact: isExact))
+        case .cteScan(let scan):
+            reads.add(scan, needed)
+            return plan
+        case .with(let id, let definition, let body): return try with(id, definition, body, needed, isExact)
         case .write(var node):
             if !isExact { node.outputs.removeAll { !needed.contains($0.id) } }
-            node.input = try prune(node.input, Set((node.reads + node.outputs).map(\.id)))
+            node.input = try prune(node.input, ColumnSet((node.reads + node.outputs).map(\.id)))
             return .write(node)
         }
     }
 
-    private func reads(_ exprs: [Expr]) -> Set<ColumnID> {
-        var ids: Set<ColumnID> = []
+    private func ownReads(_ exprs: [Expr]) -> ColumnSet {
+        var ids: ColumnSet = []
         for expr in exprs { ids.formUnion(expr.columnIDs) }
         return ids
     }
 
     private func join(
-        _ join: LogicalPlan.Join, _ needed: Set<ColumnID>, _ isExact: Bool
+        _ join: LogicalPlan.Join, _ needed: ColumnSet, _ isExact: Bool
     ) throws(SQLError) -> LogicalPlan {
         var join = join
-        let own = reads(LogicalPlan.join(join).expressions)
+        let own = ownReads(LogicalPlan.join(join).expressions)
         let carriesRight = ![.semi, .anti, .mark].contains(join.kind)
         join.left = try narrowed(join.left, needed.union(own), isExact)
         join.right = try narrowed(join.right, needed.union(own), isExact && carriesRight)
@@ -109,15 +116,31 @@ private struct Pruning {
 
     /// Prunes, and cuts off what only the input's own filters read: joins carry every column they get.
     private func narrowed(
-        _ plan: LogicalPlan, _ needed: Set<ColumnID>, _ isExact: Bool
+        _ plan: LogicalPlan, _ needed: ColumnSet, _ isExact: Bool
     ) throws(SQLError) -> LogicalPlan {
         let pruned = try prune(plan, needed, isExact: isExact)
         guard !isExact else { return pruned }
         return pruned.passing(pruned.columns.filter { needed.contains($0.id) })
     }
 
+    /// The readers first: the definition makes what they need together, and every scan of it has just that.
+    private func with(
+        _ id: Int, _ definition: LogicalPlan, _ body: LogicalPlan, _ needed: ColumnSet, _ isExact: Bool
+    ) throws(SQLError) -> LogicalPlan {
+        let pruned = try prune(body, needed, isExact: isExact)
+        let columns = definition.columns
+        let kept = reads.kept(id, of: columns)
+        guard kept.count < columns.count, !definition.writes else {
+            return .with(
+                id: id, definition: try prune(definition, definition.columnIDs, isExact: true), body: pruned)
+        }
+        let own = kept.map { columns[$0] }
+        let narrow = try prune(definition, ColumnSet(own.map(\.id))).passing(own)
+        return .with(id: id, definition: narrow, body: try pruned.narrowingScans(of: id, to: kept))
+    }
+
     private func setOperation(
-        _ node: LogicalPlan.SetOperation, _ needed: Set<ColumnID>, _ isExact: Bool
+        _ node: LogicalPlan.SetOperation, _ needed: ColumnSet, _ isExact: Bool
     ) throws(SQLError) -> LogicalPlan {
         var node = node
         // Only UNION ALL keeps rows whatever their columns.
@@ -131,9 +154,36 @@ private struct Pruning {
         for index in node.inputs.indices {
             let columns = node.inputs[index].columns
             let own = kept.map { columns[$0] }
-            node.inputs[index] = try prune(node.inputs[index], Set(own.map(\.id))).passing(own)
+            node.inputs[index] = try prune(node.inputs[index], ColumnSet(own.map(\.id))).passing(own)
         }
         node.columns = kept.map { node.columns[$0] }
         return .setOperation(node)
+    }
+}
+
+extension LogicalPlan {
+    /// Whether it changes a table.
+    fileprivate var writes: Bool {
+        if case .write = self { return true }
+        return inputs.contains { $0.writes }
+    }
+
+    /// Cuts the scans of a common table to some of its columns, by position.
+    fileprivate func narrowingScans(of id: Int, to kept: [Int]) throws(SQLError) -> LogicalPlan {
+        if case .cteScan(var scan) = self, scan.id == id {
+            guard let last = kept.last, last < scan.columns.count else {
+                throw SQLError(.internalError, "a scan of \"\(scan.name)\" lacks columns")
+            }
+            scan.columns = kept.map { scan.columns[$0] }
+            return .cteScan(scan)
+        }
+        let plan = try mapInputs { (input) throws(SQLError) in try input.narrowingScans(of: id, to: kept) }
+        // What cut the scan before may have nothing left to cut.
+        if case .project(.cteScan(let scan), let outputs) = plan, outputs.map(\.column.id) == scan.columns.map(\.id),
+            outputs.allSatisfy({ $0.expr.asColumn?.id == $0.column.id })
+        {
+            return .cteScan(scan)
+        }
+        return plan
     }
 }

@@ -84,7 +84,7 @@ private struct FieldUses {
     }
 
     /// Columns of scans of which only fields are read, as far as is known.
-    var candidates: Set<ColumnID> = []
+    var candidates: ColumnSet = []
     private var found: [ColumnID: [FieldPath]] = [:]
 
     mutating func collectScans(_ plan: LogicalPlan) {

@@ -15,6 +15,7 @@ struct PushDownFilters: OptimizerRule {
     }
 
     private func push(_ conditions: [Expr], into plan: LogicalPlan) throws(SQLError) -> LogicalPlan {
+        try PlanContext.checkGivenUp()
         switch plan {
         case .filter(let input, let condition):
             let all = conditions + condition.conjuncts
@@ -26,7 +27,7 @@ struct PushDownFilters: OptimizerRule {
         case .project(let input, let outputs): return try project(conditions, input, outputs)
         case .aggregate(let node): return try aggregate(conditions, node)
         case .window(var node):
-            let keys = Set(node.partition.compactMap { $0.asColumn?.id })
+            let keys = ColumnSet(node.partition.compactMap { $0.asColumn?.id })
             let (below, above) = split(conditions) { !keys.isEmpty && $0.columnIDs.isSubset(of: keys) }
             node.input = try push(below, into: node.input)
             return LogicalPlan.window(node).filtered(above)
@@ -74,7 +75,7 @@ struct PushDownFilters: OptimizerRule {
         _ conditions: [Expr], _ input: LogicalPlan, _ outputs: [LogicalPlan.Output]
     ) throws(SQLError) -> LogicalPlan {
         var map: [ColumnID: Expr] = [:]
-        var volatile: Set<ColumnID> = []
+        var volatile: ColumnSet = []
         for output in outputs {
             if output.expr.isVolatile { volatile.insert(output.column.id) } else { map[output.column.id] = output.expr }
         }
@@ -182,8 +183,9 @@ struct PushDownFilters: OptimizerRule {
         func rejectsNulls(of side: LogicalPlan) -> Bool {
             var nulls: [ColumnID: Expr] = [:]
             for column in side.columns { nulls[column.id] = .literal(.null(column.type)) }
+            let ids = ColumnSet(nulls.keys)
             return conditions.contains { condition in
-                guard !condition.columnIDs.isDisjoint(with: nulls.keys), !condition.isVolatile else { return false }
+                guard !condition.columnIDs.isDisjoint(with: ids), !condition.isVolatile else { return false }
                 guard let replaced = try? condition.substituting(nulls) else { return false }
                 return FoldConstants.foldAll(replaced).isNeverTrue
             }
@@ -206,7 +208,7 @@ struct PushDownFilters: OptimizerRule {
     }
 
     /// `(a AND b) OR (c AND d)` demands `a OR c` of the side that a and c look at: a filter before the join.
-    private func implied(_ condition: Expr, by ids: Set<ColumnID>) -> [Expr] {
+    private func implied(_ condition: Expr, by ids: ColumnSet) -> [Expr] {
         guard case .or(let branches) = condition else { return [] }
         var parts: [Expr] = []
         for branch in branches {

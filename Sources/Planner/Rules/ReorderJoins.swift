@@ -16,6 +16,7 @@ struct ReorderJoins: OptimizerRule {
     }
 
     private func reorder(_ plan: LogicalPlan) throws(SQLError) -> LogicalPlan {
+        try PlanContext.checkGivenUp()
         guard case .join(var join) = plan else {
             return try plan.mapInputs { (input) throws(SQLError) in try reorder(input) }
         }
@@ -24,7 +25,7 @@ struct ReorderJoins: OptimizerRule {
             var graph = JoinGraph()
             graph.collect(plan)
             for index in graph.relations.indices { graph.relations[index] = try reorder(graph.relations[index]) }
-            return graph.ordered().passing(plan.columns)
+            return try graph.ordered().passing(plan.columns)
         case .semi, .anti:
             if let sunk = sink(join) { return try reorder(sunk).passing(plan.columns) }
             join.left = try reorder(join.left)
@@ -60,7 +61,7 @@ struct ReorderJoins: OptimizerRule {
     /// the larger side: it then filters early.
     private func sink(_ join: LogicalPlan.Join) -> LogicalPlan? {
         guard case .join(var inner) = join.left, inner.kind == .inner else { return nil }
-        var needed: Set<ColumnID> = []
+        var needed: ColumnSet = []
         for key in join.keys { needed.formUnion(key.left.columnIDs) }
         let right = join.right.columnIDs
         for condition in join.residual { needed.formUnion(condition.columnIDs.subtracting(right)) }
@@ -110,7 +111,7 @@ private struct JoinGraph {
         var estimate: Estimate
         /// Rows of all intermediate results, and of all build sides.
         var cost: Double
-        var ids: Set<ColumnID>
+        var ids: ColumnSet
     }
 
     /// Equalities that follow from others: a = b and b = c give a = c, which allows more orders.
@@ -146,53 +147,84 @@ private struct JoinGraph {
         return all
     }
 
+    /// A condition with the columns it looks at, which every pair of candidates asks for.
+    private struct Condition {
+        let expr: Expr
+        let ids: ColumnSet
+
+        init(_ expr: Expr) {
+            self.expr = expr
+            ids = expr.columnIDs
+        }
+
+        /// Whether it can be looked at where two sets of columns meet, and no sooner.
+        func links(_ a: ColumnSet, _ b: ColumnSet, _ both: ColumnSet) -> Bool {
+            !ids.isEmpty && ids.isSubset(of: both) && !ids.isSubset(of: a) && !ids.isSubset(of: b)
+        }
+    }
+
+    /// How two candidates would be joined.
+    private struct Pairing {
+        var keys: [LogicalPlan.JoinKey] = []
+        var residual: [Expr] = []
+        var isSwapped: Bool
+        var ids: ColumnSet
+        var rows = 0.0
+        var cost = 0.0
+        /// There is no key.
+        var isCross: Bool { keys.isEmpty }
+    }
+
     private func sameRelation(_ a: Expr, _ b: Expr) -> Bool {
         relations.contains { $0.columnIDs.isSuperset(of: a.columnIDs.union(b.columnIDs)) }
     }
 
-    func ordered() -> LogicalPlan {
+    func ordered() throws(SQLError) -> LogicalPlan {
         let cardinality = Cardinality()
-        let all = closed()
+        let all = closed().map { Condition($0) }
         let leaves = relations.map { relation in
             let estimate = cardinality.estimate(relation)
             return Candidate(plan: relation, estimate: estimate, cost: 0, ids: relation.columnIDs)
         }
         let best: Candidate
         switch leaves.count {
-        case ...ReorderJoins.exactMax: best = exact(leaves, all)
-        case ...JoinGraph.greedyMax: best = greedy(leaves, all)
-        default: best = inOrder(leaves, all)
+        case ...ReorderJoins.exactMax: best = try exact(leaves, all)
+        case ...JoinGraph.greedyMax: best = try greedy(leaves, all)
+        default: best = try inOrder(leaves, all)
         }
         // Conditions over no relation at all, or that no join took.
         let rest = conditions.filter { $0.columnIDs.isEmpty }
         return best.plan.filtered(rest)
     }
 
-    /// Joins two candidates on all conditions that lie between them; `isCross` tells that there is no key.
-    private func join(_ a: Candidate, _ b: Candidate, _ all: [Expr]) -> (Candidate, isCross: Bool) {
-        let ids = a.ids.union(b.ids)
+    /// What joining two candidates on all conditions that lie between them would cost. The plan and its estimate are
+    /// made for the best of many only.
+    private func pair(_ a: Candidate, _ b: Candidate, _ all: [Condition]) -> Pairing {
         // The smaller side is built.
-        let (left, right) = a.estimate.rows >= b.estimate.rows ? (a, b) : (b, a)
-        var keys: [LogicalPlan.JoinKey] = []
-        var residual: [Expr] = []
-        for condition in all {
-            let used = condition.columnIDs
-            guard !used.isEmpty, used.isSubset(of: ids), !used.isSubset(of: a.ids), !used.isSubset(of: b.ids) else {
-                continue
-            }
-            if let key = LogicalPlan.JoinKey(condition, left.ids, right.ids) {
-                if !redundant(key, keys) { keys.append(key) }
+        let isSwapped = a.estimate.rows < b.estimate.rows
+        let (left, right) = isSwapped ? (b, a) : (a, b)
+        var pairing = Pairing(isSwapped: isSwapped, ids: a.ids.union(b.ids))
+        for condition in all where condition.links(a.ids, b.ids, pairing.ids) {
+            if let key = LogicalPlan.JoinKey(condition.expr, left.ids, right.ids) {
+                if !redundant(key, pairing.keys) { pairing.keys.append(key) }
             } else {
-                residual.append(condition)
+                pairing.residual.append(condition.expr)
             }
         }
-        let plan = LogicalPlan.join(
-            LogicalPlan.Join(kind: .inner, left: left.plan, right: right.plan, keys: keys, residual: residual))
-        let estimate = Cardinality().joined(left.estimate, right.estimate, keys, residual)
+        pairing.rows = Cardinality().joinedRows(left.estimate, right.estimate, pairing.keys, pairing.residual)
         // Without a key every pair of rows is looked at.
-        let pairs = keys.isEmpty ? left.estimate.rows * right.estimate.rows : 0
-        let cost = a.cost + b.cost + estimate.rows + right.estimate.rows + pairs
-        return (Candidate(plan: plan, estimate: estimate, cost: cost, ids: ids), keys.isEmpty)
+        let pairs = pairing.isCross ? left.estimate.rows * right.estimate.rows : 0
+        pairing.cost = a.cost + b.cost + pairing.rows + right.estimate.rows + pairs
+        return pairing
+    }
+
+    private func joined(_ a: Candidate, _ b: Candidate, _ pairing: Pairing) -> Candidate {
+        let (left, right) = pairing.isSwapped ? (b, a) : (a, b)
+        let plan = LogicalPlan.join(
+            LogicalPlan.Join(
+                kind: .inner, left: left.plan, right: right.plan, keys: pairing.keys, residual: pairing.residual))
+        let estimate = Cardinality().joined(left.estimate, right.estimate, pairing.keys, pairing.residual)
+        return Candidate(plan: plan, estimate: estimate, cost: pairing.cost, ids: pairing.ids)
     }
 
     /// With a = x there is no need for b = x when a and b are equal on their side already.
@@ -200,38 +232,35 @@ private struct JoinGraph {
         keys.contains { $0.left.isSame(as: key.left) && $0.right.isSame(as: key.right) }
     }
 
-    private func exact(_ leaves: [Candidate], _ all: [Expr]) -> Candidate {
+    private func exact(_ leaves: [Candidate], _ all: [Condition]) throws(SQLError) -> Candidate {
         let count = leaves.count
         var table: [Candidate?] = Array(repeating: nil, count: 1 << count)
         for (index, leaf) in leaves.enumerated() { table[1 << index] = leaf }
         for set in 1..<(1 << count) where set.nonzeroBitCount > 1 {
-            var best: Candidate?
-            var crossBest: Candidate?
+            try PlanContext.checkGivenUp()
+            var best: (part: Int, pairing: Pairing)?
+            var crossBest: (part: Int, pairing: Pairing)?
             var part = (set - 1) & set
             while part > 0 {
-                let other = set ^ part
-                if part < other {
-                    part = (part - 1) & set
-                    continue
-                }
-                if let a = table[part], let b = table[other] {
-                    let (candidate, isCross) = join(a, b, all)
-                    if isCross {
-                        if crossBest.map({ candidate.cost < $0.cost }) ?? true { crossBest = candidate }
-                    } else if best.map({ candidate.cost < $0.cost }) ?? true {
-                        best = candidate
+                // Each split once.
+                if part > set ^ part, let a = table[part], let b = table[set ^ part] {
+                    let pairing = pair(a, b, all)
+                    if pairing.isCross {
+                        if crossBest.map({ pairing.cost < $0.pairing.cost }) ?? true { crossBest = (part, pairing) }
+                    } else if best.map({ pairing.cost < $0.pairing.cost }) ?? true {
+                        best = (part, pairing)
                     }
                 }
                 part = (part - 1) & set
             }
             // Cross products only where nothing else joins the set, and between small sides.
-            if let best {
-                if let crossBest, crossBest.cost * 10 < best.cost { table[set] = crossBest } else { table[set] = best }
-            } else {
-                table[set] = crossBest
+            if let known = best, let cross = crossBest, cross.pairing.cost * 10 < known.pairing.cost { best = cross }
+            if let (part, pairing) = best ?? crossBest, let a = table[part], let b = table[set ^ part] {
+                table[set] = joined(a, b, pairing)
             }
         }
-        return table[(1 << count) - 1] ?? greedy(leaves, all)
+        if let whole = table[(1 << count) - 1] { return whole }
+        return try greedy(leaves, all)
     }
 
     /// Relations among which the cheapest pair is looked for: the time grows with the cube of their number.
@@ -240,42 +269,43 @@ private struct JoinGraph {
     private static let lookAhead = 16
 
     /// Joins in the order of the query, except that what has a key comes before what has none.
-    private func inOrder(_ leaves: [Candidate], _ all: [Expr]) -> Candidate {
+    private func inOrder(_ leaves: [Candidate], _ all: [Condition]) throws(SQLError) -> Candidate {
         var joined = leaves[0]
         var open = leaves[1...]
         while let next = open.first {
-            var chosen = (index: open.startIndex, candidate: join(joined, next, all))
-            for index in open.indices.prefix(JoinGraph.lookAhead).dropFirst() where chosen.candidate.isCross {
-                let other = join(joined, open[index], all)
+            try PlanContext.checkGivenUp()
+            var chosen = (index: open.startIndex, pairing: pair(joined, next, all))
+            for index in open.indices.prefix(JoinGraph.lookAhead).dropFirst() where chosen.pairing.isCross {
+                let other = pair(joined, open[index], all)
                 if !other.isCross { chosen = (index, other) }
             }
-            joined = chosen.candidate.0
+            joined = self.joined(joined, open[chosen.index], chosen.pairing)
             open.remove(at: chosen.index)
         }
         return joined
     }
 
-    private func greedy(_ leaves: [Candidate], _ all: [Expr]) -> Candidate {
+    private func greedy(_ leaves: [Candidate], _ all: [Condition]) throws(SQLError) -> Candidate {
         var open = leaves
         while open.count > 1 {
-            var best: (first: Int, second: Int, candidate: Candidate, isCross: Bool)?
+            var best: (first: Int, second: Int, pairing: Pairing)?
             for first in open.indices {
+                try PlanContext.checkGivenUp()
                 for second in (first + 1)..<max(first + 1, open.count) {
-                    let (candidate, isCross) = join(open[first], open[second], all)
+                    let pairing = pair(open[first], open[second], all)
                     let better: Bool
-                    if let best {
-                        better =
-                            best.isCross == isCross
-                            ? candidate.estimate.rows < best.candidate.estimate.rows : best.isCross
+                    if let known = best?.pairing {
+                        better = known.isCross == pairing.isCross ? pairing.rows < known.rows : known.isCross
                     } else {
                         better = true
                     }
-                    if better { best = (first, second, candidate, isCross) }
+                    if better { best = (first, second, pairing) }
                 }
             }
             guard let best else { break }
+            let made = joined(open[best.first], open[best.second], best.pairing)
             open.remove(at: best.second)
-            open[best.first] = best.candidate
+            open[best.first] = made
         }
         return open[0]
     }

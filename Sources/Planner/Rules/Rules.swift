@@ -57,7 +57,7 @@ public enum Optimizer {
         let clock = ContinuousClock()
         for rule in rules where rule.isRequired || !context.disabledRules.contains(rule.name) {
             let start = clock.now
-            guard !Task.isCancelled else { throw SQLError(.queryCanceled, "canceling statement due to user request") }
+            try PlanContext.checkGivenUp()
             let changed = try rule.rewrite(current, context)
             if let changed {
                 try check(rule, current, changed)

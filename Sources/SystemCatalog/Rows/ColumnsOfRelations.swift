@@ -49,8 +49,8 @@ extension RelationRows {
             // The columns of a declared key's index.
             let rest = oids.filter { directory.relationByOID[$0] == nil }
             guard !rest.isEmpty else { return items }
-            for key in try await declaredKeys(state, directory.relations)
-            where key.hasIndex && rest.contains(key.indexOID) {
+            let index = try await state.allKeys()
+            for key in rest.sorted().compactMap({ index.key(index: $0) }) {
                 var relation = key.relation
                 relation.oid = key.indexOID
                 for (index, place) in key.columns.enumerated() where place <= key.details.columns.count {

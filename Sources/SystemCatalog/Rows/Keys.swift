@@ -36,6 +36,23 @@ struct DeclaredKey: Sendable {
     }
 }
 
+/// The keys of many tables, found by their numbers.
+final class KeyIndex: Sendable {
+    let all: [DeclaredKey]
+    private let byOID: [Int64: Int]
+    private let byIndex: [Int64: Int]
+
+    init(_ keys: [DeclaredKey]) {
+        all = keys
+        byOID = Dictionary(keys.enumerated().map { ($1.oid, $0) }, uniquingKeysWith: { first, _ in first })
+        byIndex = Dictionary(
+            keys.enumerated().filter { $1.hasIndex }.map { ($1.indexOID, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    func key(_ oid: Int64) -> DeclaredKey? { byOID[oid].map { all[$0] } }
+    func key(index oid: Int64) -> DeclaredKey? { byIndex[oid].map { all[$0] } }
+}
+
 extension RelationRows {
     /// The keys that relations declare.
     static func declaredKeys(
@@ -106,9 +123,7 @@ extension RelationRows {
             "pg_constraint",
             items: { (state, keys) async throws(SQLError) -> [DeclaredKey] in
                 let directory = try await state.directory()
-                guard let oids = keys.numbers("conrelid") else {
-                    return try await declaredKeys(state, directory.relations)
-                }
+                guard let oids = keys.numbers("conrelid") else { return try await state.allKeys().all }
                 return try await declaredKeys(state, oids.sorted().compactMap { directory.relation($0) })
             },
             columns: { c in
@@ -132,8 +147,10 @@ extension RelationRows {
             "pg_index",
             items: { (state, keys) async throws(SQLError) -> [DeclaredKey] in
                 let directory = try await state.directory()
-                let tables =
-                    keys.numbers("indrelid")?.sorted().compactMap { directory.relation($0) } ?? directory.relations
+                guard let oids = keys.numbers("indrelid") else {
+                    return try await state.allKeys().all.filter(\.hasIndex)
+                }
+                let tables = oids.sorted().compactMap { directory.relation($0) }
                 return try await declaredKeys(state, tables).filter(\.hasIndex)
             },
             columns: { c in

@@ -103,10 +103,16 @@ extension RelationRows {
         // Keys are told by the tables themselves, which must be opened for it: not for lists of tables.
         if let kinds = keys.names("relkind"), !kinds.contains("i") { return items }
         if let oids = keys.numbers("oid"), found.count == oids.count { return items }
-        let directory = try await state.directory()
-        for key in try await declaredKeys(state, directory.relations) where key.hasIndex {
-            if let oids = keys.numbers("oid"), !oids.contains(key.indexOID) { continue }
-            if let names = keys.names("relname"), !names.contains(key.name) { continue }
+        let index = try await state.allKeys()
+        if let oids = keys.numbers("oid") {
+            for oid in oids.sorted() {
+                guard let key = index.key(index: oid) else { continue }
+                items.append(ClassItem(relation: key.relation, details: nil, key: key))
+            }
+            return items
+        }
+        let names = keys.names("relname")
+        for key in index.all where key.hasIndex && names?.contains(key.name) != false {
             items.append(ClassItem(relation: key.relation, details: nil, key: key))
         }
         return items
