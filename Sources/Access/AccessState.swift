@@ -12,6 +12,8 @@ public struct AccessState: Sendable {
     private(set) var objects: [String: ObjectRights] = [:]
     private(set) var defaults: [DefaultRights] = []
     private(set) var policies: [String: TablePolicies] = [:]
+    /// What ALTER ROLE ALL SET said.
+    public private(set) var settingsOfAll: [RoleSetting] = []
     /// The next role's number.
     private var next = KnownRole.first
     /// Names of users that the configuration knows: superusers.
@@ -30,6 +32,7 @@ public struct AccessState: Sendable {
 
     private static let counterKey = "counter"
     private static let defaultsKey = "defaults"
+    private static let settingsKey = "settings"
 
     /// Takes what the store has changed since ``version``.
     public mutating func take(_ records: [String: Data?], version: Int64) throws(SQLError) {
@@ -62,6 +65,9 @@ public struct AccessState: Sendable {
                 try data.map { (data) throws(SQLError) in
                     try AccessState.decode([DefaultRights].self, data, key)
                 } ?? []
+        case AccessState.settingsKey:
+            settingsOfAll =
+                try data.map { (data) throws(SQLError) in try AccessState.decode([RoleSetting].self, data, key) } ?? []
         case AccessState.counterKey:
             next =
                 try data.map { (data) throws(SQLError) in try AccessState.decode(RoleID.self, data, key) }
@@ -81,6 +87,7 @@ public struct AccessState: Sendable {
             case "object": data = try objects[parts[1]].map(AccessState.encode)
             case "policy": data = try policies[parts[1]].map(AccessState.encode)
             case AccessState.defaultsKey: data = try AccessState.encode(defaults)
+            case AccessState.settingsKey: data = try AccessState.encode(settingsOfAll)
             default: data = try AccessState.encode(next)
             }
             records[key] = .some(data)
@@ -219,6 +226,16 @@ public struct AccessState: Sendable {
     /// All objects that have a record.
     var recorded: [SecuredObject] { objects.keys.compactMap(SecuredObject.init(key:)) }
 
+    /// Sets or removes a setting of everybody's sessions to come; nil name: all.
+    public mutating func alterAllRoles(setting: String?, to value: String?, by who: Standing) throws(SQLError) {
+        guard who.isSuperuser else {
+            throw AccessState.denied("must be superuser to alter settings globally")
+        }
+        settingsOfAll.removeAll { setting == nil || $0.name == setting }
+        if let setting, let value { settingsOfAll.append(RoleSetting(name: setting, value: value)) }
+        changed.insert(AccessState.settingsKey)
+    }
+
     mutating func put(_ defaults: [DefaultRights]) {
         self.defaults = defaults
         changed.insert(AccessState.defaultsKey)
@@ -227,6 +244,11 @@ public struct AccessState: Sendable {
     mutating func put(_ policies: TablePolicies?, of object: SecuredObject) {
         self.policies[object.key] = policies
         changed.insert("policy/\(object.key)")
+    }
+
+    /// The row policies and masks of all relations.
+    public var allPolicies: [(object: SecuredObject, policies: TablePolicies)] {
+        policies.compactMap { key, value in SecuredObject(key: key).map { ($0, value) } }
     }
 
     /// The row policies and masks of a relation.
@@ -244,6 +266,7 @@ public struct AccessState: Sendable {
                 result.formUnion(object.kind == .schema ? .usage : [.insert, .update, .delete])
             }
         }
+        if object.kind == .sequence, who.has(KnownRole.readAllData) { result.formUnion(.select) }
         return result
     }
 

@@ -95,11 +95,13 @@ extension AccessState {
         guard !isRecorded(object) else { return }
         let found = defaults.filter {
             $0.role == object.owner && $0.kind == object.kind
-                && ($0.schema == nil || object.kind == .relation && $0.schema == object.schema)
+                && ($0.schema == nil || object.kind.isInSchema && $0.schema == object.schema)
         }
         guard !found.isEmpty else { return }
-        var record = ObjectRights(items: object.standard)
-        for item in found.flatMap(\.items) {
+        // What was said for all schemas takes the standard's place, what was said for one is added.
+        let whole = found.first { $0.schema == nil && $0.items.contains { $0.grantee == object.owner } }
+        var record = ObjectRights(items: whole?.items ?? object.standard)
+        for item in found.filter({ $0 != whole }).flatMap(\.items) {
             AccessList.grant(
                 item.rights.subtracting(item.grantable), to: item.grantee, by: object.owner, grantable: false,
                 in: &record.items)
@@ -183,7 +185,8 @@ extension AccessState {
             place = found
         } else {
             place = list.count
-            list.append(DefaultRights(role: role, schema: schema, kind: kind, items: []))
+            let standard = schema == nil ? AccessState.standard(kind, role) : []
+            list.append(DefaultRights(role: role, schema: schema, kind: kind, items: standard))
         }
         for grantee in change.grantees {
             let rights = change.rights ?? kind.rights
@@ -196,8 +199,14 @@ extension AccessState {
                     in: &list[place].items)
             }
         }
-        list.removeAll { $0.items.isEmpty }
+        list.removeAll {
+            $0.items.isEmpty || $0.schema == nil && Set($0.items) == Set(AccessState.standard($0.kind, $0.role))
+        }
         put(list)
+    }
+
+    private static func standard(_ kind: SecuredKind, _ owner: RoleID) -> [AccessItem] {
+        SecuredObject(kind, name: "", owner: owner).standard
     }
 
     /// What was said, for pg_default_acl.

@@ -83,6 +83,8 @@ public struct Rights: OptionSet, Hashable, Sendable, Codable {
 /// Kinds of objects that rights are kept for.
 public enum SecuredKind: String, Sendable, Hashable, Codable {
     case database, schema, relation, branch
+    /// A function's name has the types of its arguments: `f(integer,text)`.
+    case sequence, function, type
 
     /// All rights that such an object has.
     public var rights: Rights {
@@ -91,6 +93,17 @@ public enum SecuredKind: String, Sendable, Hashable, Codable {
         case .schema: [.usage, .create]
         case .relation: [.insert, .select, .update, .delete, .truncate, .references, .trigger]
         case .branch: [.select, .commit, .merge]
+        case .sequence: [.usage, .select, .update]
+        case .function: .execute
+        case .type: .usage
+        }
+    }
+
+    /// Whether it lies in a schema.
+    public var isInSchema: Bool {
+        switch self {
+        case .relation, .sequence, .function, .type: true
+        case .database, .schema, .branch: false
         }
     }
 }
@@ -101,7 +114,7 @@ public struct SecuredObject: Hashable, Sendable {
     public var kind: SecuredKind
     /// The attached database that it is in; empty for the lake.
     public var database: String
-    /// Of a relation.
+    /// Of what lies in a schema.
     public var schema: String
     public var name: String
     public var owner: RoleID
@@ -144,7 +157,9 @@ public struct SecuredObject: Hashable, Sendable {
         case .database: everybody([.connect, .temporary])
         case .schema: if name == "public" || !database.isEmpty { everybody(.usage) }
         case .branch: everybody([.select, .commit])
-        case .relation: break
+        case .function: everybody(.execute)
+        case .type: everybody(.usage)
+        case .relation, .sequence: break
         }
         items.append(AccessItem(grantee: owner, grantor: owner, rights: kind.rights))
         return items

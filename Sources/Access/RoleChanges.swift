@@ -297,6 +297,9 @@ extension SecuredObject {
         case .schema: "schema \(name)"
         case .relation: "table \(schema).\(name)"
         case .branch: "branch \(name)"
+        case .sequence: "sequence \(schema).\(name)"
+        case .function: "function \(schema).\(name)"
+        case .type: "type \(schema).\(name)"
         }
     }
 }

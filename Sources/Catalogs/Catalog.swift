@@ -17,6 +17,9 @@ public struct ViewDefinition: Hashable, Sendable, Codable {
     /// Output names given in CREATE VIEW v (a, b), else empty.
     public var columnNames: [String]
     public var searchPath: [String]
+    /// What it reads in its own branch, so that DROP need not parse it: relations, and objects under their names as such;
+    /// functions with the types of their arguments. nil: not known.
+    public var reads: [TableName]?
     /// Comments on the view and its columns, under the names of ``TableProperty``; nil: none.
     public var properties: [String: String]?
     /// The number of the role that owns it, and with whose rights it reads; nil: the bootstrap user.
@@ -43,6 +46,8 @@ public struct ExternalDefinition: Hashable, Sendable, Codable {
     public var options: [String: String]
     /// Rows when the table was made: an estimate for plans.
     public var rowsEstimated: Double?
+    /// Comments on the table and its columns, under the names of ``TableProperty``; nil: none.
+    public var properties: [String: String]?
     /// The number of the role that owns it; nil: the bootstrap user.
     public var owner: Int64?
     public init(
@@ -80,7 +85,7 @@ extension Entry {
 public struct SchemaDefinition: Hashable, Sendable, Codable {
     public var name: String
     public var location: String?
-    /// What other engines keep with a namespace; nil: nothing.
+    /// What other engines keep with a namespace, and its COMMENT under Iceberg's name for it; nil: nothing.
     public var properties: [String: String]?
     /// The number of the role that owns it; nil: the bootstrap user.
     public var owner: Int64?

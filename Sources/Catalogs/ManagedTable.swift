@@ -16,6 +16,9 @@ public struct ManagedDefinition: Hashable, Sendable, Codable {
     public var snapshotID: Int64?
     /// Set for a materialized view, so that lists of tables need not open each; nil in older commits.
     public var isMaterializedView: Bool?
+    /// Whether its defaults, checks, keys or types name other things of the catalog, so that DROP need not open every table;
+    /// nil in older commits.
+    public var namesOthers: Bool?
     /// The number of the role that owns it, from the table's properties; nil: the bootstrap user.
     public var owner: Int64?
     public init(format: String, identity: String, metadataLocation: String, snapshotID: Int64?) {
@@ -165,6 +168,8 @@ public enum TableProperty {
     public static func generated(_ column: String) -> String { "apus.generated.\(column)" }
     /// A column's COMMENT.
     public static func comment(on column: String) -> String { "apus.comment.\(column)" }
+    /// The COMMENT of a constraint.
+    public static func comment(onConstraint name: String) -> String { "apus.constraint_comment.\(name)" }
     /// A column's declared type where the format's own says less (varchar(10) is a string): format_type's text.
     public static func declaredType(of column: String) -> String { "apus.type.\(column)" }
     /// The user's type that a column was declared with, with its schema; `[]` behind it for arrays.

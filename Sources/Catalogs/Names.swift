@@ -1,7 +1,7 @@
 // Names of things in catalogs, and the version at which they are looked up.
 
 /// A table or view name, resolved parts only: nil parts are filled from the session.
-public struct TableName: Hashable, Sendable, CustomStringConvertible {
+public struct TableName: Hashable, Sendable, Codable, CustomStringConvertible {
     /// The schema.
     public var schema: String
     public var name: String

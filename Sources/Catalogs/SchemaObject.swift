@@ -39,6 +39,34 @@ public enum SchemaObject: Hashable, Sendable, Codable {
     }
 }
 
+extension SchemaObject {
+    /// The COMMENT of a sequence, an index or a type; functions have one each.
+    public var comment: String? {
+        get {
+            switch self {
+            case .sequence(let sequence): sequence.comment
+            case .functions: nil
+            case .index(let index): index.comment
+            case .type(let type): type.comment
+            }
+        }
+        set {
+            switch self {
+            case .sequence(var sequence):
+                sequence.comment = newValue
+                self = .sequence(sequence)
+            case .functions: break
+            case .index(var index):
+                index.comment = newValue
+                self = .index(index)
+            case .type(var type):
+                type.comment = newValue
+                self = .type(type)
+            }
+        }
+    }
+}
+
 /// A sequence, and how far it has got.
 public struct SequenceDefinition: Hashable, Sendable, Codable {
     /// Stays when the sequence is renamed or counts on.
@@ -60,6 +88,7 @@ public struct SequenceDefinition: Hashable, Sendable, Codable {
     /// The server that counted last: its sessions share one count in memory, those of another do not.
     public var writer: String?
     public var owner: Int64?
+    public var comment: String?
     public init(
         identity: String, type: String, start: Int64, increment: Int64, min: Int64, max: Int64, isCycled: Bool
     ) {
@@ -111,6 +140,7 @@ public struct FunctionDefinition: Hashable, Sendable, Codable {
     public var body: String
     public var searchPath: [String]
     public var owner: Int64?
+    public var comment: String?
     public init(
         parameters: [Parameter], returnType: String?, columns: [Parameter], isSet: Bool, isStrict: Bool,
         isProcedure: Bool, body: String, searchPath: [String]
@@ -152,6 +182,7 @@ public struct TypeDefinition: Hashable, Sendable, Codable {
     public struct Check: Hashable, Sendable, Codable {
         public var name: String
         public var text: String
+        public var comment: String?
         public init(name: String, text: String) {
             self.name = name
             self.text = text
@@ -159,6 +190,7 @@ public struct TypeDefinition: Hashable, Sendable, Codable {
     }
     public var form: Form
     public var owner: Int64?
+    public var comment: String?
     public init(form: Form) { self.form = form }
 }
 
@@ -168,6 +200,7 @@ public struct IndexDefinition: Hashable, Sendable, Codable {
     public var table: String
     public var text: String
     public var owner: Int64?
+    public var comment: String?
     public init(table: String, text: String) {
         self.table = table
         self.text = text

@@ -135,7 +135,8 @@ struct DateFields {
                 throw invalid
             }
             // A digit run followed by '-' after a compact time is a zone: 20240105T101112-05.
-            if separator == 45, dateIsComplete, hour == nil, first.length == 6 || first.length == 4 {
+            let isCompact = first.length == 6 || first.length == 4 && dateIsComplete
+            if separator == 45, dateIsComplete || isTimeOnly, hour == nil, isCompact {
                 try compactTime(first)
                 return
             }

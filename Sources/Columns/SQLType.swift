@@ -67,7 +67,7 @@ public indirect enum SQLType: Hashable, Sendable, Codable {
         case .uuid: .int128
         case .array, .map: .list
         case .row: .row
-        case .system(let type): type.isNumber ? .int64 : .view
+        case .system(let type): type.isNumber || type == .timetz ? .int64 : .view
         }
     }
 
@@ -89,7 +89,7 @@ public indirect enum SQLType: Hashable, Sendable, Codable {
     public var isText: Bool {
         switch self {
         case .text, .varchar, .char, .unknown: true
-        case .system(let type): !type.isNumber
+        case .system(let type): type.isText
         default: false
         }
     }

@@ -16,15 +16,24 @@ public enum SystemType: String, Hashable, Sendable, Codable, CaseIterable {
     case nodeTree = "pg_node_tree"
     /// Numbers with blanks between them; unlike arrays they count from 0.
     case int2vector, oidvector
+    /// Addresses, held as ``NetworkAddress/key``.
+    case inet, cidr
+    /// Held as ``ZonedTime/packed``.
+    case timetz = "time with time zone"
 
     /// Whether values are numbers.
     public var isNumber: Bool {
         switch self {
         case .oid, .xid, .cid: true
-        case .name, .char, .aclitem, .nodeTree, .int2vector, .oidvector: false
+        case .name, .char, .aclitem, .nodeTree, .int2vector, .oidvector, .inet, .cidr, .timetz: false
         default: isReference
         }
     }
+
+    /// Whether it is a type for values of users: neither number nor text.
+    public var isValue: Bool { self == .inet || self == .cidr || self == .timetz }
+    /// Whether values are texts.
+    public var isText: Bool { !isNumber && !isValue }
 
     /// Whether values are numbers that print as names.
     public var isReference: Bool {
@@ -32,7 +41,7 @@ public enum SystemType: String, Hashable, Sendable, Codable, CaseIterable {
         case .regclass, .regtype, .regproc, .regprocedure, .regnamespace, .regrole, .regoper, .regoperator,
             .regcollation:
             true
-        case .oid, .xid, .cid, .name, .char, .aclitem, .nodeTree, .int2vector, .oidvector: false
+        case .oid, .xid, .cid, .name, .char, .aclitem, .nodeTree, .int2vector, .oidvector, .inet, .cidr, .timetz: false
         }
     }
 
@@ -58,6 +67,9 @@ extension SQLType {
         if case .system(let type) = self, type.isReference { return type }
         return nil
     }
+
+    /// Whether this is inet or cidr.
+    public var isNetwork: Bool { self == .system(.inet) || self == .system(.cidr) }
 
     /// What tables keep for this type: those of the system catalog are bigint or text there.
     public var stored: SQLType {

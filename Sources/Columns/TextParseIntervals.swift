@@ -3,7 +3,7 @@ public import Diagnostics
 
 /// A unit that an interval's number may have, from large to small.
 public enum IntervalUnit: String, Sendable, CaseIterable {
-    case millennium, century, decade, year, month, week, day, hour, minute, second, millisecond, microsecond
+    case millennium, century, decade, year, quarter, month, week, day, hour, minute, second, millisecond, microsecond
 
     /// Finds a unit by any name that PostgreSQL takes, lower case.
     public init?(name: String) {
@@ -16,14 +16,16 @@ public enum IntervalUnit: String, Sendable, CaseIterable {
             (.century, "c cent centuries century"),
             (.decade, "dec decs decade decades"),
             (.year, "y yr yrs year years"),
+            // DuckDB's.
+            (.quarter, "quarter quarters"),
             (.month, "mon mons month months"),
             (.week, "w week weeks"),
             (.day, "d day days"),
             (.hour, "h hr hrs hour hours"),
             (.minute, "m min mins minute minutes"),
             (.second, "s sec secs second seconds"),
-            (.millisecond, "ms msec msecs mseconds millisecond milliseconds"),
-            (.microsecond, "us usec usecs useconds microsecond microseconds"),
+            (.millisecond, "ms msec msecs msecond mseconds millisecond milliseconds"),
+            (.microsecond, "us usec usecs usecond useconds microsecond microseconds"),
         ]
         var table: [String: IntervalUnit] = [:]
         for (unit, list) in lists {
@@ -240,6 +242,10 @@ private struct IntervalFields {
         case .century: addYears(number, 100)
         case .decade: addYears(number, 10)
         case .year: addYears(number, 1)
+        case .quarter:
+            let (whole, rest) = (number.billionths * 3).quotientAndRemainder(dividingBy: billion)
+            months += number.value * 3 + whole
+            addDays(rest * 30)
         case .month:
             months += number.value
             addDays(number.billionths * 30)

@@ -58,7 +58,7 @@ extension TextParse {
         case .timestamptz: return Scalar(type, .int(try timestamptz(bytes, context)))
         case .interval: return Scalar(type, .interval(try interval(bytes)))
         case .uuid: return Scalar(type, .int128(try uuid(bytes)))
-        case .system(let system): return try self.system(bytes, system)
+        case .system(let system): return try self.system(bytes, system, context)
         case .array(let element):
             return Scalar(type, .array(try array(bytes, of: element, context: context, depth: depth)))
         case .row(let fields): return Scalar(type, .row(try record(bytes, fields, context: context, depth: depth)))
@@ -68,9 +68,15 @@ extension TextParse {
     }
 
     /// Types of the catalog; names behind references are looked up by casts, here only numbers are known.
-    private static func system(_ bytes: UnsafeRawBufferPointer, _ type: SystemType) throws(SQLError) -> Scalar {
+    private static func system(
+        _ bytes: UnsafeRawBufferPointer, _ type: SystemType, _ context: TextParseContext
+    ) throws(SQLError) -> Scalar {
         let text = String(decoding: bytes, as: UTF8.self)
         switch type {
+        case .inet, .cidr:
+            let address = try NetworkAddress.parse(trimmed(bytes), isNetwork: type == .cidr)
+            return Scalar(.system(type), .string(address.key))
+        case .timetz: return Scalar(.system(type), .int(try timetz(bytes, context).packed))
         case .char: return Scalar(.system(type), .string(SystemText.firstByte(text)))
         case .name: return Scalar(.system(type), .string(SystemText.name(text)))
         case .aclitem, .nodeTree, .int2vector, .oidvector: return Scalar(.system(type), .string(text))

@@ -291,6 +291,9 @@ public enum TextForm {
             let view = from.pointer(StringView.self)[at]
             if column.type == .bytea {
                 view.withBytes { append(bytea: $0, style: zone.style, to: &out) }
+            } else if case .system(let type) = column.type, type == .inet || type == .cidr {
+                let text = view.withBytes { NetworkAddress(key: $0)?.text(isNetwork: type == .cidr) ?? "" }
+                out.append(contentsOf: text.utf8)
             } else {
                 view.withBytes { out.append(contentsOf: $0) }
             }
@@ -314,6 +317,7 @@ public enum TextForm {
         case .time: append(time: value, to: &out)
         case .timestamp: append(to: &out) { write(timestamp: value, style: zone.style, to: $0) }
         case .timestamptz: append(timestamptz: value, zone: zone, to: &out)
+        case .system(.timetz): ZonedTime(packed: value).append(to: &out)
         default: append(int: value, to: &out)
         }
     }
@@ -371,7 +375,7 @@ extension Scalar {
     /// The value as PostgreSQL's output function prints it; nil for NULL.
     public func outputText(zone: SessionTimeZone = .utc) -> String? {
         guard !isNull else { return nil }
-        if case .string(let text) = value { return text }
+        if case .string(let text) = value, !type.isNetwork { return text }
         let builder = ColumnBuilder(type, capacity: 1)
         builder.append(self)
         var out: [UInt8] = []

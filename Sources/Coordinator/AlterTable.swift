@@ -105,11 +105,20 @@ extension Session {
         var types = try await self.types(table.typeNames)
         switch action {
         case .addColumn(var column, let ifNotExists, let keys):
-            types = try await self.types(
+            types = try await usableTypes(
                 in: [column.type], texts: [column.defaultValue].compactMap { $0 } + keys.compactMap(\.condition))
             try settleDomain(&column, types)
             action = .addColumn(column, ifNotExists: ifNotExists, keys)
-        case .setType(_, let type): types = try await self.types(in: [type])
+        case .setType(let column, let type):
+            types = try await usableTypes(in: [type])
+            if let view = try await views(reading: column.value, of: place).first {
+                throw SQLError(
+                    .featureNotSupported, "cannot alter type of a column used by a view or rule",
+                    detail: "rule _RETURN on \(view) depends on column \"\(column.value)\"", position: column.position)
+            }
+        case .dropColumn(let column, _, let isCascade) where table.schema.index(of: column.value) != nil:
+            try await dropDependents(
+                ofColumn: column.value, of: place, isCascade: isCascade || isCascading, at: column.position)
         case .setDefault(_, let value, _):
             types = try await self.types(QueryNames.typeNames(in: value, context: planContext()), known: types)
         case .addKey(let key):
@@ -212,65 +221,7 @@ extension Session {
 
     // MARK: - COMMENT
 
-    func comment(_ comment: Statement.Comment) async throws(SQLError) -> any ResultStream {
-        let name: QualifiedName
-        var column: Identifier?
-        switch comment.subject {
-        case .table(let table), .view(let table): name = table
-        case .column(let full):
-            column = full.parts.last
-            name = QualifiedName(Array(full.parts.dropLast()), position: full.position)
-        case .schema(let schema):
-            throw SQLError(.featureNotSupported, "comments on schemas are not supported", position: schema.position)
-        case .branch(let branch): return try await self.comment(onBranch: branch, comment.text)
-        case .role(let role):
-            let who = standing
-            let text = comment.text
-            try await changeAccess { (state) throws(SQLError) in try state.comment(on: role.value, text, by: who) }
-            return done("COMMENT")
-        case .database(let database):
-            throw SQLError(
-                .featureNotSupported, "comments on databases are not supported", position: database.position)
-        }
-        guard let (found, branch) = try await find(name) else {
-            throw SQLError(.undefinedTable, "relation \"\(name.text)\" does not exist", position: name.position)
-        }
-        let key = column.map { TableProperty.comment(on: $0.value) } ?? TableProperty.comment
-        switch found.entry {
-        case .managed(let definition):
-            let format = try format(on: branch)
-            let table = try await format.open(definition, named: found.name)
-            if let column, table.schema.index(of: column.value) == nil { throw undefined(column, found.name) }
-            let change = comment.text.map { TableAlteration.setProperty(key, $0) } ?? .removeProperty(key)
-            guard comment.text != nil || table.properties[key] != nil else { return done("COMMENT") }
-            let altered = try await format.alter(definition, named: found.name, [change])
-            transaction?.keep(altered, from: definition, of: format)
-            try record(found.name, branch) { $0.alter(found.name, altered, .alter([change])) }
-        case .view(var view):
-            try await requireStored(found, branch, name)
-            var properties = view.properties ?? [:]
-            properties[key] = comment.text
-            view.properties = properties.isEmpty ? nil : properties
-            try record(found.name, branch) { $0.put(found.name, .view(view)) }
-        case .external, .object:
-            throw SQLError(
-                .featureNotSupported, "comments on external tables are not supported", position: name.position)
-        }
-        return done("COMMENT")
-    }
-
-    private func comment(onBranch name: Identifier, _ text: String?) async throws(SQLError) -> any ResultStream {
-        guard let ref = try await engine.catalog.ref(.branch, name.value) else {
-            throw SQLError(.undefinedObject, "branch \"\(name.value)\" does not exist", position: name.position)
-        }
-        try accessGuard?.requireOwner(of: ref)
-        var options = ref.options
-        options.comment = text
-        try await engine.catalog.set(options, of: .branch, name.value)
-        return done("COMMENT")
-    }
-
-    private func undefined(_ column: Identifier, _ table: TableName) -> SQLError {
+    func undefined(_ column: Identifier, _ table: TableName) -> SQLError {
         SQLError(
             .undefinedColumn, "column \"\(column.value)\" of relation \"\(table.name)\" does not exist",
             position: column.position)
@@ -325,7 +276,7 @@ private final class AlterationPlanner {
     func alterations(_ action: Statement.AlterTable.Action) throws(SQLError) -> [TableAlteration] {
         switch action {
         case .addColumn(let column, let ifNotExists, _): return try add(column, ifNotExists)
-        case .dropColumn(let column, let ifExists):
+        case .dropColumn(let column, let ifExists, _):
             guard table.schema.index(of: column.value) != nil || !ifExists else {
                 skip(
                     .successfulCompletion,

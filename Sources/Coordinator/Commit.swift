@@ -12,6 +12,7 @@ extension Session {
         try await recordSequences()
         guard let open = transaction else { return }
         do throws(SQLError) {
+            try channels.check()
             try await publish(open)
             try await engine.access.apply(open.accessEdits)
         } catch {
@@ -24,6 +25,8 @@ extension Session {
         closeTransactionCursors(isCommitted: true)
         settings.endTransaction()
         transaction = nil
+        channels.settle()
+        savepointMarks = [:]
         for write in orphans { await write.abandon() }
     }
 
@@ -32,6 +35,8 @@ extension Session {
         if let open = transaction, open.isExplicit || open.isFailed { settings = open.settingsBefore }
         let (writes, states) = (transaction?.writes ?? [], transaction?.states ?? [])
         closeTransactionCursors(isCommitted: false)
+        channels.forget()
+        savepointMarks = [:]
         settings.endTransaction()
         transaction = nil
         if !keepsFiles { await Session.undo(writes, states) }

@@ -81,7 +81,8 @@ extension Session {
                 session: self, target: target, snapshot: snapshot, columns: indexes, fields: fields,
                 options: try options(copy.options, fields),
                 parsing: TextParseContext(now: context.transactionTime, timeZone: context.timeZone),
-                text: text, commits: isOwn, path: copy.path)
+                text: text, commits: isOwn, path: copy.path,
+                progress: showCopy(target.name, isFrom: true, isFile: copy.path != nil))
         } catch {
             if isOwn { await rollback() }
             throw error
@@ -112,7 +113,11 @@ extension Session {
         let life = life()
         let bound = try await bind(Session.query(of: copy), [], life)
         let fields = bound.columns.map { Field($0.name, $0.type) }
-        return try await start(bound, [], life, copy: try options(copy.options, fields))
+        var table: TableName?
+        if case .table(let name, _) = copy.subject { table = try await find(name)?.found.name }
+        let options = try options(copy.options, fields)
+        return try await start(
+            bound, [], life, copy: options, progress: showCopy(table, isFrom: false, isFile: false))
     }
 
     /// The query whose rows COPY TO gives.
@@ -230,6 +235,7 @@ private actor CopyStream: CopyInput {
     /// Whether the transaction is this statement's own.
     private let commits: Bool
     nonisolated let path: String?
+    nonisolated let copyProgress: CopyProgress?
     private var waiting: [Batch] = []
     private var waitingBytes = 0
 
@@ -238,8 +244,10 @@ private actor CopyStream: CopyInput {
 
     init(
         session: Session, target: Session.WriteTarget, snapshot: CatalogSnapshot, columns: [Int], fields: [Field],
-        options: CopyOptions, parsing: TextParseContext, text: String, commits: Bool, path: String?
+        options: CopyOptions, parsing: TextParseContext, text: String, commits: Bool, path: String?,
+        progress: CopyProgress
     ) {
+        copyProgress = progress
         self.path = path
         self.session = session
         self.target = target

@@ -49,7 +49,7 @@ extension Session {
     }
 
     /// The commit of a branch that statements of this session see now.
-    private func commit(of branch: String) async throws(SQLError) -> CommitID {
+    func commit(of branch: String) async throws(SQLError) -> CommitID {
         var pinned = transaction?.pinned ?? [:]
         let commit = try await resolver(planContext()).commit(of: .named(branch), &pinned)
         transaction?.pinned = pinned
@@ -137,6 +137,7 @@ extension Session {
         var view = ViewDefinition(
             sql: StoredText.relative(create.text, database: engine.database, branch: branch),
             columnNames: create.columns.map(\.value), searchPath: settings.searchPath)
+        view.reads = place.branch == nil ? nil : try await reads(of: create.query, bound)
         view.owner = old.map { $0.owner == EntryOwner.bootstrap ? nil : $0.owner } ?? newOwner
         let made = view
         try record(place.name, place.branch) { $0.put(place.name, .view(made)) }
@@ -198,19 +199,8 @@ extension Session {
 
     // MARK: - Drop
 
-    func drop(_ drop: Statement.Drop) async throws(SQLError) -> any ResultStream {
-        for name in drop.names {
-            if drop.kind == .schema {
-                try await dropSchema(name, drop)
-            } else {
-                try await dropRelation(name, drop)
-            }
-        }
-        return done("DROP \(drop.kind.rawValue.uppercased())")
-    }
-
     /// The branch, or the attached database, whose schema is meant.
-    private func branch(ofSchema database: Identifier?, named name: Identifier) async throws(SQLError) -> String {
+    func branch(ofSchema database: Identifier?, named name: Identifier) async throws(SQLError) -> String {
         guard let database else { return try await requireBranch(.named(branch)) }
         let reference = CatalogSnapshot.Reference(database: database.value, name: name.value)
         do throws(SQLError) {
@@ -218,30 +208,6 @@ extension Session {
         } catch {
             throw error.at(database.position)
         }
-    }
-
-    private func dropSchema(_ name: QualifiedName, _ drop: Statement.Drop) async throws(SQLError) {
-        let schema = name.last
-        guard name.parts.count <= 2 else {
-            throw SQLError(
-                .syntaxError, "improper qualified name (too many dotted names): \(name.text)", position: name.position)
-        }
-        let database = name.parts.count == 2 ? name.parts[0] : nil
-        let branch = try await branch(ofSchema: database, named: Identifier(schema, position: name.position))
-        guard try await self.schema(schema, on: branch) != nil else {
-            return try missing("schema \"\(schema)\"", .invalidSchema, drop.ifExists, name.position)
-        }
-        if let access = accessGuard, let definition = try await self.schema(schema, on: branch) {
-            try access.requireOwner(of: definition)
-        }
-        let left = try await tableNames(in: schema, on: branch)
-        guard drop.isCascade || left.isEmpty else {
-            throw SQLError(
-                SQLState("2BP01"), "cannot drop schema \(schema) because other objects depend on it",
-                detail: left.prefix(5).map { "\($0.name) depends on schema \(schema)" }.joined(separator: "\n"),
-                hint: "Use DROP ... CASCADE to drop the dependent objects too.", position: name.position)
-        }
-        try transaction?.change(on: branch) { $0.dropSchema(schema) }
     }
 
     /// The names in a schema, with the open transaction's changes.
@@ -290,24 +256,8 @@ extension Session {
             position: name.position)
     }
 
-    private func dropRelation(_ name: QualifiedName, _ drop: Statement.Drop) async throws(SQLError) {
-        let wanted = drop.kind == .externalTable ? "table" : drop.kind.rawValue
-        guard let (found, branch) = try await find(name, isDropped: true) else {
-            return try missing("\(wanted) \"\(name.text)\"", .undefinedTable, drop.ifExists, name.position)
-        }
-        let kind = await kind(of: found)
-        guard kind == wanted else {
-            throw SQLError(
-                .wrongObjectType, "\"\(name.last)\" is not a \(wanted)",
-                hint: "Use DROP \(kind.uppercased()) to remove a \(kind).", position: name.position)
-        }
-        try await requireStored(found, branch, name)
-        if kind == "table", branch != nil { try await dropOwned(by: found, branch) }
-        try record(found.name, branch) { $0.drop(found.name) }
-    }
-
     /// "view", "materialized view" or "table". A table whose metadata cannot be read is one that can be dropped.
-    private func kind(of found: Resolver.Found) async -> String {
+    func kind(of found: Resolver.Found) async -> String {
         switch found.entry {
         case .view: return "view"
         case .external, .object: return "table"

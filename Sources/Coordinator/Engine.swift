@@ -18,6 +18,7 @@ public final class Engine: SQLServerEngine {
     let attached: [String: any AttachedDatabase]
     private let runners: [any PlanRunner]
     let users: UserRules
+    let notifications = NotificationHub()
     /// Roles and rights.
     let access: AccessControl
     /// What the executable adds to the metrics: worker threads, caches.
@@ -29,6 +30,7 @@ public final class Engine: SQLServerEngine {
     /// What the system catalog remembers of commits and tables.
     let directories = DirectoryCache()
     let activity = ActivityList()
+    let copies = CopyList()
     /// What sessions stand on, for garbage collection.
     let holds = HoldRegistry()
     /// The database that connections name.
@@ -43,6 +45,8 @@ public final class Engine: SQLServerEngine {
         /// Rules as in pg_hba.conf, the first that fits; nil: connections from this machine as `trustsLoopback` says,
         /// others by SCRAM.
         public var hosts: HostRules?
+        /// The user who may do everything, and who owns what nobody else owns.
+        public var superuser = "apus"
         public init(verifiers: [String: String] = [:], trustsLoopback: Bool = true, hosts: HostRules? = nil) {
             self.verifiers = verifiers
             self.trustsLoopback = trustsLoopback
@@ -63,7 +67,7 @@ public final class Engine: SQLServerEngine {
         self.attached = attached
         self.runners = runners
         self.users = users
-        access = AccessControl(store: catalog, configured: Set(users.verifiers.keys).union([Engine.bootstrapUser]))
+        access = AccessControl(store: catalog, configured: Set(users.verifiers.keys).union([users.superuser]))
         self.database = database
         self.moreMetrics = moreMetrics
     }
@@ -91,7 +95,9 @@ public final class Engine: SQLServerEngine {
         let standing = try await admitted(request)
         try settings.start("is_superuser", standing.isSuperuser ? "on" : "off")
         // What ALTER ROLE says comes first, then what the connection asks for.
-        for setting in access.current.role(named: request.user)?.settings ?? [] where setting.name != "role" {
+        let state = access.current
+        let own = state.role(named: request.user)?.settings ?? []
+        for setting in state.settingsOfAll + own where setting.name != "role" {
             if let value = try? Settings.find(setting.name).check(setting.value) {
                 try settings.start(setting.name, value)
             }

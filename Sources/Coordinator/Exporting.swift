@@ -10,11 +10,18 @@ extension Session {
     func copyOut(_ copy: CopyStatement, to path: String) async throws(SQLError) -> any ResultStream {
         try requireServerFiles(writing: true)
         let life = life()
-        let bound = try await bind(Session.query(of: copy), [], life)
+        var bound = try await bind(Session.query(of: copy), [], life)
         guard bound.query.parameterTypes.isEmpty else {
             throw SQLError(.undefinedParameter, "there is no parameter $1")
         }
-        let request = try request(copy, path, bound.columns.map { Field($0.name, $0.type) })
+        var request = try request(copy, path, bound.columns.map { Field($0.name, $0.type) })
+        if request.format == .parquet {
+            bound.query = try Binder.stored(bound.query, context: life.context)
+            request.fields = bound.columns.map { Field($0.name, $0.type) }
+        }
+        var table: TableName?
+        if case .table(let name, _) = copy.subject { table = try await find(name)?.found.name }
+        let progress = showCopy(table, isFrom: false, isFile: true)
         let rows = try await start(bound, [], life)
         let export: any FileExport
         do throws(SQLError) { export = try await engine.format.export(request) } catch {
@@ -26,6 +33,7 @@ extension Session {
             while let batch = try await rows.next() {
                 try await export.append(batch)
                 count += batch.rows
+                progress.add(bytes: batch.columns.reduce(0) { $0 + $1.sizeBytes }, rows: batch.rows)
             }
             _ = try await rows.finish()
             try await export.finish()

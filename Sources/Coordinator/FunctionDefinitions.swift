@@ -9,13 +9,15 @@ extension Session {
     func createFunction(_ create: ObjectStatement.CreateFunction) async throws(SQLError) -> any ResultStream {
         let word = create.isProcedure ? "PROCEDURE" : "FUNCTION"
         let definition = try definition(of: create)
+        _ = try await usableTypes(
+            in: (create.parameters + create.columns).map(\.type) + (create.returns.map { [$0] } ?? []))
         let place = try await newPlace(create.name)
         let key = TableName.object(.function, schema: place.name.schema, name: place.name.name)
         var all: [FunctionDefinition] = []
         if case .object(.functions(let known))? = try await entry(at: NewPlace(name: key, branch: place.branch)) {
             all = known
-            try requireOwner(of: .object(.functions(known)), at: NewPlace(name: key, branch: place.branch))
         }
+        var replaced: FunctionDefinition?
         let types = try Session.types(of: definition)
         for (index, known) in all.enumerated() where try Session.types(of: known) == types {
             guard create.orReplace else {
@@ -32,14 +34,19 @@ extension Session {
                     SQLState("42P13"), "cannot change return type of existing function",
                     hint: "Use DROP FUNCTION \(create.name.text) first.", position: create.name.position)
             }
+            try accessGuard?.requireOwner(AccessGuard.secured(known, key.schema, key.objectName))
+            replaced = known
             all.remove(at: index)
             break
         }
         var made = definition
-        made.owner = all.isEmpty ? newOwner : all[0].owner
+        made.owner = replaced == nil ? newOwner : replaced?.owner
         all.append(made)
         let functions = all
         try record(key, place.branch) { $0.put(key, .object(.functions(functions))) }
+        if replaced == nil {
+            try await grantDefaults(AccessGuard.secured(made, key.schema, key.objectName).object)
+        }
         return done("CREATE \(word)")
     }
 
@@ -114,45 +121,29 @@ extension Session {
     static let pseudoTypes: Set<String> = ["void", "record", "anyelement", "anyarray", "anynonarray"]
 
     func dropFunction(
-        _ kind: ObjectStatement.Kind, _ dropped: ObjectStatement.Dropped, _ ifExists: Bool
+        _ kind: ObjectStatement.Kind, _ dropped: ObjectStatement.Dropped, _ ifExists: Bool,
+        _ isCascade: Bool
     ) async throws(SQLError) {
         let name = dropped.name
-        var pinned = transaction?.pinned ?? [:]
-        let found = try await resolver(planContext()).object(.function, name, currentTransaction, &pinned)
-        transaction?.pinned = pinned
-        var all: [FunctionDefinition] = []
-        if case .object(.functions(let known))? = found?.entry { all = known }
-        var wanted: [String]?
-        if let arguments = dropped.arguments {
-            var types: [String] = []
-            for type in arguments { types.append((try? TypeNames.type(type).name) ?? type.name) }
-            wanted = types
+        let found: (name: TableName, all: [FunctionDefinition], function: FunctionDefinition, branch: String?)
+        do throws(SQLError) {
+            found = try await routine(kind, dropped)
+        } catch {
+            guard ifExists, error.state == .undefinedFunction else { throw error }
+            let types = dropped.arguments?.map { (try? TypeNames.type($0).name) ?? $0.name } ?? []
+            return try missing(
+                "\(kind.rawValue) \(name.text)(\(types.joined(separator: ",")))", .undefinedFunction, true,
+                name.position)
         }
-        let matching = all.indices.filter { index in
-            guard kind == .routine || all[index].isProcedure == (kind == .procedure) else { return false }
-            return wanted == nil || wanted == all[index].parameters.map(\.type)
-        }
-        guard let first = matching.first, let found else {
-            let arguments = wanted.map { "(\($0.joined(separator: ", ")))" } ?? "()"
-            let what = wanted == nil ? "\"\(name.text)\"" : "\(name.text)\(arguments)"
-            guard ifExists else {
-                let message =
-                    wanted == nil
-                    ? "could not find a \(kind.rawValue) named \(what)" : "\(kind.rawValue) \(what) does not exist"
-                throw SQLError(.undefinedFunction, message, position: name.position)
-            }
-            return try missing("\(kind.rawValue) \(name.text)\(arguments)", .undefinedFunction, true, name.position)
-        }
-        guard matching.count == 1 else {
-            throw SQLError(
-                SQLState("42725"), "\(kind.rawValue) name \"\(name.text)\" is not unique",
-                hint: "Specify the argument list to select the \(kind.rawValue) unambiguously.",
-                position: name.position)
-        }
-        try requireOwner(of: found.entry, at: NewPlace(name: found.name, branch: found.branch))
-        all.remove(at: first)
-        let (key, left) = (found.name, all)
-        try record(key, try await requireBranch(.named(found.branch ?? branch))) {
+        let key = found.name
+        let secured = AccessGuard.secured(found.function, key.schema, key.objectName)
+        let branch = try await requireBranch(.named(found.branch ?? branch))
+        try accessGuard?.requireOwner(secured, orSchema: try await schema(key.schema, on: branch))
+        try await dropDependents(
+            of: [.function(key, Dependencies.signature(found.function))], on: branch, isCascade: isCascade,
+            at: name.position)
+        let left = found.all.filter { $0 != found.function }
+        try record(key, branch) {
             if left.isEmpty { $0.drop(key) } else { $0.put(key, .object(.functions(left))) }
         }
     }

@@ -41,6 +41,7 @@ struct QueryLife: Sendable {
         let bound = try Binder.bind(
             query, snapshot: resolved.snapshot, context: context, parameterTypes: parameterTypes)
         try resolver.access?.check(bound.uses, resolved.secured)
+        try resolver.access?.check(bound.functions)
         return Bound(
             query: bound, pinned: resolved.pinned, reads: resolved.reads, secured: resolved.secured,
             accessVersion: engine.access.current.version)

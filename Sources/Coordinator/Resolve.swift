@@ -12,7 +12,7 @@ struct Resolver: Sendable {
     let engine: Engine
     /// The session's branch.
     let branch: String
-    let searchPath: [String]
+    var searchPath: [String]
     let context: PlanContext
     /// The session's temporary tables.
     var temporaries: [String: TemporaryTable] = [:]
@@ -144,9 +144,10 @@ struct Resolver: Sendable {
     ) async throws(SQLError) -> [QueryNames] {
         var found: [QueryNames] = []
         for name in names where name.parts.count <= 2 && result.snapshot.functions[name] == nil {
-            let entry = try await object(.function, name, transaction, &result.pinned, searchPath: path)?.entry
-            guard case .object(.functions(let functions))? = entry else { continue }
+            let place = try await object(.function, name, transaction, &result.pinned, searchPath: path)
+            guard let place, case .object(.functions(let functions)) = place.entry else { continue }
             result.snapshot.functions[name] = functions
+            result.snapshot.functionSchemas[name] = place.name.schema
             for function in functions {
                 let types = (function.parameters + function.columns).map(\.type) + [function.returnType ?? ""]
                 for text in types {
@@ -212,8 +213,10 @@ struct Resolver: Sendable {
         _ reference: CatalogSnapshot.Reference, _ transaction: Transaction, _ result: inout Result
     ) async throws(SQLError) -> Relation? {
         if let system = try await systemTable(reference, transaction, &result.pinned) {
-            if let access, reference.name == "pg_authid", !access.standing(reference.definer).isSuperuser {
-                throw AccessGuard.denied("table pg_authid")
+            if let access, ["pg_authid", "pg_shadow"].contains(reference.name),
+                !access.standing(reference.definer).isSuperuser
+            {
+                throw AccessGuard.denied("\(reference.name == "pg_authid" ? "table" : "view") \(reference.name)")
             }
             return .table(system)
         }

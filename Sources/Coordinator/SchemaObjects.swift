@@ -14,7 +14,7 @@ extension Session {
             let place = try await newPlace(name)
             if try await taken(place.name, ifNotExists, name) { return done("CREATE SEQUENCE") }
             let definition = try await owned(try Session.sequence(options, name.position), options)
-            try put(.sequence(definition), .sequence, place)
+            try await put(.sequence(definition), .sequence, place)
             return done("CREATE SEQUENCE")
         case .alterSequence(let name, let ifExists, let options):
             try await alterSequence(name, ifExists, options)
@@ -27,17 +27,20 @@ extension Session {
         case .alterType(let name, let isDomain, let ifExists, let action):
             return try await alterType(name, isDomain, ifExists, action)
         case .drop(let kind, let names, let ifExists, let isCascade):
-            for name in names { try await dropObject(kind, name, ifExists, isCascade) }
+            for name in names { try await dropNamed(kind, name, ifExists, isCascade) }
             return done("DROP \(kind.rawValue.uppercased())")
         }
     }
 
-    func put(_ object: SchemaObject, _ kind: TableName.ObjectKind, _ place: NewPlace) throws(SQLError) {
+    func put(_ object: SchemaObject, _ kind: TableName.ObjectKind, _ place: NewPlace) async throws(SQLError) {
         let key = TableName.object(kind, schema: place.name.schema, name: place.name.name)
         var object = object
         object.owner = newOwner
         let owned = object
         try record(key, place.branch) { $0.put(key, .object(owned)) }
+        if place.branch != nil, kind != .index {
+            try await grantDefaults(AccessGuard.secured(key, .object(owned)).object)
+        }
     }
 
     /// Relations, sequences and indexes of a schema share their names. True: it is there, and IF NOT EXISTS was said.
@@ -104,7 +107,7 @@ extension Session {
                 return done("CREATE INDEX")
             }
         }
-        try put(
+        try await put(
             .index(IndexDefinition(table: found.name.name, text: create.text)), .index,
             NewPlace(name: TableName(schema: schema, name: name), branch: branch))
         return done("CREATE INDEX")
@@ -244,7 +247,7 @@ extension Session {
             if try await entry(at: NewPlace(name: key, branch: table.branch)) == nil { break }
             name = base + String(number)
         }
-        try put(
+        try await put(
             .sequence(definition), .sequence,
             NewPlace(name: TableName(schema: table.name.schema, name: name), branch: table.branch))
         func quoted(_ name: String) -> String { "\"" + name.replacing("\"", with: "\"\"") + "\"" }
@@ -253,19 +256,19 @@ extension Session {
     }
 
     /// What goes with a table: its sequences and its indexes.
-    func dropOwned(by found: Resolver.Found, _ branch: String?) async throws(SQLError) {
-        guard case .managed = found.entry else { return }
+    func dropOwned(by table: TableName, _ branch: String?) async throws(SQLError) {
+        guard case .managed? = try await entry(at: NewPlace(name: table, branch: branch)) else { return }
         var pinned = transaction?.pinned ?? [:]
         let resolver = resolver(planContext())
         let commit = try await resolver.commit(of: .named(branch ?? self.branch), &pinned)
         transaction?.pinned = pinned
-        let all = try await databases.objects(in: found.name.schema, at: commit)
-        let made = transaction?.changes.tables.keys.filter { $0.isObject && $0.schema == found.name.schema } ?? []
+        let all = try await databases.objects(in: table.schema, at: commit)
+        let made = transaction?.changes.tables.keys.filter { $0.isObject && $0.schema == table.schema } ?? []
         for key in Set(all + made) {
             switch try await entry(at: NewPlace(name: key, branch: branch)) {
-            case .object(.sequence(let sequence))? where sequence.ownerTable == found.name.name:
+            case .object(.sequence(let sequence))? where sequence.ownerTable == table.name:
                 try record(key, branch) { $0.drop(key) }
-            case .object(.index(let index))? where index.table == found.name.name:
+            case .object(.index(let index))? where index.table == table.name:
                 try record(key, branch) { $0.drop(key) }
             default: break
             }
@@ -290,21 +293,18 @@ extension Session {
         }
     }
 
-    private func dropObject(
+    private func dropNamed(
         _ kind: ObjectStatement.Kind, _ dropped: ObjectStatement.Dropped, _ ifExists: Bool, _ isCascade: Bool
     ) async throws(SQLError) {
         let name = dropped.name
         switch kind {
-        case .type, .domain: try await dropType(kind, name, ifExists, isCascade)
-        case .sequence, .index:
-            let stored: TableName.ObjectKind = kind == .index ? .index : .sequence
-            guard let (key, _, branch) = try await found(stored, name) else {
-                let state: SQLState = kind == .index ? .undefinedObject : .undefinedTable
-                return try missing("\(kind.rawValue) \"\(name.text)\"", state, ifExists, name.position)
+        case .type, .domain, .sequence: try await dropObject(kind, name, ifExists, isCascade)
+        case .index:
+            guard let (key, _, branch) = try await found(.index, name) else {
+                return try missing("index \"\(name.text)\"", .undefinedObject, ifExists, name.position)
             }
-            if kind == .sequence { try await dropDefaults(of: key, isCascade, name) }
             try record(key, branch) { $0.drop(key) }
-        case .function, .procedure, .routine: try await dropFunction(kind, dropped, ifExists)
+        case .function, .procedure, .routine: try await dropFunction(kind, dropped, ifExists, isCascade)
         }
     }
 }

@@ -1,5 +1,6 @@
 // Sequences at work. A value that was given is never given again by this server, whatever becomes of the transaction;
 // the commit keeps how far the sequence has got, and the further of two states wins where commits meet.
+import Access
 import Catalogs
 import Diagnostics
 import Foundation
@@ -82,6 +83,13 @@ final class SessionSequences: SequenceValues {
         /// nil for a temporary sequence.
         var branch: String?
         var live: LiveSequence
+        /// What the user may do with it.
+        var rights: Rights = SecuredKind.sequence.rights
+
+        func require(_ some: Rights) throws(SQLError) {
+            guard rights.isDisjoint(with: some) else { return }
+            throw AccessGuard.denied("sequence \(name.objectName)")
+        }
     }
     private struct State {
         var known: [String: Known] = [:]
@@ -113,6 +121,7 @@ final class SessionSequences: SequenceValues {
 
     func next(_ name: String) throws(SQLError) -> Int64 {
         let known = try known(name)
+        try known.require([.usage, .update])
         let value = try known.live.next(known.name.objectName)
         let identity = known.live.definition.identity
         state.withLock { state in
@@ -125,6 +134,7 @@ final class SessionSequences: SequenceValues {
 
     func current(_ name: String) throws(SQLError) -> Int64 {
         let known = try known(name)
+        try known.require([.usage, .select])
         let identity = known.live.definition.identity
         guard let value = state.withLock({ $0.given[identity] }) else {
             throw SQLError(
@@ -136,6 +146,7 @@ final class SessionSequences: SequenceValues {
 
     func set(_ name: String, _ value: Int64, isCalled: Bool) throws(SQLError) {
         let known = try known(name)
+        try known.require(.update)
         try known.live.set(known.name.objectName, value, isCalled: isCalled)
         let identity = known.live.definition.identity
         state.withLock { state in
@@ -156,13 +167,20 @@ extension Session {
     /// Looks up the sequences that a table's defaults use.
     func learnSequences(of table: any WritableTable) async throws(SQLError) {
         var names: Set<String> = []
-        for (key, text) in table.properties where key.hasPrefix(TableProperty.defaultValue(of: "")) {
+        // An identity column's sequence is part of the table.
+        var own: Set<String> = []
+        let head = TableProperty.defaultValue(of: "")
+        for (key, text) in table.properties where key.hasPrefix(head) {
             guard text.contains("nextval"), let value = try? Parser.parseExpression(text) else { continue }
-            names.formUnion(try QueryNames.sequences(in: value, context: planContext()))
+            let found = try QueryNames.sequences(in: value, context: planContext())
+            let isIdentity = table.properties[TableProperty.identity(of: String(key.dropFirst(head.count)))] != nil
+            if isIdentity { own.formUnion(found) } else { names.formUnion(found) }
         }
-        guard !names.isEmpty else { return }
         var pinned = transaction?.pinned ?? [:]
-        try await resolver(planContext()).learnSequences(names, currentTransaction, &pinned)
+        var resolver = resolver(planContext())
+        if !names.isEmpty { try await resolver.learnSequences(names, currentTransaction, &pinned) }
+        resolver.access = nil
+        if !own.isEmpty { try await resolver.learnSequences(own, currentTransaction, &pinned) }
         transaction?.pinned = pinned
     }
 
@@ -197,8 +215,12 @@ extension Resolver {
                 continue
             }
             let live = engine.sequences.sequence(definition)
-            sequences.learn(
-                text, SessionSequences.Known(name: found.name, branch: found.branch, live: live))
+            var known = SessionSequences.Known(name: found.name, branch: found.branch, live: live)
+            if let access, !found.name.isTemporary {
+                let object = AccessGuard.secured(found.name, found.entry).object
+                known.rights = access.state.rights(on: object, of: access.who)
+            }
+            sequences.learn(text, known)
         }
     }
 

@@ -25,7 +25,11 @@ public actor Session: SQLSession {
     /// Cursors of the open transaction, and those there were at each of its savepoints.
     var newCursors: Set<String> = []
     var savepointCursors: [String: Set<String>] = [:]
+    /// How much had been notified at each of its savepoints.
+    var savepointMarks: [String: Int] = [:]
     var notices: [SQLNotice] = []
+    /// Whether DROP ... CASCADE takes something along.
+    var isCascading = false
     /// By name.
     var temporaries: [String: TemporaryTable] = [:]
     /// Databases that this session attached, by name.
@@ -41,6 +45,7 @@ public actor Session: SQLSession {
     /// What garbage collection must know of this session.
     let hold = SessionHold()
     let sequences = SessionSequences()
+    let channels: SessionChannels
 
     /// Prepared statements of one session.
     static let statementsMax = 10_000
@@ -76,6 +81,7 @@ public actor Session: SQLSession {
         self.settings = settings
         self.processID = processID
         clock = { SystemClock.microseconds() }
+        channels = SessionChannels(hub: engine.notifications, processID: processID)
         engine.activity.open(
             SessionActivity(
                 processID: processID, user: user, database: database, application: settings["application_name"],
@@ -106,6 +112,7 @@ public actor Session: SQLSession {
         functions.system = SystemState()
         functions.processID = processID
         functions.sequences = sequences
+        functions.notifications = channels
         let rules = settings["disabled_rules"].split { $0 == "," || $0 == " " }.map(String.init)
         var context = PlanContext(
             functions: functions, disabledRules: Set(rules), threadsMax: Int(settings["threads"]),
@@ -336,10 +343,14 @@ public actor Session: SQLSession {
 
     // MARK: - SQLSession: cycles
 
-    public func fail(_ error: SQLError) { transaction?.isFailed = true }
+    public func fail(_ error: SQLError) {
+        transaction?.isFailed = true
+        if transaction == nil { channels.forget() }
+    }
 
     public func finishCycle() async -> CycleReport {
         endStatement()
+        engine.copies.end(processID)
         var problem: SQLError?
         if let open = transaction, !open.isExplicit {
             do {
@@ -358,6 +369,12 @@ public actor Session: SQLSession {
             case .some(let open): open.isFailed ? .failed : .active
             }
         if status == .idle {
+            // pg_notify() outside of any transaction that changes something.
+            do { try channels.check() } catch let error {
+                channels.forget()
+                problem = problem ?? error
+            }
+            channels.settle()
             portals = [:]
             AdvisoryLocks.shared.releaseAll(owner: processID, ofTransaction: true)
         }
@@ -379,6 +396,9 @@ public actor Session: SQLSession {
 
     public func close() async {
         cancel()
+        channels.forget()
+        channels.unlistenAll()
+        engine.copies.end(processID)
         engine.activity.close(processID)
         await rollback()
         await dropTemporaries()
@@ -451,7 +471,8 @@ public actor Session: SQLSession {
 
     /// Optimizes and starts a bound query, under the statement's watch.
     func start(
-        _ bound: QueryLife.Bound, _ parameters: [Scalar], _ life: QueryLife, copy: CopyOptions? = nil
+        _ bound: QueryLife.Bound, _ parameters: [Scalar], _ life: QueryLife, copy: CopyOptions? = nil,
+        progress: CopyProgress? = nil
     ) async throws(SQLError) -> QueryStream {
         remember(bound)
         let watch = currentWatch
@@ -466,7 +487,7 @@ public actor Session: SQLSession {
         return QueryStream(
             columns: bound.columns, copyOut: copy, timeZone: life.context.functions.timeZone,
             names: life.context.functions.system, running: query,
-            session: self, catalog: catalog
+            session: self, catalog: catalog, copyProgress: progress
         ) { error in
             if error != nil { counters.errors.add(1, ordering: .relaxed) }
         }

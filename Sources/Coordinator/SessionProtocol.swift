@@ -198,6 +198,12 @@ public protocol ResultStream: Sendable {
     func cancel()
     /// How much of its input the statement has read, 0 to 1; nil when that is not known.
     var progress: Double? { get }
+    /// Where whoever carries the rows of a COPY counts them; nil for other statements.
+    var copyProgress: CopyProgress? { get }
+}
+
+extension ResultStream {
+    public var copyProgress: CopyProgress? { nil }
 }
 
 extension ResultStream {
@@ -265,4 +271,11 @@ public protocol SQLSession: Sendable {
 
     /// The connection is gone: rolls back, frees everything.
     func close() async
+
+    /// What NOTIFY sends to this session; nil for none.
+    var notifications: NotificationQueue? { get }
+}
+
+extension SQLSession {
+    public var notifications: NotificationQueue? { nil }
 }

@@ -80,7 +80,8 @@ extension Session {
         case .declareCursor(let declare): return try await declareCursor(declare)
         case .fetch(let fetch): return try await self.fetch(fetch)
         case .closeCursor(let name): return try await closeCursor(name)
-        case .notification(let word): return done(word)
+        case .notification(let statement): return try await notification(statement)
+        case .accepted(let word): return done(word)
         case .lock(let names, _): return try await lockTables(names)
         case .describe(let name): return try await describe(name)
         case .unsupported(let name, let position):
@@ -191,6 +192,7 @@ extension Session {
             portals = [:]
             await closeAllCursors()
             AdvisoryLocks.shared.releaseAll(owner: processID, ofTransaction: false)
+            channels.unlistenAll()
             await dropTemporaries()
         case "temp", "temporary": await dropTemporaries()
         case "plans", "sequences": break
@@ -240,6 +242,7 @@ extension Session {
             try requireBlock("SAVEPOINT")
             try transaction?.savepoint(name.value)
             savepointCursors[name.value] = newCursors
+            savepointMarks[name.value] = channels.mark
             return done("SAVEPOINT")
         case .release(let name):
             try requireBlock("RELEASE SAVEPOINT")
@@ -250,6 +253,7 @@ extension Session {
             if let undone = try transaction?.rollback(to: name.value) {
                 await Session.undo(undone.writes, undone.states)
             }
+            channels.forget(after: savepointMarks[name.value] ?? 0)
             await closeCursors(since: name.value)
             return done("ROLLBACK")
         }

@@ -21,12 +21,13 @@ final class QueryStream: ResultStream, QueryBacked {
     /// Whose settings set_config() changes once the rows are out.
     private let session: Session?
     private let catalog: SystemState?
+    let copyProgress: CopyProgress?
 
     /// `ended` is called once the rows have ended, with the error if there was one.
     init(
         columns: [ResultColumn], copyOut: CopyOptions? = nil, timeZone: SessionTimeZone,
         names: (any SystemNames)? = nil, running: any RunningQuery,
-        session: Session? = nil, catalog: SystemState? = nil,
+        session: Session? = nil, catalog: SystemState? = nil, copyProgress: CopyProgress? = nil,
         ended: @escaping @Sendable (SQLError?) -> Void
     ) {
         self.columns = columns
@@ -36,6 +37,7 @@ final class QueryStream: ResultStream, QueryBacked {
         self.running = running
         self.session = session
         self.catalog = catalog
+        self.copyProgress = copyProgress
         self.ended = ended
     }
 

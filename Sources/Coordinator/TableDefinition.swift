@@ -44,7 +44,7 @@ extension Session {
         var create = create
         try await settleLikes(&create)
         try await settleSerials(&create, place)
-        let types = try await types(
+        let types = try await usableTypes(
             in: create.columns.map(\.type),
             texts: create.columns.compactMap(\.defaultValue) + create.columns.compactMap(\.generated)
                 + create.keys.compactMap(\.condition))

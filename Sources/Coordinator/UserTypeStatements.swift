@@ -23,6 +23,13 @@ extension Session {
         return try await types(unknown)
     }
 
+    /// The same for what is defined with them: that needs USAGE.
+    func usableTypes(in names: [TypeName], texts: [Expression] = []) async throws(SQLError) -> UserTypes {
+        let found = try await types(in: names, texts: texts)
+        try accessGuard?.check(found, Set(names.flatMap { UserTypes.unknown(in: $0) }))
+        return found
+    }
+
     // MARK: - Create
 
     func createType(
@@ -58,7 +65,7 @@ extension Session {
         }
         var definition = TypeDefinition(form: made)
         definition.owner = newOwner
-        try put(.type(definition), .type, place)
+        try await put(.type(definition), .type, place)
         if case .domain = made { return done("CREATE DOMAIN") }
         return done("CREATE TYPE")
     }
@@ -73,7 +80,7 @@ extension Session {
     private func fields(
         of attributes: [ObjectStatement.Attribute]
     ) async throws(SQLError) -> [FunctionDefinition.Parameter] {
-        let types = try await types(in: attributes.map(\.type))
+        let types = try await usableTypes(in: attributes.map(\.type))
         var fields: [FunctionDefinition.Parameter] = []
         for attribute in attributes {
             guard !fields.contains(where: { $0.name == attribute.name.value }) else {
@@ -101,7 +108,7 @@ extension Session {
     private func domain(
         _ domain: ObjectStatement.Domain, _ name: String
     ) async throws(SQLError) -> TypeDefinition.Domain {
-        let types = try await types(in: [domain.base], texts: domain.checks.map(\.condition))
+        let types = try await usableTypes(in: [domain.base], texts: domain.checks.map(\.condition))
         let base = try TypeNames.type(domain.base, types)
         let context = planContext()
         var made = TypeDefinition.Domain(
@@ -162,11 +169,10 @@ extension Session {
                 throw SQLError(
                     .duplicateObject, "type \"\(new.value)\" already exists", position: new.position)
             }
-            let users = try await users(of: key)
+            let users = try await dependencies(on: branch ?? self.branch)?.followers(of: [.object(key)]) ?? []
             guard users.isEmpty else {
                 throw SQLError(
-                    .featureNotSupported, "a type that columns use cannot be renamed",
-                    detail: users.map(\.text).joined(separator: "\n"), position: name.position)
+                    .featureNotSupported, "a type that other objects use cannot be renamed", position: name.position)
             }
             try record(key, branch) { changes in
                 changes.drop(key)
@@ -257,91 +263,5 @@ extension Session {
             domain.checks[place].name = new.value
         default: break
         }
-    }
-
-    // MARK: - Drop
-
-    func dropType(
-        _ kind: ObjectStatement.Kind, _ name: QualifiedName, _ ifExists: Bool, _ isCascade: Bool
-    ) async throws(SQLError) {
-        guard let (key, entry, branch) = try await found(.type, name), case .object(.type(let type)) = entry else {
-            return try missing("type \"\(name.text)\"", .undefinedObject, ifExists, name.position)
-        }
-        if kind == .domain {
-            guard case .domain = type.form else {
-                throw SQLError(.wrongObjectType, "\"\(name.text)\" is not a domain", position: name.position)
-            }
-        }
-        let users = try await users(of: key)
-        guard users.isEmpty || isCascade else {
-            throw SQLError(
-                SQLState("2BP01"),
-                "cannot drop type \(key.objectName) because other objects depend on it",
-                detail: users.map { "\($0.text) depends on type \(key.objectName)" }.joined(separator: "\n"),
-                hint: "Use DROP ... CASCADE to drop the dependent objects too.", position: name.position)
-        }
-        for user in users {
-            notices.append(
-                SQLNotice(.notice, SQLError(.successfulCompletion, "drop cascades to \(user.text)")))
-            if let column = user.column {
-                let drop = Statement.AlterTable(
-                    name: QualifiedName(
-                        [Identifier(user.place.schema, isQuoted: true), Identifier(user.place.name, isQuoted: true)],
-                        position: name.position),
-                    isView: false, ifExists: true,
-                    actions: [.dropColumn(Identifier(column, isQuoted: true, position: name.position), ifExists: true)])
-                _ = try await alterTable(drop)
-            } else {
-                try record(user.place, branch) { $0.drop(user.place) }
-            }
-        }
-        try record(key, branch) { $0.drop(key) }
-    }
-
-    /// What uses a type: a column, or another type.
-    private struct TypeUser {
-        var place: TableName
-        var column: String?
-        var text: String
-    }
-
-    /// The columns and types on the session's branch that are of a type.
-    private func users(of key: TableName) async throws(SQLError) -> [TypeUser] {
-        let wanted = EnumType.qualified(key.schema, key.objectName)
-        var users: [TypeUser] = []
-        var pinned = transaction?.pinned ?? [:]
-        let resolver = resolver(planContext())
-        let commit = try await resolver.commit(of: .named(branch), &pinned)
-        transaction?.pinned = pinned
-        var schemas = try await databases.schemas(at: commit).map(\.name)
-        for (name, definition) in own(branch)?.changes.schemas ?? [:] where definition != nil && !schemas.contains(name)
-        {
-            schemas.append(name)
-        }
-        for schema in schemas {
-            let changed = transaction?.changes.tables.keys.filter { $0.schema == schema } ?? []
-            for name in Set(try await databases.objects(in: schema, at: commit) + changed) where name != key {
-                guard name.isObject,
-                    case .object(.type(let type))? = try await entry(at: NewPlace(name: name, branch: branch)),
-                    UserTypes.parts(of: type).contains(where: { Session.mentions($0, wanted) })
-                else { continue }
-                users.append(TypeUser(place: name, column: nil, text: "type \(name.objectName)"))
-            }
-        }
-        for (name, table) in try await managedTables() {
-            for field in table.schema.fields {
-                let texts = [TableProperty.userType(of: field.name), TableProperty.declaredType(of: field.name)]
-                guard texts.contains(where: { table.properties[$0]?.contains(wanted) ?? false }) else { continue }
-                users.append(
-                    TypeUser(place: name, column: field.name, text: "column \(field.name) of table \(name.name)"))
-            }
-        }
-        return users
-    }
-
-    private static func mentions(_ name: TypeName, _ wanted: String) -> Bool {
-        if name.parts.contains(where: { mentions($0.type, wanted) }) { return true }
-        guard let schema = name.schema else { return false }
-        return EnumType.qualified(schema, name.name) == wanted
     }
 }

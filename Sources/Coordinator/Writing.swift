@@ -154,6 +154,7 @@ extension Session {
                 try access.check(statement, secured, columns: Binder.declaredFields(of: target.table).map(\.name))
             }
             try access.check(bound.uses, resolved.secured, target: target.secured)
+            try access.check(bound.functions)
         }
         return (target, bound)
     }

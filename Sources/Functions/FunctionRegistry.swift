@@ -8,7 +8,8 @@ public enum FunctionRegistry {
         Arithmetic.all + Comparisons.all + DateOperators.all + LikeOperators.all + RegexOperators.all
             + MathFunctions.operators + StringSearch.operators + ByteFunctions.operators + ArrayFunctions.operators
             + JSONAccess.operators + JSONAccess.textOperators + JSONCompare.operators
-            + JSONChange.operators + JSONPathFunctions.operators + BitStrings.operators)
+            + JSONChange.operators + JSONPathFunctions.operators + BitStrings.operators + NetworkFunctions.operators
+            + ZonedTimeFunctions.operators)
     private static let functions = table(
         Comparisons.distinct + LikeOperators.functions + ZoneFunctions.all + MathFunctions.all + ExtremeFunctions.all
             + StringFunctions.all + StringSearch.all + TextDistance.all + IntrospectionFunctions.all + ByteFunctions.all
@@ -18,7 +19,9 @@ public enum FunctionRegistry {
             + lists(ArrayFunctions.all + ArrayDimensions.all + ListFunctions.all) + NestedFunctions.all
             + ToChar.all + ToCharNumbers.all + ToDate.all + JSONAccess.functions + JSONBuilding.functions
             + JSONSets.functions + JSONCompare.functions + JSONChange.functions
-            + JSONPathFunctions.functions + JSONDuckDB.functions + BitStrings.functions + EnumFunctions.all)
+            + JSONPathFunctions.functions + JSONDuckDB.functions + BitStrings.functions + EnumFunctions.all
+            + SampleFunctions.all + NotificationFunctions.all + NetworkFunctions.functions
+            + ZonedTimeFunctions.functions)
 
     /// The same functions under DuckDB's names, too.
     private static func lists(_ overloads: [Overload]) -> [Overload] {

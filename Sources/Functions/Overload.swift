@@ -103,7 +103,7 @@ struct Overload: Sendable {
     static func argument(_ parameter: SQLType, _ actual: SQLType) -> SQLType {
         switch (parameter, actual) {
         case (.text, .varchar): actual
-        case (.text, .system(let type)) where !type.isNumber: actual
+        case (.text, .system(let type)) where type.isText: actual
         // A length-less char(n) parameter only looks at the bytes; nothing is cut or padded.
         case (.char, .char), (.char, .text), (.char, .varchar): actual
         case (.bit, .bit), (.bit, .varbit), (.varbit, .bit), (.varbit, .varbit): actual

@@ -23,6 +23,8 @@ public struct FunctionContext: Sendable {
     public var system: (any SystemFacts)?
     /// The session's sequences.
     public var sequences: (any SequenceValues)?
+    /// The session's channels.
+    public var notifications: (any NotificationChannels)?
     /// Value of a setting, by lower-case name: current_setting().
     public var setting: @Sendable (String) -> String?
 

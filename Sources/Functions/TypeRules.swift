@@ -4,7 +4,7 @@ import Diagnostics
 
 /// What kind of type this is (pg_type.typcategory).
 enum TypeCategory: Hashable {
-    case boolean, number, string, dateTime, span, array, bits, enumeration, unknown, other
+    case boolean, number, string, dateTime, span, array, bits, enumeration, network, unknown, other
 }
 
 enum TypeRules {
@@ -34,13 +34,15 @@ enum TypeRules {
         case .bit, .varbit: .bits
         case .enumeration: .enumeration
         case .system(.aclitem): .other
+        case .system(.inet), .system(.cidr): .network
+        case .system(.timetz): .dateTime
         case .system(let type): type.isNumber ? .number : .string
         }
     }
 
     static func isPreferred(_ type: SQLType) -> Bool {
         switch type {
-        case .boolean, .float8, .text, .timestamptz, .interval, .system(.oid), .varbit: true
+        case .boolean, .float8, .text, .timestamptz, .interval, .system(.oid), .system(.inet), .varbit: true
         default: false
         }
     }
@@ -83,7 +85,7 @@ enum TypeRules {
             guard type.vector == to else { return nil }
             return .implicit
         case (.system(let type), .text), (.system(let type), .varchar):
-            return type.isNumber || type == .aclitem ? nil : .implicit
+            return !type.isText || type == .aclitem ? nil : .implicit
         default: return nil
         }
     }
@@ -119,6 +121,9 @@ enum TypeRules {
             (.timestamp, .date, .assignment), (.timestamptz, .date, .assignment),
             (.timestamptz, .timestamp, .assignment), (.timestamp, .time, .assignment),
             (.timestamptz, .time, .assignment), (.time, .interval, .implicit), (.interval, .time, .assignment),
+            (.time, .system(.timetz), .implicit), (.system(.timetz), .time, .assignment),
+            (.timestamptz, .system(.timetz), .assignment), (.system(.cidr), .system(.inet), .implicit),
+            (.system(.inet), .system(.cidr), .assignment),
             (.json, .jsonb, .assignment), (.jsonb, .json, .assignment), (.jsonb, .boolean, .explicit),
             (.jsonb, .numeric, .explicit), (.jsonb, .int2, .explicit), (.jsonb, .int4, .explicit),
             (.jsonb, .int8, .explicit), (.jsonb, .float4, .explicit), (.jsonb, .float8, .explicit),

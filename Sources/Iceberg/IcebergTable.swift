@@ -192,11 +192,38 @@ final class IcebergTable: WritableTable {
 }
 
 extension TableMetadata {
+    /// Whether the texts among the properties may name functions, sequences, types or tables: rather yes than no.
+    private var namesOthers: Bool {
+        properties.contains { key, text in
+            guard key.hasPrefix("apus.") else { return false }
+            if key.hasPrefix("apus.usertype.") || key == TableProperty.viewQuery { return true }
+            if key.hasPrefix("apus.key.") {
+                let upper = text.uppercased()
+                return upper.hasPrefix("FOREIGN") || upper.hasPrefix("REFERENCES")
+            }
+            guard ["apus.default.", "apus.check.", "apus.generated."].contains(where: key.hasPrefix) else {
+                return false
+            }
+            if text.contains("::") || text.uppercased().contains("CAST") { return true }
+            // A parenthesis behind a name is a call.
+            var last: UInt8 = 0
+            for byte in text.utf8 {
+                let isName =
+                    last == 34 || last == 95 || last > 127 || (48...57).contains(last)
+                    || (65...90).contains(last & 0xDF)
+                if byte == 40, isName { return true }
+                last = byte
+            }
+            return false
+        }
+    }
+
     /// The pointer to this metadata at one of its snapshots.
     func definition(_ snapshot: Snapshot?) -> ManagedDefinition {
         var definition = ManagedDefinition(
             format: IcebergFormat.name, identity: uuid, metadataLocation: file, snapshotID: snapshot?.id)
         if properties[TableProperty.viewQuery] != nil { definition.isMaterializedView = true }
+        definition.namesOthers = namesOthers
         definition.owner = properties[TableProperty.owner].flatMap { Int64($0) }
         return definition
     }

@@ -94,6 +94,15 @@ extension WireBuffer {
     /// ReadyForQuery with `I`, `T` or `E`.
     public func readyForQuery(status: UInt8) { message(90) { $0.append(status) } }
 
+    /// NotificationResponse.
+    public func notificationResponse(_ processID: Int32, _ channel: String, _ payload: String) {
+        message(65) {
+            $0.append(UInt32(bitPattern: processID))
+            $0.append(channel)
+            $0.append(payload)
+        }
+    }
+
     /// CommandComplete.
     public func commandComplete(_ tag: String) { message(67) { $0.append(tag) } }
 

@@ -64,7 +64,8 @@ final class ColumnCells {
         _ column: Column, rows: Int, _ format: ValueFormat, fourBytes: Bool, zone: SessionTimeZone
     ) throws(SQLError) {
         let isWrapped =
-            format == .binary ? column.type == .jsonb || column.type.isBits : column.type == .bytea
+            column.type.isNetwork
+            || (format == .binary ? column.type == .jsonb || column.type.isBits : column.type == .bytea)
         if column.physical == .view, !isWrapped {
             return direct(column, rows: rows)
         }
@@ -198,7 +199,12 @@ final class ColumnCells {
             each(column, rows, bytesEach: TextForm.fixedMax) {
                 TextForm.write(interval: values[$0], style: style, to: $1)
             }
-        case .view: bytea(column, rows, zone.style)
+        case .view:
+            if column.type.isNetwork {
+                built(column, rows) { row, out in TextForm.append(column, row, zone: zone, to: &out) }
+            } else {
+                bytea(column, rows, zone.style)
+            }
         case .list, .row: break
         }
     }
@@ -216,6 +222,8 @@ final class ColumnCells {
             each(column, rows, bytesEach: TextForm.fixedMax) {
                 TextForm.write(timestamptz: values[$0], zone: zone, to: $1)
             }
+        case .system(.timetz):
+            built(column, rows) { row, out in ZonedTime(packed: values[row]).append(to: &out) }
         case .system(let type) where type.isReference: references(column, rows, type)
         default: each(column, rows, bytesEach: 24) { TextForm.write(int: values[$0], to: $1) }
         }
@@ -308,14 +316,20 @@ final class ColumnCells {
         case .interval:
             let values = column.pointer(Interval.self)
             each(column, rows, bytesEach: 16) { BinaryForm.write(interval: values[$0], to: $1) }
-        case .view: if column.type.isBits { bits(column, rows) } else { jsonb(column, rows) }
+        case .view:
+            let values = column.pointer(StringView.self)
+            if column.type.isBits {
+                built(column, rows) { row, out in BinaryForm.append(bits: values[row].string, to: &out) }
+            } else if column.type.isNetwork {
+                let isNetwork = column.type == .system(.cidr)
+                built(column, rows) { row, out in
+                    values[row].withBytes { BinaryForm.append(address: $0, isNetwork: isNetwork, to: &out) }
+                }
+            } else {
+                jsonb(column, rows)
+            }
         case .list, .row: break
         }
-    }
-
-    private func bits(_ column: Column, _ rows: Int) {
-        let values = column.pointer(StringView.self)
-        built(column, rows) { BinaryForm.append(bits: values[$0].string, to: &$1) }
     }
 
     /// A version byte stands in front of the text.
@@ -343,6 +357,7 @@ final class ColumnCells {
         case .decimal(_, let scale):
             each(column, rows, bytesEach: 56) { BinaryForm.write(decimal: Int128(values[$0]), scale: scale, to: $1) }
         case .timestamp, .timestamptz: fixed(column, rows) { BinaryForm.timestamp(values[$0]) }
+        case .system(.timetz): built(column, rows) { row, out in BinaryForm.append(timetz: values[row], to: &out) }
         case .system: fixed(column, rows) { UInt32(truncatingIfNeeded: values[$0]) }
         default:
             if fourBytes {

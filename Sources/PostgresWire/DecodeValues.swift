@@ -104,6 +104,13 @@ public enum ParameterDecoder {
             let high = UInt128(UInt64(bitPattern: try reader.int64()))
             let low = UInt128(UInt64(bitPattern: try reader.int64()))
             return Scalar(type, .int128(UUIDBits.stored(high << 64 | low)))
+        case .system(.timetz):
+            let (time, west) = (try reader.int64(), try reader.int32())
+            guard time >= 0, time <= Calendar.microsecondsPerDay, abs(Int64(west)) <= Int64(ZonedTime.offsetMax) else {
+                throw SQLError(.datetimeFieldOverflow, "time out of range")
+            }
+            return Scalar(type, .int(ZonedTime(time: time, offset: -west).packed))
+        case .system(let system) where system.isValue: return Scalar(type, .string(try network(&reader, system).key))
         case .system(let system):
             guard system.isNumber else { return try text(reader.rest(), type, context) }
             return Scalar(type, .int(Int64(UInt32(bitPattern: try reader.int32()))))
@@ -111,6 +118,25 @@ public enum ParameterDecoder {
         case .row(let fields): return Scalar(type, .row(try record(&reader, fields, context)))
         case .map: return try text(reader.rest(), type, context)
         }
+    }
+
+    /// Family, bits, whether it is a cidr, and the bytes of the address.
+    private static func network(
+        _ reader: inout MessageReader, _ type: SystemType
+    ) throws(SQLError) -> NetworkAddress {
+        let bytes = [UInt8](reader.rest())
+        guard bytes.count == 8 || bytes.count == 20, bytes[0] == (bytes.count == 8 ? 2 : 3),
+            Int(bytes[3]) == bytes.count - 4, Int(bytes[1]) <= (bytes.count - 4) * 8
+        else {
+            throw SQLError(SQLState("22P03"), "invalid address in external \"\(type.rawValue)\" value")
+        }
+        let address = bytes[4...].reduce(UInt128(0)) { $0 << 8 | UInt128($1) }
+        let made = NetworkAddress(isIPv6: bytes.count == 20, address: address, bits: Int(bytes[1]))
+        guard type == .inet || made.address == made.network else {
+            throw SQLError(
+                SQLState("22P03"), "invalid external \"cidr\" value", detail: "Value has bits set to right of mask.")
+        }
+        return made
     }
 
     private static func date(_ reader: inout MessageReader) throws(SQLError) -> Int64 {

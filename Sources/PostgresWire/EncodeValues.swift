@@ -17,6 +17,23 @@ enum BinaryForm {
         }
     }
 
+    /// Family, bits of the network, whether it is a cidr, the address.
+    static func append(address key: UnsafeRawBufferPointer, isNetwork: Bool, to out: inout [UInt8]) {
+        guard let value = NetworkAddress(key: key) else { return }
+        let bytes = value.width / 8
+        out += [value.isIPv6 ? 3 : 2, UInt8(truncatingIfNeeded: value.bits), isNetwork ? 1 : 0, UInt8(bytes)]
+        for index in (0..<bytes).reversed() {
+            out.append(UInt8(truncatingIfNeeded: value.address >> UInt128(8 * index)))
+        }
+    }
+
+    /// The time, and seconds west of UTC.
+    static func append(timetz packed: Int64, to out: inout [UInt8]) {
+        let value = ZonedTime(packed: packed)
+        append(value.time, &out)
+        append(-value.offset, &out)
+    }
+
     /// What stands in front of jsonb in binary.
     static let jsonbVersion: UInt8 = 1
 
@@ -252,6 +269,7 @@ enum BinaryForm {
             case .decimal(_, let scale):
                 TextForm.append(to: &out) { write(decimal: Int128(value), scale: scale, to: $0) }
             case .timestamp, .timestamptz: append(timestamp(value), &out)
+            case .system(.timetz): append(timetz: value, to: &out)
             case .system: append(UInt32(truncatingIfNeeded: value), &out)
             default: append(value, &out)
             }
@@ -272,6 +290,11 @@ enum BinaryForm {
             TextForm.append(to: &out) { write(interval: value, to: $0) }
         case .view:
             if column.type == .jsonb { out.append(jsonbVersion) }
+            if column.type.isNetwork {
+                return from.pointer(StringView.self)[at].withBytes {
+                    append(address: $0, isNetwork: column.type == .system(.cidr), to: &out)
+                }
+            }
             if column.type.isBits { return append(bits: from.pointer(StringView.self)[at].string, to: &out) }
             from.pointer(StringView.self)[at].withBytes { out.append(contentsOf: $0) }
         case .list, .row: break

@@ -38,6 +38,9 @@ final class PostgresConnection {
     /// Reported settings that changed in this cycle.
     var parameterChanges: [(name: String, value: String)] = []
 
+    /// Whether the client has been told that it is its turn, outside of a transaction.
+    private var isAtRest = true
+
     /// Bytes of answers that are gathered before they are written.
     static let flushBytes = 64 << 10
     /// How long a client may take to read the last words.
@@ -134,13 +137,18 @@ final class PostgresConnection {
             out.backendKeyData(processID: processID, secret: secret)
             out.readyForQuery(status: TransactionStatus.idle.rawValue)
             try await flush()
+            let sender = session.notifications.map { NotificationSender(channel, $0) }
             while !Task.isCancelled {
                 guard let frame = try framing.nextFrame() else {
+                    if isAtRest { sender?.rest() }
                     guard try await receive() else { break }
+                    sender?.work()
                     continue
                 }
+                isAtRest = false
                 guard try await perform(state.receive(frame), session) else { return }
             }
+            sender?.work()
             if Task.isCancelled { await sendLast(PostgresConnection.shutdown) }
         } catch let error as SQLError {
             await sendLast(error)
@@ -277,6 +285,12 @@ final class PostgresConnection {
         if let error = report.error {
             shared.metrics.errors.increase()
             out.errorResponse(error)
+        }
+        if report.status == .idle {
+            for one in session.notifications?.take() ?? [] {
+                out.notificationResponse(one.processID, one.channel, one.payload)
+            }
+            isAtRest = true
         }
         for (name, value) in parameterChanges + report.parameterChanges { out.parameterStatus(name, value) }
         parameterChanges = []

@@ -26,6 +26,7 @@ extension PostgresConnection {
             guard batch.rows > 0 else { continue }
             try await encoder.encode(batch, into: out, bytesMax: PostgresConnection.flushBytes) { try await flush() }
             rows += batch.rows
+            stream.copyProgress?.add(bytes: batch.columns.reduce(0) { $0 + $1.sizeBytes }, rows: batch.rows)
         }
         encoder.end(into: out)
         out.copyDone()
@@ -40,12 +41,19 @@ extension PostgresConnection {
             throw SQLError(.invalidName, "relative path not allowed for COPY from file")
         }
         let file = try LocalRows(path)
+        stream.copyProgress?.set(total: file.sizeBytes)
         while let bytes = try file.read() {
             decoder.append(bytes)
-            while let batch = try decoder.next(isLast: false) { try await stream.push(batch) }
+            stream.copyProgress?.add(bytes: bytes.count, rows: 0)
+            while let batch = try decoder.next(isLast: false) { try await push(batch, stream) }
         }
-        while let batch = try decoder.next(isLast: true) { try await stream.push(batch) }
+        while let batch = try decoder.next(isLast: true) { try await push(batch, stream) }
         complete(try await stream.finish(), rows: 0)
+    }
+
+    private func push(_ batch: Batch, _ stream: any CopyInput) async throws {
+        stream.copyProgress?.add(bytes: 0, rows: batch.rows)
+        try await stream.push(batch)
     }
 
     private func copyIn(_ stream: any CopyInput) async throws {
@@ -64,9 +72,10 @@ extension PostgresConnection {
             switch try FrontendMessage(frame) {
             case .copyData(let bytes):
                 decoder.append(bytes)
-                while let batch = try decoder.next(isLast: false) { try await stream.push(batch) }
+                stream.copyProgress?.add(bytes: bytes.count, rows: 0)
+                while let batch = try decoder.next(isLast: false) { try await push(batch, stream) }
             case .copyDone:
-                while let batch = try decoder.next(isLast: true) { try await stream.push(batch) }
+                while let batch = try decoder.next(isLast: true) { try await push(batch, stream) }
                 return complete(try await stream.finish(), rows: 0)
             case .copyFail(let reason):
                 throw SQLError(.queryCanceled, "COPY from stdin failed: \(reason)")
@@ -99,6 +108,7 @@ extension CopyFormat {
 /// A file read from its begin to its end.
 private final class LocalRows {
     private let handle: UnsafeMutablePointer<FILE>
+    let sizeBytes: Int64
     private static let partBytes = 1 << 20
 
     init(_ path: String) throws(SQLError) {
@@ -113,6 +123,7 @@ private final class LocalRows {
             throw SQLError(.wrongObjectType, "\"\(path)\" is not a file")
         }
         self.handle = handle
+        sizeBytes = Int64(status.st_size)
     }
 
     deinit { fclose(handle) }

@@ -49,14 +49,18 @@ public struct GrantStatement: Hashable, Sendable {
         case schemas([Identifier])
         case databases([Identifier])
         case branches([Identifier])
-        /// Kinds of objects of which there are none: sequences, functions and the like, in a schema.
-        case nothing
+        case sequences([QualifiedName])
+        /// Of the kind said: functions, procedures, or both.
+        case routines(ObjectStatement.Kind, [ObjectStatement.Dropped])
+        case types([QualifiedName], isDomain: Bool)
+        /// ALL SEQUENCES, ALL FUNCTIONS and their kin.
+        case objectsInSchemas(ObjectStatement.Kind, [Identifier])
     }
     public var isGrant: Bool
     /// Empty: ALL PRIVILEGES, on `allColumns` when there are some.
     public var rights: [Right]
     public var allColumns: [Identifier] = []
-    public var target: Target = .nothing
+    public var target: Target = .relations([])
     public var grantees: [RoleName] = []
     /// WITH GRANT OPTION, GRANT OPTION FOR.
     public var withOption = false
@@ -97,6 +101,8 @@ public enum AccessStatement: Hashable, Sendable {
         case schema(Identifier)
         case database(Identifier)
         case branch(Identifier)
+        case sequence(QualifiedName, ifExists: Bool)
+        case routine(ObjectStatement.Kind, ObjectStatement.Dropped)
     }
     case createRole(Identifier, RoleOptions)
     case alterRole(RoleName, RoleOptions)
@@ -127,6 +133,8 @@ public enum AccessStatement: Hashable, Sendable {
         case .owner(.schema, _): "ALTER SCHEMA"
         case .owner(.database, _): "ALTER DATABASE"
         case .owner(.branch, _): "ALTER BRANCH"
+        case .owner(.sequence, _): "ALTER SEQUENCE"
+        case .owner(.routine(let kind, _), _): "ALTER \(kind.rawValue.uppercased())"
         case .reassignOwned: "REASSIGN OWNED"
         case .dropOwned: "DROP OWNED"
         case .policy(.create): "CREATE POLICY"

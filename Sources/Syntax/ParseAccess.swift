@@ -274,7 +274,9 @@ extension Parser {
         switch kind {
         case "tables": grant.target = .relations([])
         case "schemas": grant.target = .schemas([])
-        case "sequences", "functions", "routines", "types": grant.target = .nothing
+        case "sequences": grant.target = .sequences([])
+        case "functions", "routines": grant.target = .routines(.function, [])
+        case "types": grant.target = .types([], isDomain: false)
         default: throw unexpected()
         }
         try grantTail(&grant)
@@ -344,7 +346,10 @@ extension Parser {
             try expectWord("in")
             try expectWord("schema")
             let schemas = try names()
-            return kind == "tables" ? .relationsInSchemas(schemas) : .nothing
+            guard let kind = ObjectStatement.Kind(rawValue: String(kind.dropLast())) else {
+                return .relationsInSchemas(schemas)
+            }
+            return .objectsInSchemas(kind, schemas)
         }
         if takeWord("schema") { return .schemas(try names()) }
         if takeWord("database") { return .databases(try names()) }
@@ -353,8 +358,26 @@ extension Parser {
             while take(",") { branches.append(try refName()) }
             return .branches(branches)
         }
-        for kind in ["sequence", "function", "procedure", "routine", "language", "type", "domain", "parameter"]
-        where atWord(kind) && isName(peek()) {
+        if atWord("sequence"), isName(peek()) {
+            advance()
+            var names = [try qualifiedName()]
+            while take(",") { names.append(try qualifiedName()) }
+            return .sequences(names)
+        }
+        for kind in [ObjectStatement.Kind.type, .domain] where atWord(kind.rawValue) && isName(peek()) {
+            advance()
+            var names = [try qualifiedName()]
+            while take(",") { names.append(try qualifiedName()) }
+            return .types(names, isDomain: kind == .domain)
+        }
+        for kind in [ObjectStatement.Kind.function, .procedure, .routine]
+        where atWord(kind.rawValue) && isName(peek()) {
+            advance()
+            var routines = [try routine()]
+            while take(",") { routines.append(try routine()) }
+            return .routines(kind, routines)
+        }
+        for kind in ["language", "parameter"] where atWord(kind) && isName(peek()) {
             throw SQLError(
                 .featureNotSupported, "GRANT ON \(kind.uppercased()) is not supported", position: token.position)
         }

@@ -126,14 +126,14 @@ extension Parser {
         guard takeWord("tablesample") else { return table }
         let method = try self.name()
         try expect("(")
-        _ = try expressions()
+        var sample = TableExpression.Sample(method: method, arguments: try expressions())
         try expect(")")
         if takeWord("repeatable") {
             try expect("(")
-            _ = try expression()
+            sample.seed = try expression()
             try expect(")")
         }
-        return TableExpression(.sampled(table, method: method), position: position)
+        return TableExpression(.sampled(table, sample), position: position)
     }
 
     /// The name of a table or, with a parenthesis behind it, of a function.

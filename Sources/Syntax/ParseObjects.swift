@@ -178,9 +178,7 @@ extension Parser {
         }
         guard kind == .sequence else { return nil }
         if takeWords("owner", "to") {
-            _ = try label()
-            return .object(
-                .alterSequence(name: name, ifExists: ifExists, ObjectStatement.SequenceOptions()))
+            return .access(.owner(.sequence(name, ifExists: ifExists), to: try roleName()))
         }
         return .object(.alterSequence(name: name, ifExists: ifExists, try sequenceOptions()))
     }
@@ -335,24 +333,29 @@ extension Parser {
 
     // MARK: - Drop
 
+    /// A function, perhaps with the types of its arguments.
+    mutating func routine() throws(SQLError) -> ObjectStatement.Dropped {
+        var routine = ObjectStatement.Dropped(name: try qualifiedName())
+        guard take("(") else { return routine }
+        var types: [TypeName] = []
+        if !at(")") {
+            repeat {
+                let parameter = try functionParameter()
+                if parameter.mode != .output { types.append(parameter.type) }
+            } while take(",")
+        }
+        try expect(")")
+        routine.arguments = types
+        return routine
+    }
+
     mutating func dropObjects(_ kind: ObjectStatement.Kind) throws(SQLError) -> ObjectStatement {
         if kind == .index { _ = takeWord("concurrently") }
         let ifExists = takeWords("if", "exists")
         var names: [ObjectStatement.Dropped] = []
         repeat {
-            var dropped = ObjectStatement.Dropped(name: try qualifiedName())
-            if [.function, .procedure, .routine].contains(kind), take("(") {
-                var types: [TypeName] = []
-                if !at(")") {
-                    repeat {
-                        let parameter = try functionParameter()
-                        if parameter.mode != .output { types.append(parameter.type) }
-                    } while take(",")
-                }
-                try expect(")")
-                dropped.arguments = types
-            }
-            names.append(dropped)
+            let isRoutine = [.function, .procedure, .routine].contains(kind)
+            names.append(try isRoutine ? routine() : ObjectStatement.Dropped(name: qualifiedName()))
         } while take(",")
         let isCascade = takeWord("cascade")
         if !isCascade { _ = takeWord("restrict") }

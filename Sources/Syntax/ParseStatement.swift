@@ -95,10 +95,19 @@ extension Parser {
             return .closeCursor(takeWord("all") ? nil : try name())
         case "lock": return try lockTables()
         // Statistics and layout are kept in order without being told.
-        case "listen", "unlisten", "notify", "analyze", "analyse", "checkpoint", "reindex":
+        case "listen":
+            advance()
+            return .notification(.listen(try name()))
+        case "unlisten":
+            advance()
+            return .notification(.unlisten(take("*") ? nil : try name()))
+        case "notify":
+            advance()
+            let channel = try name()
+            return .notification(.notify(channel, payload: take(",") ? try stringLiteral() : ""))
+        case "analyze", "analyse", "checkpoint", "reindex":
             skipToEnd()
-            if word == "analyse" { return .notification("ANALYZE") }
-            return .notification(word.uppercased())
+            return .accepted(word == "analyse" ? "ANALYZE" : word.uppercased())
         case "merge":
             if peek().kind == .word("branch") {
                 advance()

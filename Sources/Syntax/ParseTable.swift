@@ -367,6 +367,11 @@ extension Parser {
         if takeWord("index") { return try alterObject(.index) }
         if takeWord("type") { return try alterType(isDomain: false) }
         if takeWord("domain") { return try alterType(isDomain: true) }
+        for kind in [ObjectStatement.Kind.function, .procedure, .routine] where takeWord(kind.rawValue) {
+            let routine = try routine()
+            guard takeWords("owner", "to") else { return nil }
+            return .access(.owner(.routine(kind, routine), to: try roleName()))
+        }
         // A materialized view is a table with a query.
         let isMaterialized = takeWords("materialized", "view")
         let isView = !isMaterialized && takeWord("view")
@@ -393,8 +398,9 @@ extension Parser {
             _ = takeWord("column")
             let ifExists = takeWords("if", "exists")
             let name = try name()
-            if !takeWord("cascade") { _ = takeWord("restrict") }
-            return .dropColumn(name, ifExists: ifExists)
+            let isCascade = takeWord("cascade")
+            if !isCascade { _ = takeWord("restrict") }
+            return .dropColumn(name, ifExists: ifExists, isCascade: isCascade)
         }
         if takeWord("rename") {
             if takeWord("to") { return .rename(try name()) }
@@ -504,6 +510,8 @@ extension Parser {
 
     // MARK: - Comment
 
+    private func routine(_ name: QualifiedName) -> ObjectStatement.Dropped { ObjectStatement.Dropped(name: name) }
+
     mutating func comment() throws(SQLError) -> Statement? {
         advance()
         try expectWord("on")
@@ -526,8 +534,19 @@ extension Parser {
             subject = .branch(try refName())
         } else if takeWord("role") {
             subject = .role(try label())
+        } else if takeWord("constraint") {
+            let constraint = try name()
+            try expectWord("on")
+            subject =
+                takeWord("domain")
+                ? .object(.domain, routine(try qualifiedName()), constraint)
+                : .constraint(constraint, on: try qualifiedName())
         } else {
-            return nil
+            let kinds = [ObjectStatement.Kind.sequence, .index, .function, .procedure, .routine, .type, .domain]
+            guard let kind = kinds.first(where: { atWord($0.rawValue) }) else { return nil }
+            advance()
+            let isRoutine = [.function, .procedure, .routine].contains(kind)
+            subject = .object(kind, try isRoutine ? routine() : routine(qualifiedName()), nil)
         }
         try expectWord("is")
         let text = takeWord("null") ? nil : try stringLiteral()

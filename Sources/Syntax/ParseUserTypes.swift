@@ -13,6 +13,10 @@ extension Parser {
             try expect(")")
             return .createType(name: name, .enumeration(labels))
         }
+        // DuckDB's name for another type: a domain without conditions.
+        if !at("("), !atWord("range"), isName(token) || token.keyword.contains(.columnName) {
+            return .createType(name: name, .domain(ObjectStatement.Domain(base: try typeName())))
+        }
         guard take("(") else { return nil }
         var attributes: [ObjectStatement.Attribute] = []
         if !at(")") {

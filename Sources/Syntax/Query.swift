@@ -157,7 +157,19 @@ public struct TableExpression: Hashable, Sendable {
         case join(Join)
         /// A join in parentheses under an alias.
         case aliased(TableExpression, TableAlias)
-        case sampled(TableExpression, method: Identifier)
+        case sampled(TableExpression, Sample)
+    }
+
+    /// TABLESAMPLE.
+    public struct Sample: Hashable, Sendable {
+        public var method: Identifier
+        public var arguments: [Expression]
+        /// REPEATABLE.
+        public var seed: Expression?
+        public init(method: Identifier, arguments: [Expression]) {
+            self.method = method
+            self.arguments = arguments
+        }
     }
 
     public struct Join: Hashable, Sendable {

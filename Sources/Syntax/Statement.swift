@@ -57,8 +57,9 @@ public indirect enum Statement: Hashable, Sendable {
     case fetch(Fetch)
     /// CLOSE; nil: all.
     case closeCursor(Identifier?)
-    /// LISTEN, UNLISTEN, NOTIFY: accepted, without effect.
-    case notification(String)
+    case notification(Notification)
+    /// ANALYZE and its kin: accepted, without effect.
+    case accepted(String)
     /// LOCK TABLE: the tables.
     case lock([QualifiedName], position: Int)
     /// DESCRIBE t, SHOW COLUMNS FROM t.
@@ -191,6 +192,14 @@ public indirect enum Statement: Hashable, Sendable {
             self.ifExists = ifExists
             self.isCascade = isCascade
         }
+    }
+
+    /// LISTEN, UNLISTEN and NOTIFY.
+    public enum Notification: Hashable, Sendable {
+        case listen(Identifier)
+        /// nil: from everything.
+        case unlisten(Identifier?)
+        case notify(Identifier, payload: String)
     }
 
     public enum RefKind: String, Hashable, Sendable { case branch, tag }

@@ -94,7 +94,7 @@ extension Statement {
     public struct AlterTable: Hashable, Sendable {
         public indirect enum Action: Hashable, Sendable {
             case addColumn(ColumnDefinition, ifNotExists: Bool, [KeyDefinition] = [])
-            case dropColumn(Identifier, ifExists: Bool)
+            case dropColumn(Identifier, ifExists: Bool, isCascade: Bool = false)
             case renameColumn(from: Identifier, to: Identifier)
             case setType(Identifier, TypeName)
             case setNotNull(Identifier)
@@ -139,6 +139,9 @@ extension Statement {
             case database(Identifier)
             case branch(Identifier)
             case role(Identifier)
+            case constraint(Identifier, on: QualifiedName)
+            /// A sequence, index, function or type; of a domain perhaps a constraint.
+            case object(ObjectStatement.Kind, ObjectStatement.Dropped, Identifier?)
         }
         public var subject: Subject
         /// nil: IS NULL.

@@ -146,7 +146,7 @@ extension SystemState {
             let found = arguments.first.flatMap(\.string).flatMap { find(type, $0) }
             return Scalar(.system(type), found.map { .int($0) } ?? .null)
         }
-        if function.hasSuffix("_size") { return .int8(size(function, arguments)) }
+        if function.hasSuffix("_size") { return .int8(try size(function, arguments)) }
         if let text = try definition(function, arguments, number ?? 0) { return text.map { .text($0) } ?? .null(.text) }
         switch function {
         case "format_type":
@@ -171,6 +171,8 @@ extension SystemState {
             }
             keep(setting: name, arguments[1].string, isLocal: arguments[2].value == .bool(true))
             return arguments[1].string.map { .text($0) } ?? .null(.text)
+        case "acl_grantors", "acl_grantees", "acl_privileges", "acl_grantables":
+            return try exploded(function, arguments[0])
         case "acldefault":
             let items = standardRights(
                 arguments.first?.string ?? "", owner: arguments.count > 1 ? arguments[1].number : nil)
@@ -221,8 +223,19 @@ extension SystemState {
             }
             return .some(row.arguments.map { format($0, nil) ?? "???" }.joined(separator: ", "))
         case "obj_description":
-            if arguments.count > 1, arguments[1].string != "pg_class" { return .some(nil) }
-            return .some(knownDetails(oid)?.properties[TableProperty.comment])
+            let wanted = arguments.count > 1 ? CatalogClass.byName[arguments[1].string ?? ""] ?? 0 : nil
+            if wanted == nil || wanted == CatalogClass.relation,
+                let text = knownDetails(oid)?.properties[TableProperty.comment]
+            {
+                return .some(text)
+            }
+            if wanted == nil || wanted == CatalogClass.constraint, let key = knownKeys.key(oid),
+                let text = key.details.properties[TableProperty.comment(onConstraint: key.name)]
+            {
+                return .some(text)
+            }
+            let others = knownDirectory?.comments.first { $0.object == oid && (wanted ?? $0.classID) == $0.classID }
+            return .some(others?.text)
         case "col_description":
             guard let details = knownDetails(oid), let place = arguments[1].number, place >= 1,
                 place <= details.columns.count
@@ -232,11 +245,20 @@ extension SystemState {
         }
     }
 
-    private func size(_ function: String, _ arguments: [Scalar]) -> Int64 {
+    private func size(_ function: String, _ arguments: [Scalar]) throws(SQLError) -> Int64 {
         if function == "pg_database_size" || function == "pg_tablespace_size" {
             return knownDirectory?.relations.reduce(0) { $0 + (knownDetails($1.oid)?.sizeBytes ?? 0) } ?? 0
         }
         if function == "pg_indexes_size" { return 0 }
+        // Forks that Apus has not are empty.
+        if function == "pg_relation_size", arguments.count > 1, let fork = arguments[1].string, fork != "main" {
+            guard ["fsm", "vm", "init"].contains(fork) else {
+                throw SQLError(
+                    .invalidParameterValue, "invalid fork name",
+                    hint: "Valid fork names are \"main\", \"fsm\", \"vm\", and \"init\".")
+            }
+            return 0
+        }
         return arguments.first.flatMap(\.number).flatMap { knownDetails($0) }?.sizeBytes ?? 0
     }
 }

@@ -28,7 +28,9 @@ extension SystemState {
         case "has_table_privilege", "has_any_column_privilege", "has_column_privilege":
             guard let relation = try relation(object) else { return .null(.boolean) }
             guard let secured = relation.secured else {
-                return answer { right, _ in who.isSuperuser || right == .select && relation.name.name != "pg_authid" }
+                return answer { right, _ in
+                    who.isSuperuser || right == .select && !["pg_authid", "pg_shadow"].contains(relation.name.name)
+                }
             }
             let access = source.access
             if isColumn {
@@ -57,6 +59,20 @@ extension SystemState {
                     ? source.access.grantable(on: secured, of: who) : source.access.rights(on: secured, of: who))
                     .contains(right)
             }
+        case "has_sequence_privilege":
+            guard let relation = try relation(object) else { return .null(.boolean) }
+            guard relation.sequence != nil, let secured = relation.secured else {
+                throw SQLError(.wrongObjectType, "\"\(relation.name.name)\" is not a sequence")
+            }
+            return answer { right, grantable in has(right, grantable, secured, who) }
+        case "has_type_privilege":
+            guard let type = try type(object) else { return .null(.boolean) }
+            guard let secured = type.secured else { return answer { right, _ in right == .usage } }
+            return answer { right, grantable in has(right, grantable, secured, who) }
+        case "has_function_privilege":
+            guard let routine = try routine(object) else { return .null(.boolean) }
+            guard let secured = routine.secured else { return answer { right, _ in right == .execute } }
+            return answer { right, grantable in has(right, grantable, secured, who) }
         case "has_database_privilege":
             let secured = SecuredObject(.database, name: source.database, owner: OIDs.owner)
             return answer { right, grantable in
@@ -68,6 +84,66 @@ extension SystemState {
         }
     }
 
+    private func has(_ right: Rights, _ isGrantable: Bool, _ object: SecuredObject, _ who: Standing) -> Bool {
+        guard let access = knownSource?.access else { return false }
+        return (isGrantable ? access.grantable(on: object, of: who) : access.rights(on: object, of: who))
+            .contains(right)
+    }
+
+    /// A type that was found; nil inside: PostgreSQL's own.
+    private struct FoundType {
+        var secured: SecuredObject?
+    }
+
+    private func type(_ object: Scalar) throws(SQLError) -> FoundType? {
+        let oid: Int64
+        if let number = object.number {
+            oid = number
+        } else {
+            oid = try self.oid(of: .regtype, named: object.string ?? "")
+        }
+        guard let directory = knownDirectory, let type = directory.type(oid) else {
+            return SystemTypes.byOID[oid] == nil ? nil : FoundType()
+        }
+        let owner = SecuredObject(
+            .type, schema: directory.schemaByOID[type.schema] ?? "", name: type.name, owner: type.owner)
+        return FoundType(secured: owner)
+    }
+
+    /// A function by its number, or by name and types of arguments.
+    private func routine(_ object: Scalar) throws(SQLError) -> FunctionRow? {
+        guard let text = object.string else {
+            guard let oid = object.number else { return nil }
+            return SystemFunctionRows.byOID[oid] ?? knownDirectory?.functions.first { $0.oid == oid }
+        }
+        return try routine(named: text)
+    }
+
+    /// `schema.name(type, type)`.
+    func routine(named text: String) throws(SQLError) -> FunctionRow {
+        guard let open = text.firstIndex(of: "("), text.hasSuffix(")") else {
+            throw SQLError(.invalidTextRepresentation, "expected a left parenthesis")
+        }
+        let parts = SystemState.parts(String(text[..<open]))
+        let list = text[text.index(after: open)...].dropLast()
+        var types: [Int64] = []
+        for part in list.split(separator: ",") {
+            types.append(try oid(of: .regtype, named: String(part).trimmingBlanks))
+        }
+        let name = parts.last ?? ""
+        let own = knownDirectory?.functions.filter { function in
+            guard function.name == name, function.arguments == types else { return false }
+            let schema = knownDirectory?.schemaByOID[function.schema] ?? ""
+            return parts.count > 1 ? parts[parts.count - 2] == schema : visiblePath.contains(schema)
+        }
+        if let found = own?.first { return found }
+        let known = SystemFunctionRows.byName[name]?.first { $0.arguments == types }
+        guard let known, parts.count == 1 || parts[parts.count - 2] == CatalogData.catalogSchema else {
+            throw SQLError(.undefinedFunction, "function \"\(text)\" does not exist")
+        }
+        return known
+    }
+
     /// Whether row policies hold for the user.
     func hasActivePolicies(_ object: Scalar) throws(SQLError) -> Scalar {
         guard let source = knownSource, let relation = try relation(object) else { return .null(.boolean) }
@@ -76,6 +152,40 @@ extension SystemState {
             !who.isSuperuser, !who.bypassesRowSecurity
         else { return .boolean(false) }
         return .boolean(policies.isForced || !who.has(secured.owner))
+    }
+
+    /// One part of every right in a list of `grantee=rights/grantor`.
+    func exploded(_ function: String, _ list: Scalar) throws(SQLError) -> Scalar {
+        guard case .array(let items) = list.value else { return .null(list.type) }
+        let type: SQLType =
+            switch function {
+            case "acl_privileges": .text
+            case "acl_grantables": .boolean
+            default: .system(.oid)
+            }
+        var parts: [Scalar] = []
+        for item in items {
+            guard let text = item.string, let slash = text.lastIndex(of: "/"),
+                let equals = text[..<slash].lastIndex(of: "=")
+            else { continue }
+            func role(_ name: Substring) -> Scalar {
+                let bare =
+                    name.hasPrefix("\"")
+                    ? String(name.dropFirst().dropLast()).replacing("\"\"", with: "\"") : String(name)
+                return Scalar(.system(.oid), .int(bare.isEmpty ? 0 : roleOID(bare) ?? 0))
+            }
+            let letters = Array(text[text.index(after: equals)..<slash])
+            for (place, letter) in letters.enumerated() where letter != "*" {
+                guard let known = Rights.all.first(where: { $0.letter == letter }) else { continue }
+                switch function {
+                case "acl_grantors": parts.append(role(text[text.index(after: slash)...]))
+                case "acl_grantees": parts.append(role(text[..<equals]))
+                case "acl_privileges": parts.append(.text(known.name))
+                default: parts.append(.boolean(place + 1 < letters.count && letters[place + 1] == "*"))
+                }
+            }
+        }
+        return Scalar(.array(type), .array(parts))
     }
 
     /// What an object of a kind has before anything is granted, as acldefault() tells it; nil for an unknown kind.

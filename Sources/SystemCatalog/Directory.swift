@@ -10,14 +10,13 @@ enum OIDs {
     static let informationSchema: Int64 = 13_000
     /// The owner of everything.
     static let owner: Int64 = 10
-    static let ownerName = "apus"
 
     /// The number of a kind of thing by its name; `salt` gives another one when it is taken.
     static func hash(_ kind: String, _ name: String, salt: Int = 0) -> Int64 {
         StableOID.hash(kind, name, salt: salt)
     }
 
-    static func role(_ name: String) -> Int64 { name == ownerName ? owner : hash("role", name) }
+    static func role(_ name: String) -> Int64 { hash("role", name) }
     static func database(_ name: String) -> Int64 { hash("database", name) }
 }
 
@@ -27,6 +26,7 @@ public final class Directory: Sendable {
         var oid: Int64
         var name: String
         var owner = OIDs.owner
+        var comment: String?
     }
 
     struct RelationEntry: Sendable {
@@ -81,7 +81,7 @@ public final class Directory: Sendable {
             schemas.append(
                 SchemaEntry(
                     oid: name == "public" ? OIDs.publicSchema : number("schema", name), name: name,
-                    owner: listing.schemaOwners[name] ?? OIDs.owner))
+                    owner: listing.schemaOwners[name] ?? OIDs.owner, comment: listing.schemaComments[name]))
         }
         let schemaByName = Dictionary(schemas.map { ($0.name, $0.oid) }, uniquingKeysWith: { first, _ in first })
         var relations: [RelationEntry] = []

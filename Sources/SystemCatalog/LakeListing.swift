@@ -13,6 +13,7 @@ public struct LakeListing: Sendable {
     public var objects: [LakeRelation] = []
     /// The number of the role that owns a schema, where it is not the bootstrap user.
     public var schemaOwners: [String: Int64] = [:]
+    public var schemaComments: [String: String] = [:]
     public init(schemas: [String], relations: [LakeRelation]) {
         self.schemas = schemas
         self.relations = relations
@@ -74,6 +75,34 @@ public struct SessionActivity: Sendable {
     }
 }
 
+/// A COPY as pg_stat_progress_copy shows it.
+public struct CopyActivity: Sendable {
+    public var processID: Int32
+    public var user: String
+    public var database: String
+    /// nil: a query.
+    public var table: TableName?
+    public var isFrom: Bool
+    public var isFile: Bool
+    public var bytes: Int64
+    public var bytesTotal: Int64
+    public var rows: Int64
+    public init(
+        processID: Int32, user: String, database: String, table: TableName?, isFrom: Bool, isFile: Bool, bytes: Int64,
+        bytesTotal: Int64, rows: Int64
+    ) {
+        self.processID = processID
+        self.user = user
+        self.database = database
+        self.table = table
+        self.isFrom = isFrom
+        self.isFile = isFile
+        self.bytes = bytes
+        self.bytesTotal = bytesTotal
+        self.rows = rows
+    }
+}
+
 /// A setting as pg_settings shows it.
 public struct ShownSetting: Sendable {
     public var name: String
@@ -96,12 +125,15 @@ public protocol LakeSource: Sendable {
     var searchPath: [String] { get }
     /// All users that are known by name.
     var users: [String] { get }
+    /// The name of the user whom everything without another owner belongs to.
+    var ownerName: String { get }
     /// Roles and rights.
     var access: AccessState { get }
     /// Whose rights count.
     var standing: Standing { get }
     var settings: [ShownSetting] { get }
     var sessions: [SessionActivity] { get }
+    var copies: [CopyActivity] { get }
     /// The schemas and relations, numbered. The same object for the same commit as long as it is remembered.
     func directory() async throws(SQLError) -> Directory
     /// Branches and tags.

@@ -1,5 +1,6 @@
 // A relation of the system catalog as a table that plans scan. Rows are made when the scan begins, and only those that
 // the filter's equalities leave.
+import Access
 public import Catalogs
 public import Columns
 public import Diagnostics
@@ -46,7 +47,12 @@ public struct SystemTable: Table {
         // What information_schema shows depends on rights.
         let showsAll = try state.showsAll()
         let isForAll = relation.schema != CatalogData.informationSchema || showsAll
-        if isForAll, DirectoryMemo.relations.contains(name), DirectoryMemo.keys.isDisjoint(with: domains.keys) {
+        // Rights change without a commit: what tells of them is not remembered.
+        let isOpen = try state.source().access.isOpen
+        let asksRights = !isOpen && wanted.contains { $0.name == "attacl" }
+        if isForAll, !asksRights, DirectoryMemo.relations.contains(name),
+            DirectoryMemo.keys.isDisjoint(with: domains.keys)
+        {
             return try await remembered(rows, wanted)
         }
         let set = try await rows.build(state, Keys(domains, wanted: Set(wanted.map(\.name))))

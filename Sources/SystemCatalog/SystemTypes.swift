@@ -25,6 +25,8 @@ struct SystemTypeRow: Sendable {
     var defaultText: String?
     /// Of an enum.
     var labels: [String] = []
+    var acl: [String]?
+    var comment: String?
     /// Conditions of a domain, by name.
     var checks: [TypeDefinition.Check] = []
 }
@@ -53,6 +55,7 @@ enum SystemTypes {
             subscripting: "", alignment: "i", storage: "p", collation: 0)
         row.schema = schema
         row.owner = type.owner ?? OIDs.owner
+        row.comment = type.comment
         switch type.form {
         case .enumeration(let labels):
             (row.length, row.isByValue, row.labels) = (4, true, labels)
@@ -67,6 +70,7 @@ enum SystemTypes {
         var list = row
         (list.oid, list.name, list.length, list.isByValue) = (array, "_" + row.name, -1, false)
         (list.kind, list.category, list.element, list.array) = ("b", "A", oid, 0)
+        list.comment = nil
         (list.labels, list.checks, list.base, list.isNotNull, list.defaultText) = ([], [], 0, false, nil)
         return [row, list]
     }

@@ -63,6 +63,9 @@ struct Configuration {
         Option(name: "s3_path_style", standard: "", summary: "on: bucket in the path; the default with an endpoint."),
         Option(name: "s3_region", standard: "", summary: "Region that requests are signed for."),
         Option(name: "s3_secret_key", standard: "", summary: "Secret key; AWS_SECRET_ACCESS_KEY works as well."),
+        Option(
+            name: "superuser", standard: "apus",
+            summary: "The user who may do everything, and who owns what no role owns."),
         Option(name: "threads", standard: "", summary: "Worker threads; by default one a core."),
         Option(
             name: "tls_ca", standard: "",

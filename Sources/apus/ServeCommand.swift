@@ -100,6 +100,10 @@ struct ServeCommand: AsyncParsableCommand {
             hosts = text
         }
         if !hosts.isEmpty { rules.hosts = try HostRules(text: hosts) }
+        rules.superuser = configuration["superuser"]
+        guard !rules.superuser.isEmpty, !rules.superuser.hasPrefix("pg_"), rules.superuser != "public" else {
+            throw SQLError(.invalidParameterValue, "superuser cannot be named \"\(rules.superuser)\"")
+        }
         rules.trustsLoopback = configuration["trust_loopback"] != "off"
         for entry in configuration["users"].split(separator: ",") {
             let parts = entry.split(separator: ":", maxSplits: 1).map(String.init)

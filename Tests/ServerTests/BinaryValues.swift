@@ -1,5 +1,6 @@
 // Values in binary format to the text that PostgreSQL prints: written from its documentation, with nothing of ours, so
 // that an error in the server's encoders cannot cancel itself out.
+import Glibc
 
 /// Reads the binary form of a type, named by OID.
 enum BinaryValues {
@@ -25,6 +26,10 @@ enum BinaryValues {
             return float("\(value)", fixedBelow: 15)
         case 1082: return date(reader.int(4), infinity: Int(Int32.max))
         case 1083: return time(reader.int(8))
+        case 1266:
+            let clock = time(reader.int(8))
+            return clock + offset(-reader.int(4))
+        case 650, 869: return address(Array(bytes), isNetwork: oid == 650)
         case 1114: return timestamp(reader.int(8))
         case 1184:
             let text = timestamp(reader.int(8))
@@ -37,10 +42,29 @@ enum BinaryValues {
             return [digits[..<4], digits[4..<6], digits[6..<8], digits[8..<10], digits[10...]].map { $0.joined() }
                 .joined(separator: "-")
         case 199, 3807, 1000, 1001, 1005, 1007, 1009, 1014, 1015, 1016, 1021, 1022, 1115, 1182, 1183, 1185, 1187, 1231,
-            2951:
+            2951, 651, 1041, 1270:
             return array(&reader)
         default: return nil
         }
+    }
+
+    /// Seconds east of UTC as `+05:30`.
+    private static func offset(_ seconds: Int) -> String {
+        let parts = [abs(seconds) / 3600, abs(seconds) / 60 % 60, abs(seconds) % 60]
+        let shown = parts[2] != 0 ? 3 : parts[1] != 0 ? 2 : 1
+        return (seconds < 0 ? "-" : "+") + parts.prefix(shown).map { padded(String($0), 2) }.joined(separator: ":")
+    }
+
+    /// Family, bits of the network, whether it is one, the bytes of the address.
+    private static func address(_ bytes: [UInt8], isNetwork: Bool) -> String? {
+        guard bytes.count == 8 || bytes.count == 20, Int(bytes[3]) == bytes.count - 4 else { return nil }
+        let raw = Array(bytes[4...])
+        var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
+        guard inet_ntop(raw.count == 4 ? AF_INET : AF_INET6, raw, &text, socklen_t(text.count)) != nil else {
+            return nil
+        }
+        let host = text.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
+        return isNetwork || Int(bytes[1]) != raw.count * 8 ? "\(host)/\(bytes[1])" : host
     }
 
     private static func hex(_ value: Int, _ width: Int) -> String { padded(String(value, radix: 16), width) }

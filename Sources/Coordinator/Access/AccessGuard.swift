@@ -23,7 +23,24 @@ struct AccessGuard: Sendable {
         var object: SecuredObject
         /// "table", "view", "materialized view": as errors name it.
         var kind: String
-        var what: String { "\(kind) \(object.name)" }
+        /// Of a function: its name without arguments.
+        var label: String?
+        var what: String { "\(kind) \(label ?? object.name)" }
+    }
+
+    /// A function of the user, by its name and arguments.
+    static func secured(_ function: FunctionDefinition, _ schema: String, _ name: String) -> Secured {
+        let object = SecuredObject(
+            .function, schema: schema, name: "\(name)(\(function.parameters.map(\.type).joined(separator: ",")))",
+            owner: function.owner ?? EntryOwner.bootstrap)
+        return Secured(object: object, kind: function.isProcedure ? "procedure" : "function", label: name)
+    }
+
+    /// A type of the user.
+    static func secured(_ type: UserType) -> Secured {
+        let object = SecuredObject(
+            .type, schema: type.schema, name: type.name, owner: type.definition.owner ?? EntryOwner.bootstrap)
+        return Secured(object: object, kind: "type")
     }
 
     static func secured(_ found: Resolver.Found) -> Secured {
@@ -32,17 +49,21 @@ struct AccessGuard: Sendable {
 
     static func secured(_ name: TableName, _ entry: Entry, database: String = "") -> Secured {
         var kind = "table"
+        var secured = SecuredKind.relation
         switch entry {
         case .view: kind = "view"
         case .managed(let definition) where definition.isMaterializedView == true: kind = "materialized view"
-        case .object: kind = "object"
+        case .object(.sequence): (kind, secured) = ("sequence", .sequence)
+        case .object(.functions): (kind, secured) = ("function", .function)
+        case .object(.type): (kind, secured) = ("type", .type)
+        case .object(.index): kind = "index"
         case .managed, .external: break
         }
         // Who owns something inside another database is that database's business.
         let owner = database.isEmpty ? entry.owner : EntryOwner.bootstrap
         return Secured(
             object: SecuredObject(
-                .relation, database: database, schema: name.schema, name: name.objectName, owner: owner),
+                secured, database: database, schema: name.schema, name: name.objectName, owner: owner),
             kind: kind)
     }
 
@@ -78,6 +99,18 @@ struct AccessGuard: Sendable {
     func require(_ right: Rights, _ secured: Secured) throws(SQLError) {
         guard state.rights(on: secured.object, of: who).contains(right) else {
             throw AccessGuard.denied(secured.what)
+        }
+    }
+
+    /// Checks that functions of the user may be called.
+    func check(_ functions: [FunctionUse]) throws(SQLError) {
+        for use in functions { try require(.execute, AccessGuard.secured(use.function, use.schema, use.name)) }
+    }
+
+    /// Checks that types of the user may be used for what is defined.
+    func check(_ types: UserTypes, _ names: Set<QualifiedName>) throws(SQLError) {
+        for name in names {
+            if let type = types.found[name] { try require(.usage, AccessGuard.secured(type)) }
         }
     }
 

@@ -118,8 +118,9 @@ public struct CatalogRights: Sendable {
 }
 
 extension Engine {
-    /// The user of programs on this machine that need not say who they are, once roles are defined.
-    public static let bootstrapUser = "apus"
+    /// Who owns what nobody else owns; the user of programs on this machine that need not say who they are, once roles
+    /// are defined.
+    public var bootstrapUser: String { users.superuser }
 
     /// What a user may do. Throws 28000 for one that is not known.
     public func rights(of user: String) async throws(SQLError) -> CatalogRights {
@@ -134,7 +135,7 @@ extension Engine {
     }
 
     /// The name under which an unnamed, trusted program acts.
-    public func trustedUser(_ name: String) -> String { access.current.isOpen ? name : Engine.bootstrapUser }
+    public func trustedUser(_ name: String) -> String { access.current.isOpen ? name : bootstrapUser }
 }
 
 extension Engine {

@@ -31,7 +31,7 @@ extension Session {
         }
     }
 
-    private struct GrantTarget {
+    struct GrantTarget {
         var object: SecuredObject
         var what: String
         /// Of a relation, when rights on columns are asked for.
@@ -41,7 +41,7 @@ extension Session {
     private func targets(of grant: GrantStatement) async throws(SQLError) -> [GrantTarget] {
         var targets: [GrantTarget] = []
         switch grant.target {
-        case .nothing: break
+        case .sequences, .routines, .types, .objectsInSchemas: targets = try await objects(grant.target)
         case .databases(let names):
             for name in names {
                 guard name.value == engine.database else {
@@ -84,7 +84,7 @@ extension Session {
         return targets
     }
 
-    private func requireSchema(_ name: Identifier) async throws(SQLError) -> SchemaDefinition {
+    func requireSchema(_ name: Identifier) async throws(SQLError) -> SchemaDefinition {
         guard let schema = try await schema(name.value, on: branch) else {
             throw SQLError(.invalidSchema, "schema \"\(name.value)\" does not exist", position: name.position)
         }
@@ -96,6 +96,9 @@ extension Session {
         var pinned = transaction?.pinned ?? [:]
         let reference = try QueryNames.target(name, context: context)
         guard let found = try await resolver(context).find(reference, currentTransaction, &pinned) else {
+            if let sequence = try await lookUp(.sequence, name) {
+                return GrantTarget(object: AccessGuard.secured(sequence.name, sequence.entry).object, what: name.text)
+            }
             throw SQLError(.undefinedTable, "relation \"\(name.text)\" does not exist", position: name.position)
         }
         let secured = AccessGuard.secured(found)
@@ -157,9 +160,12 @@ extension Session {
         switch grant.target {
         case .relations: kind = .relation
         case .schemas: kind = .schema
+        case .sequences: kind = .sequence
+        case .routines: kind = .function
+        case .types: kind = .type
         default: return
         }
-        guard kind == .relation || schemas.isEmpty else {
+        guard kind != .schema || schemas.isEmpty else {
             throw SQLError(SQLState("0LP01"), "cannot use IN SCHEMA clause when using GRANT/REVOKE ON SCHEMAS")
         }
         for schema in schemas { _ = try await requireSchema(schema) }
@@ -199,6 +205,9 @@ extension Session {
             }
             try accessGuard?.requireOwner(of: ref)
             try await give(ref, to: new)
+        case .sequence(let name, let ifExists):
+            try await changeOwner(.sequence, ObjectStatement.Dropped(name: name), ifExists, to: new)
+        case .routine(let kind, let routine): try await changeOwner(kind, routine, false, to: new)
         case .schema(let name):
             _ = try await changing("ALTER SCHEMA \(name.value) OWNER") {
                 () async throws(SQLError) -> any ResultStream in
@@ -282,6 +291,9 @@ extension SecuredKind {
         case .schema: "schema"
         case .relation: "table"
         case .branch: "branch"
+        case .sequence: "sequence"
+        case .function: "function"
+        case .type: "type"
         }
     }
 }

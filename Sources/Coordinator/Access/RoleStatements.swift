@@ -24,11 +24,8 @@ extension Session {
         case .setDefault(let role, let database, let set): try await setDefault(role, database, set, who)
         case .resetDefault(let role, let database, let setting):
             try check(database)
-            guard let role else { throw allRoles() }
-            let name = try name(role)
-            try await changeAccess { (state) throws(SQLError) in
-                try state.alterRole(name, setting: setting?.value.lowercased(), to: nil, by: who)
-            }
+            let name = try role.map { (role) throws(SQLError) in try self.name(role) }
+            try await changeSetting(name, setting?.value.lowercased(), to: nil, who)
         case .dropRoles(let roles, let ifExists): try await dropRoles(roles, ifExists, who)
         case .memberships(let groups, let members, let isGrant, let admin):
             try await changeMemberships(groups, members, isGrant, admin, who)
@@ -132,16 +129,24 @@ extension Session {
             .invalidDatabase, "database \"\(database.value)\" does not exist", position: database.position)
     }
 
-    private func allRoles() -> SQLError {
-        SQLError(.featureNotSupported, "ALTER ROLE ALL is not supported", hint: "Name the role.")
+    /// A setting of a role's sessions, or of everybody's.
+    private func changeSetting(
+        _ name: String?, _ setting: String?, to value: String?, _ who: Standing
+    ) async throws(SQLError) {
+        try await changeAccess { (state) throws(SQLError) in
+            if let name {
+                try state.alterRole(name, setting: setting, to: value, by: who)
+            } else {
+                try state.alterAllRoles(setting: setting, to: value, by: who)
+            }
+        }
     }
 
     private func setDefault(
         _ role: RoleName?, _ database: Identifier?, _ set: Statement.SetVariable, _ who: Standing
     ) async throws(SQLError) {
         try check(database)
-        guard let role else { throw allRoles() }
-        let name = try name(role)
+        let name = try role.map { (role) throws(SQLError) in try self.name(role) }
         let setting = try Settings.find(set.name.value)
         let key = setting.name.lowercased()
         guard key != "session_authorization", key != "transaction", key != "session characteristics" else {
@@ -152,18 +157,14 @@ extension Session {
             switch value {
             case .text(let text), .number(let text): words.append(text)
             case .defaultValue:
-                return try await changeAccess { (state) throws(SQLError) in
-                    try state.alterRole(name, setting: key, to: nil, by: who)
-                }
+                return try await changeSetting(name, key, to: nil, who)
             }
         }
         if key == "search_path" {
             words = words.map { $0.contains(",") || $0 != $0.lowercased() ? "\"\($0)\"" : $0 }
         }
         let value = try setting.check(words.joined(separator: ", "))
-        try await changeAccess { (state) throws(SQLError) in
-            try state.alterRole(name, setting: key, to: value, by: who)
-        }
+        try await changeSetting(name, key, to: value, who)
     }
 
     // MARK: - Drop
@@ -191,8 +192,15 @@ extension Session {
         let branches = try await engine.catalog.refs().filter { $0.kind == .branch }
         var gone: [SecuredObject] = []
         for object in objects where object.database.isEmpty {
-            let name = TableName(schema: object.schema, name: object.name)
-            guard object.kind == .schema || object.kind == .relation else { continue }
+            var name = TableName(schema: object.schema, name: object.name)
+            switch object.kind {
+            case .schema, .relation: break
+            case .sequence: name = .object(.sequence, schema: object.schema, name: object.name)
+            case .type: name = .object(.type, schema: object.schema, name: object.name)
+            case .function:
+                name = .object(.function, schema: object.schema, name: String(object.name.prefix { $0 != "(" }))
+            case .database, .branch: continue
+            }
             var isThere = false
             for branch in branches where !isThere {
                 // The session's branch with what this transaction has done to it.
@@ -203,10 +211,10 @@ extension Session {
                     } else {
                         isThere = try await engine.catalog.schema(object.name, at: branch.head) != nil
                     }
-                } else if let changed = own?.changed(name) {
-                    isThere = changed != nil
                 } else {
-                    isThere = try await engine.catalog.entries([name], at: branch.head)[name] != nil
+                    var entry = own?.changed(name)
+                    if entry == nil { entry = .some(try await engine.catalog.entries([name], at: branch.head)[name]) }
+                    isThere = entry??.holds(object, name) ?? false
                 }
             }
             if !isThere { gone.append(object) }
@@ -230,9 +238,10 @@ extension Session {
         for schema in try await catalog.schemas(at: first.head) {
             if let owner = schema.owner, roles.contains(owner) { found.insert("schema \(schema.name)") }
             let names = try await catalog.names(in: schema.name, at: first.head)
-            for (name, entry) in try await catalog.entries(Set(names), at: first.head)
+            let objects = try await catalog.objects(in: schema.name, at: first.head)
+            for (name, entry) in try await catalog.entries(Set(names + objects), at: first.head)
             where roles.contains(entry.owner) {
-                found.insert("table \(name)")
+                found.insert(Session.described(name, entry))
             }
         }
         for ref in branches where ref.kind == .branch && ref.name != first.name && found.count < Session.ownedMax {
@@ -243,12 +252,18 @@ extension Session {
                         found.insert("schema \(name) on branch \(ref.name)")
                     }
                 case .entry(let name, _, let after?):
-                    if roles.contains(after.owner) { found.insert("table \(name) on branch \(ref.name)") }
+                    guard roles.contains(after.owner) else { break }
+                    found.insert("\(Session.described(name, after)) on branch \(ref.name)")
                 case .schema, .entry: break
                 }
             }
         }
         return Array(found.sorted().prefix(Session.ownedMax))
+    }
+
+    private static func described(_ name: TableName, _ entry: Entry) -> String {
+        guard name.isObject else { return "table \(name)" }
+        return "\(AccessGuard.secured(name, entry).kind) \(TableName(schema: name.schema, name: name.objectName))"
     }
 
     // MARK: - Memberships
@@ -296,6 +311,14 @@ extension Session {
                 guard let entry = try await self.entry(at: place), roles.contains(entry.owner) else { continue }
                 relations.append((name, entry))
             }
+            for (name, object) in try await objects(in: schema.name) {
+                let entry = Entry.object(object)
+                var isOwned = roles.contains(entry.owner)
+                if case .functions(let functions) = object {
+                    isOwned = functions.contains { roles.contains($0.owner ?? EntryOwner.bootstrap) }
+                }
+                if isOwned { relations.append((name, entry)) }
+            }
         }
         return (schemas, relations)
     }
@@ -329,7 +352,12 @@ extension Session {
             let found = try await ownedHere(old)
             for schema in found.schemas { try await give(schema, on: branch, to: new) }
             for relation in found.relations {
-                try await give(NewPlace(name: relation.name, branch: branch), relation.entry, to: new)
+                let place = NewPlace(name: relation.name, branch: branch)
+                if case .object(.functions(let functions)) = relation.entry {
+                    try await give(functions, of: old, at: place, to: new)
+                } else {
+                    try await give(place, relation.entry, to: new)
+                }
             }
             return done("REASSIGN OWNED")
         }
@@ -344,7 +372,20 @@ extension Session {
             let found = try await ownedHere(old)
             if !found.relations.isEmpty || !found.schemas.isEmpty {
                 let branch = try await requireBranch(.named(self.branch))
-                for relation in found.relations { try record(relation.name, branch) { $0.drop(relation.name) } }
+                for relation in found.relations {
+                    var left: [FunctionDefinition] = []
+                    if case .object(.functions(let functions)) = relation.entry {
+                        left = functions.filter { !old.contains($0.owner ?? EntryOwner.bootstrap) }
+                    }
+                    let others = left
+                    try record(relation.name, branch) {
+                        if others.isEmpty {
+                            $0.drop(relation.name)
+                        } else {
+                            $0.put(relation.name, .object(.functions(others)))
+                        }
+                    }
+                }
                 for schema in found.schemas {
                     guard try await tableNames(in: schema.name, on: branch).isEmpty else {
                         throw SQLError(
@@ -357,5 +398,14 @@ extension Session {
             try await changeAccess { (state) throws(SQLError) in for role in old { state.revokeAll(from: role) } }
             return done("DROP OWNED")
         }
+    }
+}
+
+extension Entry {
+    /// Whether an entry is, or has, what rights are kept for.
+    fileprivate func holds(_ object: SecuredObject, _ name: TableName) -> Bool {
+        guard object.kind == .function else { return true }
+        guard case .object(.functions(let functions)) = self else { return false }
+        return functions.contains { AccessGuard.secured($0, name.schema, name.objectName).object.name == object.name }
     }
 }

@@ -27,7 +27,8 @@ extension Session {
     /// nil while everybody may do everything.
     var accessGuard: AccessGuard? {
         let state = access
-        guard !state.isOpen else { return nil }
+        // What a DROP takes along is not asked for its owner.
+        guard !state.isOpen, !isCascading else { return nil }
         return AccessGuard(
             state: state, who: state.standing(of: currentUser) ?? AccessState.nobody(currentUser),
             database: engine.database)

@@ -17,7 +17,7 @@ extension Engine {
     public func warmCatalog() async {
         do throws(SQLError) {
             let request = SessionRequest(
-                user: Engine.bootstrapUser, database: database,
+                user: bootstrapUser, database: database,
                 settings: [(name: "application_name", value: "catalog warm-up")],
                 peer: PeerAddress(host: nil, isLoopback: true, isEncrypted: false), processID: 0)
             let session = try await session(request)

@@ -54,6 +54,7 @@ final class DirectoryCache: Sendable {
         for schema in try await catalog.schemas(at: commit) {
             listing.schemas.append(schema.name)
             listing.schemaOwners[schema.name] = schema.owner
+            listing.schemaComments[schema.name] = schema.properties?[TableProperty.comment]
             let names = Set(try await catalog.names(in: schema.name, at: commit))
             for (name, entry) in try await catalog.entries(names, at: commit) {
                 listing.relations.append(LakeRelation(name: name, entry: entry))
@@ -72,12 +73,14 @@ final class DirectoryCache: Sendable {
     ) async throws(SQLError) -> LakeListing {
         var schemas = Set(listing.schemas)
         var owners = listing.schemaOwners
+        var comments = listing.schemaComments
         var changed: [TableName: Entry?] = [:]
         for difference in try await catalog.differences(from: base, to: commit) {
             switch difference {
             case .schema(let name, _, let after):
                 if after == nil { schemas.remove(name) } else { schemas.insert(name) }
                 owners[name] = after?.owner
+                comments[name] = after?.properties?[TableProperty.comment]
             case .entry(let name, _, let after): changed[name] = .some(after)
             }
         }
@@ -90,6 +93,7 @@ final class DirectoryCache: Sendable {
         var newer = LakeListing(schemas: schemas.sorted(), relations: relations)
         newer.objects = objects
         newer.schemaOwners = owners
+        newer.schemaComments = comments
         return newer
     }
 

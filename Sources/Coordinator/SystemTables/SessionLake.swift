@@ -23,6 +23,7 @@ struct SessionLake: LakeSource {
     var branch: String { resolver.branch }
     var searchPath: [String] { resolver.searchPath }
     var users: [String] { engine.userNames }
+    var ownerName: String { engine.bootstrapUser }
     var access: AccessState { resolver.access?.state ?? AccessState() }
     var standing: Standing { resolver.access?.who ?? .superuser(user) }
 
@@ -37,6 +38,14 @@ struct SessionLake: LakeSource {
             hidden.query = "<insufficient privilege>"
             return hidden
         }
+    }
+
+    /// What others copy is theirs to know.
+    var copies: [CopyActivity] {
+        guard let access = resolver.access, !access.who.isSuperuser, !access.who.readsStatistics else {
+            return engine.copies.all
+        }
+        return engine.copies.all.filter { access.who.memberOfNames.contains($0.user) }
     }
 
     var settings: [ShownSetting] {
@@ -73,6 +82,7 @@ struct SessionLake: LakeSource {
             listing.schemas.removeAll { $0 == name }
             if definition != nil { listing.schemas.append(name) }
             listing.schemaOwners[name] = definition?.owner
+            listing.schemaComments[name] = definition?.properties?[TableProperty.comment]
         }
         listing.relations.removeAll { changes.changed($0.name) != nil }
         listing.objects.removeAll { changes.changed($0.name) != nil }
@@ -154,7 +164,8 @@ struct SessionLake: LakeSource {
             case .external(let definition):
                 let table = try await engine.format.open(definition, named: relation.name)
                 return RelationDetails(
-                    columns: table.schema.fields, rows: table.statistics.rows, sizeBytes: table.statistics.sizeBytes)
+                    columns: table.schema.fields, properties: definition.properties ?? [:],
+                    rows: table.statistics.rows, sizeBytes: table.statistics.sizeBytes)
             case .object: return RelationDetails(columns: [])
             case .view(let view):
                 return RelationDetails(

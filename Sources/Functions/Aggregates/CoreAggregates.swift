@@ -73,7 +73,7 @@ enum CoreAggregates {
         // Booleans have no min in PostgreSQL; DuckDB's is harmless.
         let types: [SQLType] = [
             .int2, .int4, .int8, .float4, .float8, .numeric, .text, .char(1), .bytea, .date, .time, .timestamp,
-            .timestamptz, .interval, .uuid, .boolean, .system(.oid),
+            .timestamptz, .interval, .uuid, .boolean, .system(.oid), .system(.inet), .system(.timetz),
         ]
         return types.map { (type: SQLType) -> AggregateOverload in
             AggregateOverload(name, [.type(type)], ignoresDistinct: true) { (call) throws(SQLError) in
@@ -95,7 +95,7 @@ enum CoreAggregates {
         // Lengths and scales of the argument are kept where the result keeps them.
         case (.char, .char), (.numeric, .decimal): (argument, result) = (actual, actual)
         case (.text, .varchar): argument = actual
-        case (.text, .system(let type)) where !type.isNumber: argument = actual
+        case (.text, .system(let type)) where type.isText: argument = actual
         default: break
         }
         guard let make = extreme(isMax: isMax, result) else { throw AggregateResult.mismatch }
@@ -116,7 +116,12 @@ enum CoreAggregates {
     }
 
     private static let bits: [AggregateOverload] =
-        bits("bit_and", .and, ignoresDistinct: true) + bits("bit_or", .or, ignoresDistinct: true)
+        [
+            AggregateOverload("bitstring_agg", [.int8], .varbit(nil), ignoresDistinct: true) { BitstringAggregate() },
+            AggregateOverload("bitstring_agg", [.int8, .int8, .int8], .varbit(nil), ignoresDistinct: true) {
+                BitstringAggregate()
+            },
+        ] + bits("bit_and", .and, ignoresDistinct: true) + bits("bit_or", .or, ignoresDistinct: true)
         + bits("bit_xor", .xor, ignoresDistinct: false)
 
     private static func bits(

@@ -40,6 +40,34 @@ enum CastDates {
             return { (_, a, n) throws(SQLError) in
                 Loops.unary(a[0], n, to) { (x: Interval) -> Int64 in Calendar.split(x.microseconds).time }
             }
+        case (.time, .system(.timetz)):
+            return { (context, a, n) throws(SQLError) in
+                let (zone, now) = (context.timeZone, context.transactionTime)
+                let days = Int64(Calendar.split(zone.local(atUTC: now)).days)
+                return Loops.unary(a[0], n, to) { (x: Int64) -> Int64 in
+                    let local = days &* Calendar.microsecondsPerDay &+ x
+                    let offset = Int32(truncatingIfNeeded: (local &- zone.utc(atLocal: local)) / 1_000_000)
+                    return ZonedTime(time: x, offset: offset).packed
+                }
+            }
+        case (.timestamptz, .system(.timetz)):
+            let times = zoned(to) { (zone, value) in
+                let local = zone.local(atUTC: value)
+                return ZonedTime(
+                    time: Calendar.split(local).time, offset: Int32(truncatingIfNeeded: (local &- value) / 1_000_000)
+                ).packed
+            }
+            return { (context, a, n) throws(SQLError) in finite(try times(context, a, n), a[0], n) }
+        case (.system(.timetz), .time):
+            return { (_, a, n) throws(SQLError) in
+                Loops.unary(a[0], n, to) { (x: Int64) -> Int64 in ZonedTime(packed: x).time }
+            }
+        case (.system(.cidr), .system(.inet)):
+            return { (_, a, _) throws(SQLError) in a[0].retyped(to) }
+        case (.system(.inet), .system(.cidr)):
+            return NetworkFunctions.map(to) { (x) throws(SQLError) in
+                NetworkAddress(isIPv6: x.isIPv6, address: x.network, bits: x.bits)
+            }
         default: return nil
         }
     }

@@ -184,22 +184,31 @@ enum CastText {
         case .time: return fixed { (x: Int64, at) in TextForm.write(time: x, to: at) }
         case .uuid: return fixed { (x: Int128, at) in TextForm.write(uuid: x, to: at) }
         case .system(let type) where type.isReference: return CastSystem.names(of: type)
+        case .system(.inet), .system(.cidr):
+            // Unlike what goes out to clients, the text always tells the bits.
+            return TextKernels.unary { (raw, out) throws(SQLError) in
+                guard let value = NetworkAddress(key: raw) else { return }
+                out.append(contentsOf: value.text(isNetwork: true).utf8)
+            }
+        case .system(.timetz): return printed
         case .system: return fixed { (x: Int64, at) in TextForm.write(int: x, to: at) }
         case .array(.system(let type)) where type.isReference: return CastSystem.arrayText(of: type)
         case .bytea, .date, .timestamp, .timestamptz, .interval, .array, .row, .map:
-            return { (context, a, rows) throws(SQLError) in
-                let zone = context.timeZone
-                return try TextKernels.rows(a, rows) { (row, out) throws(SQLError) in
-                    TextForm.append(a[0], row, zone: zone, to: &out)
-                    return true
-                }
-            }
+            return printed
         case .json, .jsonb, .bit, .varbit: return { (_, a, _) throws(SQLError) in a[0].retyped(.text) }
         case .enumeration(let type):
             return TextKernels.from { (x: Int32, out) throws(SQLError) in
                 out.append(contentsOf: type.label(x).utf8)
             }
         case .unknown, .text, .varchar, .char: return nil
+        }
+    }
+
+    private static let printed: Kernel = { (context, a, rows) throws(SQLError) in
+        let zone = context.timeZone
+        return try TextKernels.rows(a, rows) { (row, out) throws(SQLError) in
+            TextForm.append(a[0], row, zone: zone, to: &out)
+            return true
         }
     }
 

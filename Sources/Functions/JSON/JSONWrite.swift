@@ -26,7 +26,7 @@ enum JSONWrite {
         case .row(let fields): appendRow(column, fields, row, zone, &out)
         case .map: appendMap(column, row, zone, &out)
         default:
-            if column.physical == .view, column.type != .bytea {
+            if column.physical == .view, column.type != .bytea, !column.type.isNetwork {
                 column.storage.pointer(StringView.self)[column.slot(row)].withBytes { JSONEscape.quote($0, to: &out) }
             } else {
                 var text: [UInt8] = []
@@ -107,7 +107,7 @@ enum JSONWrite {
                 .invalidParameterValue, "key value must be scalar, not array, composite, or json")
         default: break
         }
-        if column.physical == .view, column.type != .bytea {
+        if column.physical == .view, column.type != .bytea, !column.type.isNetwork {
             column.storage.pointer(StringView.self)[column.slot(row)].withBytes { JSONEscape.quote($0, to: &out) }
         } else {
             var text: [UInt8] = []

@@ -24,7 +24,7 @@ enum Comparisons {
     private static func overloads(_ comparison: Comparison) -> [Overload] {
         let plain: [SQLType] = [
             .boolean, .int2, .int4, .int8, .float4, .float8, .text, .char(1), .bytea, .date, .time, .timestamp,
-            .timestamptz, .interval, .uuid, .system(.oid), .bit(1), .varbit(nil),
+            .timestamptz, .interval, .uuid, .system(.oid), .system(.inet), .system(.timetz), .bit(1), .varbit(nil),
         ]
         var result = plain.map { type in
             Overload(comparison.rawValue, [type, type], .boolean, canFail: false, kernel(comparison, type))

@@ -133,6 +133,11 @@ public enum CatalogFunctions {
 
     private static let session: [Declaration] = [
         Declaration("set_config", [.text, .text, .boolean], .text, isStrict: false),
+        // What aclexplode() is made of.
+        Declaration("acl_grantors", [.array(.system(.aclitem))], .array(oid)),
+        Declaration("acl_grantees", [.array(.system(.aclitem))], .array(oid)),
+        Declaration("acl_privileges", [.array(.system(.aclitem))], .array(.text)),
+        Declaration("acl_grantables", [.array(.system(.aclitem))], .array(.boolean)),
         Declaration("acldefault", [.system(.char), oid], .array(.system(.aclitem))),
         Declaration("pg_partition_ancestors", [.system(.regclass)], .system(.regclass)),
         Declaration("pg_is_in_recovery", [], .boolean),

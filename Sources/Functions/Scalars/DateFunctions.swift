@@ -19,11 +19,18 @@ enum DateFunctions {
                 constant(.date, Int64(Calendar.split(c.timeZone.local(atUTC: c.transactionTime)).days), rows)
             }
         }
-        + ["current_time", "localtime"].map { name in
-            Overload(name, [SQLType](), .time, volatility: .stable, canFail: false) { (c, _, rows) throws(SQLError) in
+        + [
+            Overload("localtime", [SQLType](), .time, volatility: .stable, canFail: false) {
+                (c, _, rows) throws(SQLError) in
                 constant(.time, Calendar.split(c.timeZone.local(atUTC: c.transactionTime)).time, rows)
-            }
-        } + [
+            },
+            Overload("current_time", [SQLType](), .system(.timetz), volatility: .stable, canFail: false) {
+                (c, _, rows) throws(SQLError) in
+                let local = c.timeZone.local(atUTC: c.transactionTime)
+                let offset = Int32(truncatingIfNeeded: (local &- c.transactionTime) / 1_000_000)
+                return constant(
+                    .system(.timetz), ZonedTime(time: Calendar.split(local).time, offset: offset).packed, rows)
+            },
             Overload("statement_timestamp", [SQLType](), .timestamptz, volatility: .stable, canFail: false) {
                 (c, _, rows) throws(SQLError) in constant(.timestamptz, c.statementTime, rows)
             },

@@ -119,6 +119,13 @@ enum DatePart: String, CaseIterable, Sendable {
             case .hour, .minute, .second, .milliseconds, .microseconds, .epoch: return true
             default: return false
             }
+        case .system(.timetz):
+            switch self {
+            case .hour, .minute, .second, .milliseconds, .microseconds, .epoch, .timezone, .timezoneHour,
+                .timezoneMinute:
+                return true
+            default: return false
+            }
         case .interval: return value(Interval()) != nil
         case .timestamp:
             switch self {
@@ -131,7 +138,7 @@ enum DatePart: String, CaseIterable, Sendable {
 }
 
 enum DatePartFunctions {
-    private static let types: [SQLType] = [.date, .time, .timestamp, .timestamptz, .interval]
+    private static let types: [SQLType] = [.date, .time, .system(.timetz), .timestamp, .timestamptz, .interval]
 
     static let all: [Overload] =
         types.flatMap { type in
@@ -206,6 +213,11 @@ enum DatePartFunctions {
             return nulled(made, a, rows, Int32.self)
         case .time:
             return Loops.unary(a, rows, result) { (x: Int64) -> Int64 in part.value(0, x) }
+        case .system(.timetz):
+            return Loops.unary(a, rows, result) { (x: Int64) -> Int64 in
+                let value = ZonedTime(packed: x)
+                return part.value(0, value.time, offset: Int64(value.offset))
+            }
         case .timestamp:
             let made = Loops.unary(a, rows, result) { (x: Int64) -> Int64 in
                 let (days, time) = Calendar.split(x)

@@ -23,11 +23,12 @@ enum SystemFunctions {
         name("current_schema") { $0.searchPath.first ?? "public" },
         text("current_branch") { $0.branch },
         text("version") { _ in version },
-        Overload("current_schemas", [.boolean], .array(.text), volatility: .stable, canFail: false) {
+        Overload("current_schemas", [.boolean], .array(.system(.name)), volatility: .stable, canFail: false) {
             (context, a, rows) throws(SQLError) in
             let withImplicit = ["pg_catalog"] + context.searchPath.filter { $0 != "pg_catalog" }
             let path = a[0].scalar(0).value == .bool(true) ? withImplicit : context.searchPath
-            return Column.constant(Scalar(.array(.text), .array(path.map { Scalar.text($0) })), count: rows)
+            return Column.constant(
+                Scalar(.array(.system(.name)), .array(path.map { Scalar(.system(.name), .string($0)) })), count: rows)
         },
         Overload("pg_backend_pid", [SQLType](), .int4, volatility: .stable, canFail: false) {
             (context, _, rows) throws(SQLError) in

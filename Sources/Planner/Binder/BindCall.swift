@@ -233,7 +233,7 @@ extension QueryBinder {
         case .generateSeries:
             return try seriesArguments(name == "range" ? try rangeArguments(bound, at) : bound, undefined)
         case .unnest:
-            guard !bound.isEmpty else { throw undefined }
+            guard !bound.isEmpty || QueryBinder.jsonSets[name]?.arrays == ["pg_listening_list"] else { throw undefined }
             var arrays: [Typed] = []
             if QueryBinder.subscriptSets.contains(name) {
                 arrays = try subscriptArrays(name, bound, at)

@@ -70,8 +70,7 @@ extension QueryBinder {
             let columns = item.items.filter(\.areColumnsVisible).flatMap(\.columns)
             item.items = [try renamed(Scope.Item(name: nil, columns: columns), alias, at)]
             return item
-        case .sampled:
-            throw SQLError(.featureNotSupported, "TABLESAMPLE is not supported", position: at)
+        case .sampled(let inner, let sample): return try sampled(inner, sample, at, scope, left)
         }
     }
 

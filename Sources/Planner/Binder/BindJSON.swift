@@ -155,6 +155,10 @@ extension QueryBinder {
         }
         sets["pg_options_to_table"] = JSONSet(
             arrays: ["pg_option_names", "pg_option_values"], columns: ["option_name", "option_value"])
+        sets["aclexplode"] = JSONSet(
+            arrays: ["acl_grantors", "acl_grantees", "acl_privileges", "acl_grantables"],
+            columns: ["grantor", "grantee", "privilege_type", "is_grantable"])
+        sets["pg_listening_channels"] = JSONSet(arrays: ["pg_listening_list"])
         sets["jsonb_path_query"] = JSONSet(arrays: ["jsonb_path_query"])
         sets["jsonb_path_query_tz"] = JSONSet(arrays: ["jsonb_path_query"])
         return sets

@@ -55,7 +55,8 @@ public enum TypeNames {
     /// Types that take modifiers.
     private static let modified: Set<String> = [
         "float", "numeric", "decimal", "dec", "varchar", "character varying", "char varying", "nvarchar", "char",
-        "character", "nchar", "bpchar", "bit", "varbit", "bit varying", "time", "time without time zone", "timestamp",
+        "character", "nchar", "bpchar", "bit", "varbit", "bit varying", "time", "time without time zone", "timetz",
+        "time with time zone", "timestamp",
         "timestamp without time zone", "timestamptz", "timestamp with time zone", "interval",
     ]
 
@@ -78,6 +79,7 @@ public enum TypeNames {
         case "varbit", "bit varying": return .varbit(try length(name))
         case "bpchar": return try length(name).map { .char($0) } ?? .text
         case "time", "time without time zone": return try withPrecision(.time, name)
+        case "timetz", "time with time zone": return try withPrecision(.system(.timetz), name)
         case "timestamp", "timestamp without time zone": return try withPrecision(.timestamp, name)
         case "timestamptz", "timestamp with time zone": return try withPrecision(.timestamptz, name)
         case "interval": return try withPrecision(.interval, name)
@@ -98,12 +100,13 @@ public enum TypeNames {
         "int8": .int8, "integer": .int4, "real": .float4, "smallint": .int2, "string": .text, "text": .text,
         "uuid": .uuid, "json": .json, "jsonb": .jsonb,
         // DuckDB's names.
-        "short": .int2, "tinyint": .int2, "signed": .int4, "long": .int8,
+        "short": .int2, "tinyint": .int2, "int16": .int2, "int32": .int4, "int64": .int8,
+        "bitstring": .varbit(nil), "signed": .int4, "long": .int8,
         "hugeint": .decimal(precision: SQLType.precisionMax, scale: 0), "blob": .bytea, "binary": .bytea,
         "varbinary": .bytea, "datetime": .timestamp, "logical": .boolean,
         // Paths are checked where they are used.
         "jsonpath": .text,
-    ].merging(SystemType.allCases.map { ($0.rawValue, .system($0)) }) { first, _ in first }
+    ].merging(SystemType.allCases.filter { $0 != .timetz }.map { ($0.rawValue, .system($0)) }) { first, _ in first }
 
     private static func unknown(_ name: TypeName) -> SQLError {
         let full = name.schema.map { "\($0).\(name.name)" } ?? name.name
@@ -226,6 +229,8 @@ extension QueryBinder {
         guard name.arrayDimensions == 0, let precision = name.modifiers.first, precision < 6 else { return expr }
         switch expr.type {
         case .time, .timestamp, .timestamptz, .interval: break
+        case .system(.timetz):
+            return try call("timetz", [Typed(expr, at), Typed(.literal(.int4(Int32(max(0, precision)))), at)], at)
         default: return expr
         }
         guard case .literal(let scalar) = expr else {

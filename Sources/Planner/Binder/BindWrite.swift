@@ -16,6 +16,7 @@ public struct BoundWrite: Sendable {
     public var parameterTypes: [SQLType]
     /// What is read: rights are asked for it.
     public var uses: [RelationUse] = []
+    public var functions: [FunctionUse] = []
 }
 
 extension Binder {
@@ -35,7 +36,7 @@ extension Binder {
         plan = try settled(plan, binder)
         return BoundWrite(
             plan: plan, write: writer.write, count: writer.count, returnsRows: !statement.returning.isEmpty,
-            parameterTypes: binder.parameters, uses: binder.relationUses)
+            parameterTypes: binder.parameters, uses: binder.relationUses, functions: binder.functionUses)
     }
 
     /// Plans the insert of a table's rows (COPY FROM): its columns are those named, of their declared types; the

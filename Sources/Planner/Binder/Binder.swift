@@ -52,6 +52,8 @@ public struct CatalogSnapshot: Sendable {
     public var fileTables: [FileCall: any Table]
     /// Functions of the user, by name as it is written.
     public var functions: [QualifiedName: [FunctionDefinition]] = [:]
+    /// The schemas that they are in.
+    public var functionSchemas: [QualifiedName: String] = [:]
     /// Policies and masks of relations that are read.
     public var security: [Reference: RowSecurity] = [:]
     /// Types of the user.
@@ -79,6 +81,13 @@ public struct RelationUse: Sendable {
     }
 }
 
+/// A function of the user that a statement calls.
+public struct FunctionUse: Sendable {
+    public var function: FunctionDefinition
+    public var schema: String
+    public var name: String
+}
+
 /// What binding a query gives.
 public struct BoundQuery: Sendable {
     /// The plan; its columns carry the names that the client sees.
@@ -87,6 +96,7 @@ public struct BoundQuery: Sendable {
     public var parameterTypes: [SQLType]
     /// What rights are asked for.
     public var uses: [RelationUse]
+    public var functions: [FunctionUse] = []
     public init(plan: LogicalPlan, parameterTypes: [SQLType], uses: [RelationUse] = []) {
         self.plan = plan
         self.parameterTypes = parameterTypes
@@ -112,7 +122,9 @@ public enum Binder {
                 .indeterminateDatatype, "could not determine data type of parameter $\(index + 1)")
         }
         rows.plan = try settled(rows.plan, binder)
-        return BoundQuery(plan: rows.plan, parameterTypes: binder.parameters, uses: binder.relationUses)
+        var bound = BoundQuery(plan: rows.plan, parameterTypes: binder.parameters, uses: binder.relationUses)
+        bound.functions = binder.functionUses
+        return bound
     }
 
     /// The last touches of a bound plan: subqueries get their own columns, parameters the types that later uses gave.

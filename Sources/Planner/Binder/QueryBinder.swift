@@ -3,6 +3,7 @@ import Catalogs
 import Columns
 import Diagnostics
 import Functions
+import Syntax
 
 /// Binds one statement. Extensions in this folder bind its parts.
 final class QueryBinder {
@@ -39,6 +40,8 @@ final class QueryBinder {
 
     /// The relations that the statement names, and what it reads of them.
     private(set) var relationUses: [RelationUse] = []
+    /// The functions of the user that the statement calls, once each.
+    private(set) var functionUses: [FunctionUse] = []
 
     /// A view under expansion: how names inside it are looked up.
     struct ViewFrame {
@@ -82,6 +85,14 @@ final class QueryBinder {
         for index in columns.indices {
             columns[index].source = ColumnSource(use: number, name: columns[index].name)
         }
+    }
+
+    /// Notes that a function of the user is called.
+    func use(of function: FunctionDefinition, _ name: QualifiedName) {
+        guard let schema = snapshot.functionSchemas[name],
+            !functionUses.contains(where: { $0.schema == schema && $0.function == function && $0.name == name.last })
+        else { return }
+        functionUses.append(FunctionUse(function: function, schema: schema, name: name.last))
     }
 
     /// Notes that a column is read.

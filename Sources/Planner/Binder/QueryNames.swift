@@ -179,7 +179,12 @@ public struct QueryNames: Sendable {
                 if QueryNames.isFileFunction(call.name) {
                     fileCalls.append((try FileCalls.call(call, table.position, context), table.position))
                 } else {
-                    if let query = try? TableQueries.query(call) { try visit(query) }
+                    if let query = try? TableQueries.query(call) {
+                        // As it is bound: like a view of the session.
+                        add(
+                            try QueryNames.references(
+                                of: query, context: context, viewPath: context.functions.searchPath))
+                    }
                     try visit(call)
                 }
             }
@@ -187,7 +192,10 @@ public struct QueryNames: Sendable {
             try visit(join.left)
             try visit(join.right)
             if case .on(let condition) = join.condition { try visit(condition) }
-        case .aliased(let inner, _), .sampled(let inner, _): try visit(inner)
+        case .aliased(let inner, _): try visit(inner)
+        case .sampled(let inner, let sample):
+            try visit(inner)
+            try visit(sample.arguments + (sample.seed.map { [$0] } ?? []))
         }
     }
 
@@ -258,6 +266,16 @@ public struct QueryNames: Sendable {
         case .typedLiteral(let type, let text) where type.name == "regclass": text
         default: nil
         }
+    }
+
+    /// All names in an expression.
+    public static func references(
+        in expression: Expression, context: PlanContext, path: [String]? = nil
+    ) throws(SQLError) -> QueryNames {
+        let frame = path.map { QueryBinder.ViewFrame(name: "", ref: nil, searchPath: $0, definer: nil) }
+        var names = QueryNames(context, frame)
+        try names.visit(expression)
+        return names
     }
 
     /// The types of the user that an expression may name.

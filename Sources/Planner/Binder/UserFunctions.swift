@@ -28,7 +28,9 @@ extension QueryBinder {
             if let best, best.exact >= exact { continue }
             best = (function, arguments, exact)
         }
-        return best.map { UserCall(function: $0.function, name: call.name.last, arguments: $0.arguments) }
+        guard let best else { return nil }
+        use(of: best.function, QueryNames.plain(call.name))
+        return UserCall(function: best.function, name: call.name.last, arguments: best.arguments)
     }
 
     /// The arguments at their places, with defaults; nil when they do not fit. Also how many are of the exact type.

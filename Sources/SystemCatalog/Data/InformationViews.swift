@@ -177,6 +177,16 @@ extension CatalogData {
           sequence_catalog:name sequence_schema:name sequence_name:name data_type:varchar numeric_precision:int4
           numeric_precision_radix:int4 numeric_scale:int4 start_value:varchar minimum_value:varchar
           maximum_value:varchar increment:varchar cycle_option:varchar
+        sql_features 13391 r
+          feature_id:varchar feature_name:varchar sub_feature_id:varchar sub_feature_name:varchar is_supported:varchar
+          is_verified_by:varchar comments:varchar
+        sql_implementation_info 13396 r
+          implementation_info_id:varchar implementation_info_name:varchar integer_value:int4 character_value:varchar
+          comments:varchar
+        sql_parts 13401 r
+          feature_id:varchar feature_name:varchar is_supported:varchar is_verified_by:varchar comments:varchar
+        sql_sizing 13406 r
+          sizing_id:int4 sizing_name:varchar supported_value:int4 comments:varchar
         table_constraints 13411 v
           constraint_catalog:name constraint_schema:name constraint_name:name table_catalog:name table_schema:name
           table_name:name constraint_type:varchar is_deferrable:varchar initially_deferred:varchar enforced:varchar

@@ -41,6 +41,25 @@ extension RelationRows {
         item.role.settings.isEmpty ? .null : .texts(item.role.settings.map { "\($0.name)=\($0.value)" })
     }
 
+    /// pg_user, and pg_shadow, which has the verifiers.
+    private static func users(
+        _ name: String, password: @escaping @Sendable (RoleItem) -> Scalar.Value
+    ) -> RelationRows {
+        RelationRows(
+            name, items: { (state, _) async throws(SQLError) in try state.roleItems().filter(\.role.canLogin) },
+            columns: { c in
+                c["usename"] = { .string($0.role.name) }
+                c["usesysid"] = { .int($0.oid) }
+                c["usecreatedb"] = { .bool($0.role.canCreateDatabases) }
+                c["usesuper"] = { .bool($0.role.isSuperuser) }
+                c["usebypassrls"] = { .bool($0.role.bypassesRowSecurity) }
+                c["userepl"] = { .bool($0.role.canReplicate) }
+                c["passwd"] = password
+                c["valuntil"] = { .optional($0.role.validUntil) }
+                c["useconfig"] = settings
+            })
+    }
+
     static let clusterRows: [RelationRows] = [
         RelationRows(
             "pg_database",
@@ -76,20 +95,8 @@ extension RelationRows {
                 roleColumns("rol", &c)
                 c["rolpassword"] = { .optional($0.role.verifier) }
             }),
-        RelationRows(
-            "pg_user",
-            items: { (state, _) async throws(SQLError) in try state.roleItems().filter(\.role.canLogin) },
-            columns: { c in
-                c["usename"] = { .string($0.role.name) }
-                c["usesysid"] = { .int($0.oid) }
-                c["usecreatedb"] = { .bool($0.role.canCreateDatabases) }
-                c["usesuper"] = { .bool($0.role.isSuperuser) }
-                c["usebypassrls"] = { .bool($0.role.bypassesRowSecurity) }
-                c["userepl"] = { .bool($0.role.canReplicate) }
-                c["passwd"] = { _ in .string("********") }
-                c["valuntil"] = { .optional($0.role.validUntil) }
-                c["useconfig"] = settings
-            }),
+        users("pg_user") { _ in .string("********") },
+        users("pg_shadow") { .optional($0.role.verifier) },
         RelationRows(
             "pg_group",
             items: { (state, _) async throws(SQLError) in try state.roleItems().filter { !$0.role.canLogin } },
@@ -113,7 +120,12 @@ extension RelationRows {
             }),
         RelationRows(
             "pg_db_role_setting",
-            items: { (state, _) async throws(SQLError) in try state.roleItems().filter { !$0.role.settings.isEmpty } },
+            items: { (state, _) async throws(SQLError) -> [RoleItem] in
+                let roles = try state.roleItems().filter { !$0.role.settings.isEmpty }
+                var everybody = Role(id: 0, name: "")
+                everybody.settings = try state.source().access.settingsOfAll
+                return (everybody.settings.isEmpty ? [] : [RoleItem(oid: 0, role: everybody)]) + roles
+            },
             columns: { c in
                 c["setrole"] = { .int($0.oid) }
                 c["setconfig"] = settings
@@ -148,6 +160,26 @@ extension RelationRows {
                 c["boot_val"] = { .string($0.standard) }
                 c["reset_val"] = { .string($0.standard) }
                 c["pending_restart"] = { _ in .bool(false) }
+            }),
+        RelationRows(
+            "pg_stat_progress_copy",
+            items: { (state, _) async throws(SQLError) -> [(CopyActivity, Int64)] in
+                let directory = try await state.directory()
+                return try state.source().copies.map { copy in
+                    (copy, copy.table.flatMap { directory.relation($0)?.oid } ?? 0)
+                }
+            },
+            columns: { c in
+                c["pid"] = { .int(Int64($0.0.processID)) }
+                c["datid"] = { .int(OIDs.database($0.0.database)) }
+                c["datname"] = { .string($0.0.database) }
+                c["relid"] = { .int($0.1) }
+                c["command"] = { .string($0.0.isFrom ? "COPY FROM" : "COPY TO") }
+                c["type"] = { .string($0.0.isFile ? "FILE" : "PIPE") }
+                c["bytes_processed"] = { .int($0.0.bytes) }
+                c["bytes_total"] = { .int($0.0.bytesTotal) }
+                c["tuples_processed"] = { .int($0.0.rows) }
+                c["tuples_excluded"] = { _ in .int(0) }
             }),
         RelationRows(
             "pg_stat_activity",

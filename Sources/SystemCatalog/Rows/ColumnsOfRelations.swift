@@ -1,4 +1,5 @@
 // Rows of pg_attribute and pg_attrdef: a row a column. Relations are opened only when the filter does not tell which.
+import Access
 import Catalogs
 import Columns
 import Diagnostics
@@ -13,6 +14,7 @@ struct ColumnItem: Sendable {
     var type: SystemTypeRow?
     var defaultText: String?
     var comment: String?
+    var acl: [String]?
 }
 
 extension RelationRows {
@@ -23,7 +25,9 @@ extension RelationRows {
         let details = try await state.details(of: relations)
         let directory = try await state.directory()
         var items: [ColumnItem] = []
+        let access = try state.source().access
         for (relation, details) in zip(relations, details) {
+            let rights = access.isOpen ? nil : relation.secured.map { access.rights(of: $0).columns }
             for (index, field) in details.columns.enumerated() {
                 var typeName = relation.system?.typeNames[index] ?? SystemTypes.name(of: field.type)
                 var type = SystemTypes.byName[typeName]
@@ -34,7 +38,8 @@ extension RelationRows {
                     ColumnItem(
                         relation: relation, number: Int64(index + 1), field: field, typeName: typeName, type: type,
                         defaultText: details.properties[TableProperty.defaultValue(of: field.name)],
-                        comment: details.properties[TableProperty.comment(on: field.name)]))
+                        comment: details.properties[TableProperty.comment(on: field.name)],
+                        acl: rights?[field.name].map { AccessState.texts($0) { state.roleName($0) ?? "?" } }))
             }
         }
         return items
@@ -88,6 +93,7 @@ extension RelationRows {
                 c["attnotnull"] = { .bool(!$0.field.isNullable) }
                 c["atthasdef"] = { .bool($0.defaultText != nil) }
                 c["attislocal"] = { _ in .bool(true) }
+                c["attacl"] = { .acl($0.acl) }
                 c["attcollation"] = { .int($0.type?.collation ?? 0) }
             }),
         RelationRows(

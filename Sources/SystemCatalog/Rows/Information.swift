@@ -9,7 +9,7 @@ extension RelationRows {
     struct NamedRelation: Sendable {
         var database: String
         var relation: Directory.RelationEntry
-        var owner = OIDs.ownerName
+        var owner = ""
     }
 
     struct NamedColumn: Sendable {

@@ -23,7 +23,7 @@ extension RelationRows {
     struct CountedTable: Sendable {
         var relation: Directory.RelationEntry
         var details: RelationDetails
-        var owner = OIDs.ownerName
+        var owner = ""
     }
 
     private static func counted(_ state: SystemState, _ keys: Keys) async throws(SQLError) -> [CountedTable] {

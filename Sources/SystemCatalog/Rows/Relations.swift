@@ -58,7 +58,7 @@ extension RelationRows {
             "pg_description", items: descriptions,
             columns: { c in
                 c["objoid"] = { .int($0.object) }
-                c["classoid"] = { _ in .int(1_259) }
+                c["classoid"] = { .int($0.classID) }
                 c["objsubid"] = { .int($0.column) }
                 c["description"] = { .string($0.text) }
             }),
@@ -167,33 +167,6 @@ extension RelationRows {
                 Dependency(
                     classID: 1_259, object: relation.oid, referencedClass: 2_615, referenced: relation.schemaOID,
                     kind: "n"))
-        }
-        return result
-    }
-
-    // MARK: pg_description
-
-    struct Description: Sendable {
-        var object: Int64
-        var column: Int64
-        var text: String
-    }
-
-    private static func descriptions(_ state: SystemState, _ keys: Keys) async throws(SQLError) -> [Description] {
-        let directory = try await state.directory()
-        var relations = directory.relations.filter { $0.lake != nil }
-        if let oids = keys.numbers("objoid") { relations = relations.filter { oids.contains($0.oid) } }
-        let details = try await state.details(of: relations)
-        var result: [Description] = []
-        for (relation, details) in zip(relations, details) {
-            if let text = details.properties[TableProperty.comment] {
-                result.append(Description(object: relation.oid, column: 0, text: text))
-            }
-            for (index, field) in details.columns.enumerated() {
-                if let text = details.properties[TableProperty.comment(on: field.name)] {
-                    result.append(Description(object: relation.oid, column: Int64(index + 1), text: text))
-                }
-            }
         }
         return result
     }

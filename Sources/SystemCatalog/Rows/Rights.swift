@@ -48,9 +48,9 @@ extension SystemState {
         let state = source.access
         var items: [RoleItem] = []
         var names: Set<String> = []
-        let mighty = [OIDs.ownerName] + source.users + (state.isOpen ? [source.user] : [])
+        let mighty = [source.ownerName] + source.users + (state.isOpen ? [source.user] : [])
         for name in mighty where names.insert(name).inserted {
-            var role = Role(id: OIDs.role(name), name: name)
+            var role = Role(id: roleOID(name) ?? OIDs.role(name), name: name)
             role.isSuperuser = true
             role.canCreateRoles = true
             role.canCreateDatabases = true
@@ -79,16 +79,16 @@ extension SystemState {
 
     /// The name of a role by its number.
     func roleName(_ oid: Int64) -> String? {
-        if oid == OIDs.owner { return OIDs.ownerName }
         guard let source = knownSource else { return nil }
+        if oid == OIDs.owner { return source.ownerName }
         if let name = source.access.name(of: oid) { return name }
         return ([source.user] + source.users).first { OIDs.role($0) == oid }
     }
 
     /// The number of a role by its name.
     func roleOID(_ name: String) -> Int64? {
-        if name == OIDs.ownerName { return OIDs.owner }
         guard let source = knownSource else { return nil }
+        if name == source.ownerName { return OIDs.owner }
         if let role = source.access.role(named: name) { return role.id }
         if let predefined = AccessState.predefinedRoles.first(where: { $0.name == name }) { return predefined.id }
         let isKnown = source.users.contains(name) || source.access.isOpen && source.user == name
@@ -159,6 +159,9 @@ extension SystemState {
 extension Directory.RelationEntry {
     /// What rights are kept for; nil for relations of the system catalog.
     var secured: SecuredObject? {
+        if sequence != nil, name.schema != "pg_temp" {
+            return SecuredObject(.sequence, schema: name.schema, name: name.name, owner: owner)
+        }
         guard let lake, name.schema != "pg_temp" else { return nil }
         return SecuredObject(.relation, schema: name.schema, name: name.name, owner: lake.entry.owner)
     }
@@ -204,6 +207,11 @@ extension RelationRows {
             })
     }
 
+    /// defaclobjtype.
+    private static let defaultKinds: [SecuredKind: String] = [
+        .schema: "n", .relation: "r", .sequence: "S", .function: "f", .type: "T",
+    ]
+
     static let rightRows: [RelationRows] = [
         grants("table_privileges", columns: false, onlyOwn: false),
         grants("role_table_grants", columns: false, onlyOwn: true),
@@ -244,7 +252,7 @@ extension RelationRows {
                 c["oid"] = { .int(OIDs.hash("default acl", "\($0.0.role) \($0.0.schema ?? "") \($0.0.kind.rawValue)")) }
                 c["defaclrole"] = { .int($0.0.role) }
                 c["defaclnamespace"] = { .int($0.1) }
-                c["defaclobjtype"] = { .string($0.0.kind == .schema ? "n" : "r") }
+                c["defaclobjtype"] = { .string(defaultKinds[$0.0.kind] ?? "r") }
                 c["defaclacl"] = { .acl($0.2) }
             }),
     ]

@@ -1,4 +1,5 @@
 // Rows of pg_type, pg_proc and of the small fixed tables around them: access methods, collations, languages, operators.
+import Access
 import Catalogs
 import Columns
 import Diagnostics
@@ -19,6 +20,10 @@ struct FunctionRow: Sendable {
     var language: Int64 = 12
     var source: String?
     var argumentNames: [String] = []
+    /// Of a function of the user.
+    var secured: SecuredObject?
+    var acl: [String]?
+    var comment: String?
 }
 
 /// The functions of pg_proc.
@@ -50,7 +55,11 @@ enum SystemFunctionRows {
             arguments: types.map(type))
         row.schema = schema
         row.owner = function.owner ?? OIDs.owner
+        row.comment = function.comment
         (row.language, row.source) = (14, function.body)
+        row.secured = SecuredObject(
+            .function, schema: name.schema, name: "\(name.objectName)(\(types.joined(separator: ",")))",
+            owner: row.owner)
         row.argumentNames = function.parameters.map(\.name)
         return row
     }
@@ -103,7 +112,16 @@ extension RelationRows {
         RelationRows(
             "pg_type",
             items: { (state, _) async throws(SQLError) -> [SystemTypeRow] in
-                try await SystemTypes.all + state.directory().types
+                let access = try state.source().access
+                let directory = try await state.directory()
+                var own = directory.types
+                for index in own.indices where !access.isOpen && own[index].element == 0 {
+                    let object = SecuredObject(
+                        .type, schema: directory.schemaByOID[own[index].schema] ?? "", name: own[index].name,
+                        owner: own[index].owner)
+                    own[index].acl = access.texts(of: object) { state.roleName($0) ?? "?" }
+                }
+                return SystemTypes.all + own
             }, columns: typeColumns),
         RelationRows(
             "pg_enum",
@@ -121,7 +139,13 @@ extension RelationRows {
         RelationRows(
             "pg_proc",
             items: { (state, _) async throws(SQLError) -> [FunctionRow] in
-                try await SystemFunctionRows.all + state.directory().functions
+                let access = try state.source().access
+                var own = try await state.directory().functions
+                for index in own.indices where !access.isOpen {
+                    guard let object = own[index].secured else { continue }
+                    own[index].acl = access.texts(of: object) { state.roleName($0) ?? "?" }
+                }
+                return SystemFunctionRows.all + own
             }, columns: functionColumns),
         RelationRows(
             "pg_sequence",
@@ -205,6 +229,7 @@ extension RelationRows {
         c["typbasetype"] = { .int($0.base) }
         c["typnotnull"] = { .bool($0.isNotNull) }
         c["typdefault"] = { .optional($0.defaultText) }
+        c["typacl"] = { .acl($0.acl) }
         c["typlen"] = { .int($0.length) }
         c["typbyval"] = { .bool($0.isByValue) }
         c["typtype"] = { .string($0.kind) }
@@ -243,6 +268,7 @@ extension RelationRows {
         c["pronargs"] = { .int(Int64($0.arguments.count)) }
         c["prorettype"] = { .int($0.result) }
         c["proargtypes"] = { .string($0.arguments.map(String.init).joined(separator: " ")) }
+        c["proacl"] = { .acl($0.acl) }
         c["prosrc"] = { .string($0.source ?? $0.name) }
     }
 }
