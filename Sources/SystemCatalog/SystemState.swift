@@ -163,6 +163,8 @@ public final class SystemState: SystemFacts {
     /// Whether every relation's details are known; the directory remembers them then. What could not be read may be
     /// there the next time.
     func knowsAll(of directory: Directory) -> Bool {
+        // Few external tables are opened anew by each statement.
+        if (1...RelationDetails.openedAnewMax).contains(directory.externals.count) { return false }
         if directory.memo.knownDetails != nil { return true }
         let known = loaded.withLock { $0.details }
         let isWhole = directory.relations.allSatisfy { relation in

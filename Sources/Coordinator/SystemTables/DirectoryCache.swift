@@ -113,7 +113,10 @@ final class DirectoryCache: Sendable {
     func details(of relations: [LakeRelation], at commit: CommitID?) -> [RelationDetails?] {
         state.withLock { state in
             let views = commit.flatMap { state.views[$0] } ?? [:]
-            let isFew = relations.count <= RelationDetails.openedAnewMax
+            let externals = relations.count {
+                if case .external = $0.entry { true } else { false }
+            }
+            let isFew = externals <= RelationDetails.openedAnewMax
             return relations.map { relation in
                 switch relation.entry {
                 case .managed: state.details[relation.entry]
