@@ -21,6 +21,10 @@ public struct ManagedDefinition: Hashable, Sendable, Codable {
     public var namesOthers: Bool?
     /// The number of the role that owns it, from the table's properties; nil: the bootstrap user.
     public var owner: Int64?
+    /// Set for a table with PARTITION BY; nil otherwise.
+    public var isPartitioned: Bool?
+    /// The parent of a partition, by its full quoted name.
+    public var partitionOf: String?
     public init(format: String, identity: String, metadataLocation: String, snapshotID: Int64?) {
         self.format = format
         self.identity = identity
@@ -150,12 +154,16 @@ public protocol WritableTable: Table {
     /// Columns that scans take behind those of ``RowPlace``, and that a row which UPDATE or MERGE changes takes along: what
     /// names the row whatever its values. A sink gets them behind the table's own columns, NULL for new rows.
     var movedColumns: [Field] { get }
+    /// Tells the partition of a row, as SQL over the declared columns that gives an int4; nil: there are none. A sink gets
+    /// its value as the last column of appended rows.
+    var rowRouting: String? { get }
     /// Begins a change of the rows; writes nothing yet. One sink a worker takes the rows, then `commit` makes a new state.
     func write(_ kind: WriteKind) -> any TableWrite
 }
 
 extension WritableTable {
     public var movedColumns: [Field] { [] }
+    public var rowRouting: String? { nil }
 }
 
 /// Names of the properties in which SQL keeps what the format has no place for.

@@ -131,15 +131,13 @@ struct DateFields {
             try clock(first.value)
         case 45, 47, 46:
             let separator = next
-            if separator == 46, hour == nil, dateIsComplete {
-                throw invalid
-            }
-            // A digit run followed by '-' after a compact time is a zone: 20240105T101112-05.
-            let isCompact = first.length == 6 || first.length == 4 && dateIsComplete
-            if separator == 45, dateIsComplete || isTimeOnly, hour == nil, isCompact {
+            // Digits before a fraction, or before '-' and a zone, are a compact time: 20240105T101112.5-05.
+            let isCompact = first.length == 6 ? dateIsComplete || isTimeOnly : first.length == 4 && dateIsComplete
+            if separator != 47, hour == nil, isCompact {
                 try compactTime(first)
                 return
             }
+            if separator == 46, hour == nil, dateIsComplete { throw invalid }
             at += 1
             try separated(first, separator)
         default:
@@ -239,6 +237,14 @@ struct DateFields {
     /// The rest of a date with separators; names may stand for the month.
     private mutating func separated(_ first: (value: Int, length: Int), _ separator: UInt8) throws(SQLError) {
         guard !dateIsComplete else { throw invalid }
+        if hasTextMonth, day == nil, year == nil {
+            // Feb-10-1997.
+            let last = try digits()
+            guard last.length >= 3 || order != .ymd else { throw invalid }
+            day = first.value
+            setYear(last)
+            return
+        }
         if next | 32 >= 97, next | 32 <= 122 {
             guard let named = monthNumber(word()) else { throw invalid }
             month = named
@@ -346,6 +352,7 @@ struct DateFields {
             return
         }
         switch word {
+        case "j" where TextParse.isDigit(next): try julianDay()
         case "t":
             guard TextParse.isDigit(next) || (dateIsComplete && TextParse.isSpace(next)) else { throw invalid }
             if !dateIsComplete { isTimeOnly = true }
@@ -368,10 +375,34 @@ struct DateFields {
         }
     }
 
+    /// Behind J: the number of a day, counted from 4714 BC; a fraction is its time.
+    private mutating func julianDay() throws(SQLError) {
+        guard !dateIsComplete, year == nil, month == nil, day == nil else { throw invalid }
+        dayNumber = try digits().value - DateFields.julianOf1970
+        guard next == 46, hour == nil else { return }
+        at += 1
+        let start = at
+        _ = try digits()
+        let text = String(decoding: UnsafeRawBufferPointer(rebasing: text[start..<at]), as: UTF8.self)
+        guard let part = Double("0." + text) else { throw invalid }
+        let time = Int64(part * Double(Calendar.microsecondsPerDay))
+        let seconds = Int(time / 1_000_000)
+        (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60)
+        micros = time % 1_000_000
+    }
+
+    private static let julianOf1970 = 2_440_588
+
     private mutating func zoneToken(_ word: String, _ start: Int) throws(SQLError) {
         guard offset == nil, zoneName == nil else { throw invalid }
         if next != 47, next != 95, let seconds = ZoneAbbreviations.secondsEast[word] {
             offset = seconds
+            // GMT+8 is POSIX's: the number says how far west of Greenwich the zone is, whatever its name.
+            if next == 43 || next == 45, at + 1 < text.count, TextParse.isDigit(text[at + 1]) {
+                offset = nil
+                try signToken()
+                offset = offset.map { -$0 }
+            }
             return
         }
         while at < text.count, !TextParse.isSpace(text[at]), text[at] != 44 { at += 1 }

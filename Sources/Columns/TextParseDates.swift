@@ -52,10 +52,12 @@ extension TextParse {
         var fields = DateFields(text, "timestamp", bytes)
         fields.order = context.timeZone.style.order
         try fields.parse()
-        if let special = special(fields.special, context) {
+        let named = named(fields.special, context)
+        if named == nil, let special = special(fields.special, context) {
             return fields.special == .epoch ? 0 : context.timeZone.local(atUTC: special)
         }
-        guard let result = Calendar.join(try fields.days(), try fields.timeOfDay() ?? 0) else {
+        let day = if let named { named } else { try fields.days() }
+        guard let result = Calendar.join(day, try fields.timeOfDay() ?? 0) else {
             throw dateRange("timestamp", bytes)
         }
         return result
@@ -70,8 +72,10 @@ extension TextParse {
         var fields = DateFields(text, "timestamp with time zone", bytes)
         fields.order = context.timeZone.style.order
         try fields.parse()
-        if let special = special(fields.special, context) { return special }
-        guard let local = Calendar.join(try fields.days(), try fields.timeOfDay() ?? 0) else {
+        let named = named(fields.special, context)
+        if named == nil, let special = special(fields.special, context) { return special }
+        let day = if let named { named } else { try fields.days() }
+        guard let local = Calendar.join(day, try fields.timeOfDay() ?? 0) else {
             throw dateRange("timestamp", bytes)
         }
         let result: Int64
@@ -84,6 +88,17 @@ extension TextParse {
         }
         guard Calendar.isInRange(result) else { throw dateRange("timestamp", bytes) }
         return result
+    }
+
+    /// The day of a word that may have a time beside it: `today 10:30`.
+    private static func named(_ word: DateFields.Special, _ context: TextParseContext) -> Int? {
+        let today = Calendar.split(context.timeZone.local(atUTC: context.now)).days
+        switch word {
+        case .today: return today
+        case .yesterday: return today - 1
+        case .tomorrow: return today + 1
+        case .none, .infinity, .negativeInfinity, .epoch, .now: return nil
+        }
     }
 
     /// The instant of a word such as `today`, by the session's clock.

@@ -39,7 +39,10 @@ extension Session {
             case .rename(let name):
                 place = try await move(place, to: TableName(schema: place.name.schema, name: name.value), name.position)
             case .setSchema(let schema): place = try await move(place, toSchema: schema)
-            default: try await change(place, action, alter)
+            case .attachPartition(let child, let bound): try await attach(child, bound, to: alter.name)
+            case .addIdentity, .setIdentity, .dropIdentity: try await changeIdentity(place, action)
+            case .detachPartition(let child): try await detach(child, from: alter.name)
+            default: try await changeAll(place, action, alter)
             }
         }
         return done(tag)
@@ -80,6 +83,7 @@ extension Session {
             try accessGuard?.require(.create, on: schema)
         }
         try record(place.name, place.branch) { $0.rename(place.name, to: name, entry) }
+        try await tellRelatives(of: entry, was: place, now: new)
         let old = AccessGuard.secured(place.name, entry).object
         let moved = AccessGuard.secured(name, entry).object
         if access.isRecorded(old) || access.policies(of: old) != nil {
@@ -91,7 +95,7 @@ extension Session {
     // MARK: - Metadata
 
     /// One action on a managed table: what it alters, and what it does to rows that are there.
-    private func change(
+    func change(
         _ place: NewPlace, _ action: Statement.AlterTable.Action, _ alter: Statement.AlterTable
     ) async throws(SQLError) {
         guard case .managed(let definition)? = try await entry(at: place) else {
@@ -294,9 +298,11 @@ private final class AlterationPlanner {
         case .dropNotNull(let column): return try field(column).isNullable ? [] : [.dropNotNull(column.value)]
         case .setDefault(let column, let value, let text):
             let field = try declared(column)
+            try refuseIdentity(column)
             try Binder.checkDefault(value, of: field, context: context, types: types)
             return [.setProperty(TableProperty.defaultValue(of: field.name), text)]
         case .dropDefault(let column):
+            try refuseIdentity(column)
             let key = TableProperty.defaultValue(of: try field(column).name)
             return table.properties[key] == nil ? [] : [.removeProperty(key)]
         case .setProperties(let properties):
@@ -309,9 +315,17 @@ private final class AlterationPlanner {
             return try self.constraint(constraint, ifExists: ifExists, renamedTo: nil)
         case .renameConstraint(let old, let new):
             return try self.constraint(old, ifExists: false, renamedTo: new)
-        case .rename, .setSchema, .setPartitioning, .addKey, .ignored, .owner, .rowSecurity, .setMask, .dropMask:
+        case .rename, .setSchema, .setPartitioning, .addKey, .ignored, .owner, .rowSecurity, .setMask, .dropMask,
+            .attachPartition, .detachPartition, .addIdentity, .setIdentity, .dropIdentity:
             return []
         }
+    }
+
+    private func refuseIdentity(_ column: Identifier) throws(SQLError) {
+        guard table.properties[TableProperty.identity(of: column.value)] != nil else { return }
+        throw SQLError(
+            .syntaxError, "column \"\(column.value)\" of relation \"\(name.name)\" is an identity column",
+            position: column.position)
     }
 
     private func checkKeys(_ keys: some Sequence<String>) throws(SQLError) {

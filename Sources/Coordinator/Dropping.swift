@@ -65,8 +65,10 @@ extension Session {
         if let branch = found.first.map({ $0.branch ?? self.branch }) ?? schemas.first?.branch {
             try await dropDependents(of: roots, on: branch, isCascade: drop.isCascade, at: position)
         }
+        var gone = Set(found.map(\.name))
         for (name, branch) in found {
-            if branch != nil { try await dropOwned(by: name, branch) }
+            try await dropOwned(by: name, branch)
+            try await dropPartitions(of: name, branch, &gone)
             try record(name, branch) { $0.drop(name) }
         }
         for (name, branch) in schemas { try transaction?.change(on: branch) { $0.dropSchema(name) } }

@@ -16,6 +16,11 @@ extension Session {
             if let statement = prepared.statement { target = statement }
             (types, parameters) = (prepared.parameterTypes, values)
         }
+        if case .declareCursor(let declare) = target { target = .query(declare.query) }
+        if case .createTable(let create) = target, let query = create.query, !explain.analyze { target = .query(query) }
+        guard !target.changesInWith else {
+            throw SQLError(.featureNotSupported, "EXPLAIN of WITH that changes data is not supported")
+        }
         if case .write(let write) = target { return try await self.explain(write, explain, types, parameters) }
         guard case .query(let query) = target else {
             throw SQLError(.featureNotSupported, "EXPLAIN works for queries and changes of rows only")

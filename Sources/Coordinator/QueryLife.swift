@@ -13,6 +13,8 @@ struct QueryLife: Sendable {
     let engine: Engine
     var resolver: Resolver
     let context: PlanContext
+    /// Whether this is a part of a statement whose WITH changes data.
+    var isPart = false
 
     /// A query with names and types settled.
     struct Bound: Sendable {
@@ -39,7 +41,8 @@ struct QueryLife: Sendable {
         let names = try QueryNames.references(of: query, context: context)
         let resolved = try await resolver.resolve(names, in: transaction)
         let bound = try Binder.bind(
-            query, snapshot: resolved.snapshot, context: context, parameterTypes: parameterTypes)
+            query, snapshot: resolved.snapshot, context: context, parameterTypes: parameterTypes,
+            isPart: isPart)
         try resolver.access?.check(bound.uses, resolved.secured)
         try resolver.access?.check(bound.functions)
         return Bound(
@@ -64,10 +67,19 @@ struct QueryLife: Sendable {
     /// Step 7: starts.
     func start(_ plan: LogicalPlan) async throws(SQLError) -> any RunningQuery {
         let runner = try engine.runner(for: plan)
-        if case .write = plan { return try await runner.start(plan, context) }
+        // RETURNING stands above the write. A write is never begun twice: its rows would be there twice.
+        if plan.changesRows { return try await runner.start(plan, context) }
         let (format, context) = (engine.format, context)
         return try await ReplannedQuery.start(format) { () async throws(SQLError) -> any RunningQuery in
             try await runner.start(plan, context)
         }
+    }
+}
+
+extension LogicalPlan {
+    /// Whether a table is written.
+    fileprivate var changesRows: Bool {
+        if case .write = self { return true }
+        return inputs.contains { $0.changesRows }
     }
 }

@@ -24,6 +24,9 @@ struct Resolver: Sendable {
     var attached: [String: any AttachedDatabase] = [:]
     /// Checks rights; nil where everything is allowed.
     var access: AccessGuard?
+    /// Rows that the statement itself has made, in a schema of their own.
+    var given: [String: any Table] = [:]
+    static let givenSchema = "pg_with"
 
     var databases: Databases {
         Databases(
@@ -212,6 +215,7 @@ struct Resolver: Sendable {
     private func relation(
         _ reference: CatalogSnapshot.Reference, _ transaction: Transaction, _ result: inout Result
     ) async throws(SQLError) -> Relation? {
+        if reference.schema == Resolver.givenSchema, let table = given[reference.name] { return .table(table) }
         if let system = try await systemTable(reference, transaction, &result.pinned) {
             if let access, ["pg_authid", "pg_shadow"].contains(reference.name),
                 !access.standing(reference.definer).isSuperuser
@@ -250,7 +254,7 @@ struct Resolver: Sendable {
                     hint: "Use the REFRESH MATERIALIZED VIEW command.")
             }
             try await learnTypes(table.typeNames, transaction, &result, at: found.ref)
-            return .table(table)
+            return .table(try await united(table, found, transaction, &result.pinned))
         }
     }
 
@@ -292,6 +296,11 @@ struct Resolver: Sendable {
             guard let entry = try await entry(name, commit, own) else { continue }
             guard try await mayUse(schema, commit, own, reference) else { continue }
             return Found(name: name, entry: entry, ref: ref)
+        }
+        // What functions and views read may be temporary, too.
+        if reference.ref == nil, reference.searchPath != nil, reference.schema == nil {
+            let name = TableName(schema: TableName.temporarySchema, name: reference.name)
+            if let entry = temporary(name, transaction) { return Found(name: name, entry: entry, ref: ref) }
         }
         return nil
     }

@@ -203,7 +203,7 @@ extension Session {
         return definition
     }
 
-    private func alterSequence(
+    func alterSequence(
         _ name: QualifiedName, _ ifExists: Bool, _ options: ObjectStatement.SequenceOptions
     ) async throws(SQLError) {
         guard let (key, entry, branch) = try await found(.sequence, name), case .object(.sequence(let old)) = entry
@@ -262,7 +262,10 @@ extension Session {
         let resolver = resolver(planContext())
         let commit = try await resolver.commit(of: .named(branch ?? self.branch), &pinned)
         transaction?.pinned = pinned
-        let all = try await databases.objects(in: table.schema, at: commit)
+        let all =
+            table.isTemporary
+            ? temporaries.keys.map { TableName(schema: TableName.temporarySchema, name: $0) }.filter(\.isObject)
+            : try await databases.objects(in: table.schema, at: commit)
         let made = transaction?.changes.tables.keys.filter { $0.isObject && $0.schema == table.schema } ?? []
         for key in Set(all + made) {
             switch try await entry(at: NewPlace(name: key, branch: branch)) {

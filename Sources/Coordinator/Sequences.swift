@@ -231,6 +231,13 @@ extension Resolver {
         searchPath own: [String]? = nil, at version: Ref? = nil
     ) async throws(SQLError) -> (name: TableName, entry: Entry, branch: String?)? {
         let reference = try QueryNames.target(name, context: context)
+        if version == nil, own == nil, reference.ref == nil, reference.database == nil,
+            reference.schema == nil || reference.schema == TableName.temporarySchema
+        {
+            let key = TableName.object(kind, schema: TableName.temporarySchema, name: reference.name)
+            if let entry = temporary(key, transaction) { return (key, entry, nil) }
+            if reference.schema != nil { return nil }
+        }
         let ref: Ref
         if let version { ref = version } else { ref = try self.ref(of: reference) }
         let path = reference.schema.map { [$0] } ?? own ?? searchPath

@@ -32,6 +32,8 @@ public actor Session: SQLSession {
     var isCascading = false
     /// By name.
     var temporaries: [String: TemporaryTable] = [:]
+    /// Rows that changes in the WITH of the present statement have returned, by name; nil: it has none.
+    var givenTables: [String: any Table]?
     /// Databases that this session attached, by name.
     var attached: [String: any AttachedDatabase] = [:]
     /// Whether the last commit may have happened although it failed.
@@ -134,7 +136,8 @@ public actor Session: SQLSession {
 
     func life(isProfiled: Bool = false) -> QueryLife {
         let context = planContext(isProfiled: isProfiled)
-        return QueryLife(engine: engine, resolver: resolver(context), context: context)
+        return QueryLife(
+            engine: engine, resolver: resolver(context), context: context, isPart: givenTables != nil)
     }
 
     /// Looks names up as this session sees them.
@@ -143,7 +146,8 @@ public actor Session: SQLSession {
         return Resolver(
             engine: engine, branch: branch, searchPath: settings.searchPath, context: context,
             temporaries: temporaries,
-            facts: SystemSessionFacts(user: currentUser, settings: settings), attached: attached, access: access)
+            facts: SystemSessionFacts(user: currentUser, settings: settings), attached: attached, access: access,
+            given: givenTables ?? [:])
     }
 
     /// The open transaction, or a fresh one for a single statement.
@@ -199,6 +203,12 @@ public actor Session: SQLSession {
             bound: nil, generation: settings.generation)
         guard let statement else { return prepared }
         try refuseIfFailed(statement)
+        if statement.changesInWith {
+            let (types, columns) = try await describeParts(of: statement, types)
+            prepared.parameterTypes = types
+            prepared.columns = columns
+            return prepared
+        }
         switch statement {
         case .query(let query):
             let bound = try await bind(query, types, life())
@@ -293,6 +303,9 @@ public actor Session: SQLSession {
         engine.counters.statements.add(1, ordering: .relaxed)
         do throws(SQLError) {
             try refuseIfFailed(statement)
+            if statement.changesInWith {
+                return try await changeInWith(statement, prepared.text, parameters, types: prepared.parameterTypes)
+            }
             switch statement {
             case .declareCursor(let declare):
                 return try await declareCursor(declare, prepared.parameterTypes, parameters)
@@ -520,7 +533,7 @@ public actor Session: SQLSession {
     func refuseIfFailed(_ statement: Statement) throws(SQLError) {
         guard transaction?.isFailed == true else { return }
         switch statement {
-        case .transaction(.commit), .transaction(.rollback), .transaction(.rollbackTo): return
+        case .transaction(.commit), .transaction(.rollback), .transaction(.rollbackTo), .transaction(.chain): return
         default:
             throw SQLError(
                 .inFailedTransaction,

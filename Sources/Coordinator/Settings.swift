@@ -218,18 +218,20 @@ public enum Settings {
 
     private static let dateStyle: @Sendable (String) throws(SQLError) -> String = { (value) throws(SQLError) in
         var style = TimeStyle()
+        var hasOrder = false
         for word in value.split(whereSeparator: { $0 == "," || $0 == " " }) {
             switch word.lowercased() {
             case "iso": style.dates = .iso
             case "postgres": style.dates = .postgres
             case "sql": style.dates = .sql
             case "german": style.dates = .german
-            case "mdy", "us", "noneuro", "noneuropean": style.order = .mdy
-            case "dmy", "euro", "european": style.order = .dmy
-            case "ymd": style.order = .ymd
+            case "mdy", "us", "noneuro", "noneuropean": (style.order, hasOrder) = (.mdy, true)
+            case "dmy", "euro", "european": (style.order, hasOrder) = (.dmy, true)
+            case "ymd": (style.order, hasOrder) = (.ymd, true)
             default: throw invalid("DateStyle", value)
             }
         }
+        if style.dates == .german, !hasOrder { style.order = .dmy }
         return "\(style.dates.rawValue), \(style.order.rawValue)"
     }
 

@@ -31,6 +31,7 @@ extension Session {
     /// Runs a statement. `position` is where its text begins.
     func run(_ statement: Statement, text: String, position: Int) async throws(SQLError) -> any ResultStream {
         try refuseIfFailed(statement)
+        if statement.changesInWith { return try await changeInWith(statement, text, [], types: []) }
         switch statement {
         case .query(let query):
             let life = life()
@@ -91,6 +92,7 @@ extension Session {
 
     /// The columns of a statement that is not a query, for Describe: nil when it returns no rows.
     func columns(of statement: Statement) async throws(SQLError) -> [ResultColumn]? {
+        if statement.changesInWith { return try await describeParts(of: statement, []).columns }
         switch statement {
         case .query(let query): return try await bind(query, [], life()).columns
         case .write(let write): return try await describe(write, []).columns
@@ -217,6 +219,9 @@ extension Session {
             begun.isExplicit = true
             if let isReadOnly = modes.isReadOnly { begun.isReadOnly = isReadOnly }
             transaction = begun
+            if let isReadOnly = modes.isReadOnly {
+                try settings.set("transaction_read_only", isReadOnly ? "on" : "off", isLocal: true)
+            }
             if let isolation = modes.isolation {
                 // Every transaction sees one commit, whatever it asks for; what it asked for is shown.
                 try settings.set("transaction_isolation", isolation, isLocal: true)
@@ -238,6 +243,17 @@ extension Session {
             if transaction?.isExplicit != true { warnNoTransaction() }
             await rollback()
             return done("ROLLBACK")
+        case .chain(let isCommit):
+            guard let open = transaction, open.isExplicit else {
+                throw SQLError(
+                    .noActiveTransaction,
+                    "\(isCommit ? "COMMIT" : "ROLLBACK") AND CHAIN can only be used in transaction blocks")
+            }
+            let isolation = settings["transaction_isolation"]
+            let ended = try await transactionCommand(isCommit ? .commit : .rollback)
+            let modes = Statement.TransactionModes(isReadOnly: open.isReadOnly, isolation: isolation)
+            _ = try await transactionCommand(.begin(modes))
+            return ended
         case .savepoint(let name):
             try requireBlock("SAVEPOINT")
             try transaction?.savepoint(name.value)

@@ -38,10 +38,25 @@ extension Session {
                     .wrongObjectType, "\"\(place.name.name)\" is not a table", position: create.name.position)
             }
             try requireOwner(of: old, at: place)
+            if case .managed(let known) = old, known.isPartitioned == true || known.partitionOf != nil {
+                throw SQLError(
+                    .featureNotSupported, "CREATE OR REPLACE of a partitioned table or a partition is not supported",
+                    hint: "Drop it first.", position: create.name.position)
+            }
         }
         if let query = create.query { return try await createTable(create, as: query, place) }
         let format = try format(on: place.branch)
         var create = create
+        var parent: PartitionParent?
+        var bound: StoredBound?
+        if let of = create.partitionOf {
+            let made = try await partitionParent(of.parent)
+            try requireSamePlace(made, place.branch, of.parent.position)
+            bound = try BoundCheck(parent: made, context: planContext())
+                .stored(of.bound, for: place.name.name, at: of.position)
+            try await adoptParent(&create, made, of)
+            parent = made
+        }
         try await settleLikes(&create)
         try await settleSerials(&create, place)
         let types = try await usableTypes(
@@ -49,11 +64,18 @@ extension Session {
             texts: create.columns.compactMap(\.defaultValue) + create.columns.compactMap(\.generated)
                 + create.keys.compactMap(\.condition))
         for index in create.columns.indices { try settleDomain(&create.columns[index], types) }
-        let new = try newTable(create, place.name, try fields(create.columns, types), format, types)
+        let fields = try fields(create.columns, types)
+        var new = try newTable(create, place.name, fields, format, types)
+        new.properties[TableProperty.partitionBy] = try partitionProperty(create, place, fields, types)
+        if let parent {
+            inheritKeys(&new, parent)
+            new.properties[TableProperty.partitionOf] = TableProperty.quoted(parent.found.name)
+        }
         let definition = try await format.create(try await placed(new, place))
         transaction?.keep(definition, from: nil, of: format)
         try await tellOfNarrowed(new, definition, format)
         try record(place.name, place.branch) { $0.put(place.name, .managed(definition)) }
+        if let parent, let bound { try await addPartition(place.name, bound, to: parent) }
         try await grantDefaults(AccessGuard.secured(place.name, .managed(definition)).object)
         if create.dropsOnCommit { droppedOnCommit.insert(place.name.name) }
         return done(tag)
@@ -69,7 +91,7 @@ extension Session {
     }
 
     /// Puts the columns of LIKE in their places.
-    private func settleLikes(_ create: inout Statement.CreateTable) async throws(SQLError) {
+    func settleLikes(_ create: inout Statement.CreateTable) async throws(SQLError) {
         for like in create.likes.reversed() {
             let star = Expression(.star(Expression.Star()), position: like.table.position)
             let table = TableExpression(
@@ -145,10 +167,6 @@ extension Session {
                     "\(what) specified for column \"\(column.name.value)\" of table \"\(place.name.name)\"",
                     position: at)
             }
-            guard place.branch != nil else {
-                throw SQLError(
-                    .featureNotSupported, "temporary tables have no serial or identity columns", position: at)
-            }
             let type = try TypeNames.type(column.type)
             guard type.isInteger else {
                 throw SQLError(
@@ -167,6 +185,9 @@ extension Session {
     private func createTable(
         _ create: Statement.CreateTable, as query: Query, _ place: NewPlace
     ) async throws(SQLError) -> any ResultStream {
+        if let by = create.partitionBy {
+            throw SQLError(.syntaxError, "PARTITION BY and AS do not go together", position: by.position)
+        }
         let life = life()
         let bound = try await bind(query, [], life)
         remember(bound)

@@ -40,6 +40,10 @@ extension Session {
         }
         for name in droppedOnCommit {
             gone += temporaries.removeValue(forKey: name)?.writes ?? []
+            for (key, table) in temporaries {
+                guard case .object(.sequence(let sequence)) = table.entry, sequence.ownerTable == name else { continue }
+                temporaries[key] = nil
+            }
         }
         droppedOnCommit = []
         return gone

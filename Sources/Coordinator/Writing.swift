@@ -83,12 +83,15 @@ extension Session {
         transaction?.pinned = pinned
         switch found.entry {
         case .managed(let definition):
-            let table = try await databases.format(on: found.branch, pinned).open(definition, named: found.name)
+            var table = try await databases.format(on: found.branch, pinned).open(definition, named: found.name)
             guard table.properties[TableProperty.viewQuery] == nil else {
                 throw SQLError(
                     .wrongObjectType, "cannot change materialized view \"\(name.last)\"", position: name.position)
             }
             try await learnSequences(of: table)
+            table = try await resolver.united(table, found, open, &pinned)
+            let constraint = try await resolver.constraint(of: found.name, definition, found, open, &pinned)
+            if let constraint { table = BoundedPartition(table, constraint: constraint) }
             let branch = found.name.isTemporary ? nil : try await requireBranch(found.ref)
             return WriteTarget(
                 name: found.name, branch: branch, table: table,
@@ -148,7 +151,7 @@ extension Session {
         snapshot.types = try await self.types(target.table.typeNames, known: snapshot.types)
         let bound = try Binder.bind(
             statement, into: target.table, named: target.name, snapshot: snapshot, context: life.context,
-            parameterTypes: types, security: security)
+            parameterTypes: types, security: security, isPart: life.isPart)
         if let access = life.resolver.access {
             if let secured = target.secured {
                 try access.check(statement, secured, columns: Binder.declaredFields(of: target.table).map(\.name))
@@ -167,30 +170,35 @@ extension Session {
     func run(
         _ bound: BoundWrite, _ target: WriteTarget, _ parameters: [Scalar], _ life: QueryLife
     ) async throws(SQLError) -> (rows: [Batch], report: RunReport) {
-        var plan = bound.plan
-        if !bound.parameterTypes.isEmpty {
-            guard parameters.count == bound.parameterTypes.count else {
-                throw SQLError(.undefinedParameter, "there is no parameter $\(parameters.count + 1)")
-            }
-            plan = try Binder.replaceParameters(in: plan, with: parameters)
-        }
-        plan = try Optimizer.optimize(plan, life.context)
-        let batches: [Batch]
-        let report: RunReport
-        do throws(SQLError) {
-            let query = try await begin(plan, life)
-            batches = try await collect(query)
-            report = query.report
-        } catch {
-            await bound.write.abandon()
-            throw error
-        }
+        let done = try await carryOut(bound, parameters, life)
         if bound.count.rows > 0 {
             try await put(bound.write, target)
         } else {
             await bound.write.abandon()
         }
-        return (batches, report)
+        return done
+    }
+
+    /// Runs a write to its end: the files are there, and nothing knows of them yet.
+    func carryOut(
+        _ bound: BoundWrite, _ parameters: [Scalar], _ life: QueryLife
+    ) async throws(SQLError) -> (rows: [Batch], report: RunReport) {
+        var plan = bound.plan
+        if !bound.parameterTypes.isEmpty {
+            guard parameters.count == bound.parameterTypes.count || life.isPart else {
+                throw SQLError(.undefinedParameter, "there is no parameter $\(parameters.count + 1)")
+            }
+            plan = try Binder.replaceParameters(in: plan, with: parameters)
+        }
+        plan = try Optimizer.optimize(plan, life.context)
+        do throws(SQLError) {
+            let query = try await begin(plan, life)
+            let batches = try await collect(query)
+            return (batches, query.report)
+        } catch {
+            await bound.write.abandon()
+            throw error
+        }
     }
 
     /// Runs a query to its end; afterwards no worker works for it any more.
@@ -217,10 +225,23 @@ extension Session {
 
     /// Makes what a finished write did a change of the transaction.
     func put(_ rows: any TableWrite, _ target: WriteTarget) async throws(SQLError) {
+        if let parted = rows as? PartitionedWrite {
+            for part in parted.changed {
+                try await put(
+                    part.write,
+                    WriteTarget(
+                        name: part.leaf.name, branch: target.branch, table: part.leaf.table,
+                        dependsOnAbsence: target.dependsOnAbsence))
+            }
+            return
+        }
         let write = target.dependsOnAbsence ? UnreplayableWrite(rows, over: target.table.definition) : rows
         let definition: ManagedDefinition
+        // Another part of the same statement may have changed the table since it was opened.
+        var base = target.table.definition
+        if case .managed(let now)?? = transaction?.changes.changed(target.name) { base = now }
         do throws(SQLError) {
-            definition = try await write.commit(onto: target.table.definition)
+            definition = try await write.commit(onto: base)
             try record(target.name, target.branch) { $0.alter(target.name, definition, .write(write)) }
         } catch {
             await write.abandon()
@@ -287,6 +308,7 @@ extension Statement {
             .createExternalTable,
             .drop, .object:
             true
+        case .query: changesInWith
         case .copy(let copy): copy.isFrom
         default: false
         }

@@ -15,7 +15,7 @@ public enum FunctionRegistry {
             + StringFunctions.all + StringSearch.all + TextDistance.all + IntrospectionFunctions.all + ByteFunctions.all
             + EncodingFunctions.all + RegexFunctions.all
             + DatePartFunctions.all + DateTrunc.all + DateFunctions.all + SystemFunctions.all + CatalogFunctions.all
-            + AdvisoryLockFunctions.all + SequenceFunctions.all + RowCheck.all
+            + AdvisoryLockFunctions.all + SequenceFunctions.all + RowCheck.all + PartitionHash.all + HashFunctions.all
             + lists(ArrayFunctions.all + ArrayDimensions.all + ListFunctions.all) + NestedFunctions.all
             + ToChar.all + ToCharNumbers.all + ToDate.all + JSONAccess.functions + JSONBuilding.functions
             + JSONSets.functions + JSONCompare.functions + JSONChange.functions

@@ -225,6 +225,8 @@ extension TableMetadata {
         if properties[TableProperty.viewQuery] != nil { definition.isMaterializedView = true }
         definition.namesOthers = namesOthers
         definition.owner = properties[TableProperty.owner].flatMap { Int64($0) }
+        if properties[TableProperty.partitionBy] != nil { definition.isPartitioned = true }
+        definition.partitionOf = properties[TableProperty.partitionOf]
         return definition
     }
 }

@@ -109,8 +109,10 @@ extension Parser {
     }
 
     /// Options in any order; with parentheses around them for identity columns.
-    mutating func sequenceOptions() throws(SQLError) -> ObjectStatement.SequenceOptions {
-        var options = ObjectStatement.SequenceOptions()
+    mutating func sequenceOptions(
+        _ known: ObjectStatement.SequenceOptions = ObjectStatement.SequenceOptions()
+    ) throws(SQLError) -> ObjectStatement.SequenceOptions {
+        var options = known
         while true {
             if takeWord("as") {
                 options.type = try typeName()

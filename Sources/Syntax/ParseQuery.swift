@@ -101,12 +101,11 @@ extension Parser {
         return query
     }
 
-    /// Says that tables of WITH, and subqueries, are queries only.
+    /// Says that subqueries are queries only.
     private func refuseChange() throws(SQLError) {
         guard case .word(let word) = token.kind, ["insert", "update", "delete", "merge"].contains(word) else { return }
         throw SQLError(
-            .featureNotSupported, "\(word.uppercased()) is not supported inside WITH",
-            position: token.position)
+            .syntaxError, "\(word.uppercased()) cannot stand in a subquery", position: token.position)
     }
 
     private mutating func commonTable() throws(SQLError) -> CommonTable {
@@ -120,10 +119,23 @@ extension Parser {
             isMaterialized = false
         }
         try expect("(")
-        try refuseChange()
-        let inner = try query()
+        let statement: Statement
+        if beginsWrite {
+            statement = .write(try write())
+        } else if atWord("with") {
+            statement = try queryOrWrite()
+        } else {
+            statement = .query(try query())
+        }
         try expect(")")
-        return CommonTable(name: name, columns: columns, isMaterialized: isMaterialized, query: inner)
+        let empty = Query(body: .values([]), position: name.position)
+        var table = CommonTable(name: name, columns: columns, isMaterialized: isMaterialized, query: empty)
+        switch statement {
+        case .query(let query): table.query = query
+        case .write(let write): table.write = write
+        default: throw unexpected()
+        }
+        return table
     }
 
     /// UNION and EXCEPT from the left; INTERSECT binds tighter.

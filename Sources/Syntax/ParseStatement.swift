@@ -504,6 +504,7 @@ extension Parser {
             return .transaction(.begin(try transactionModes()))
         case "commit", "end":
             if !takeWord("transaction") { _ = takeWord("work") }
+            if takeWords("and", "chain") { return .transaction(.chain(isCommit: true)) }
             _ = takeWords("and", "no", "chain")
             return .transaction(.commit)
         case "savepoint": return .transaction(.savepoint(try name()))
@@ -516,6 +517,7 @@ extension Parser {
                 _ = takeWord("savepoint")
                 return .transaction(.rollbackTo(try name()))
             }
+            if takeWords("and", "chain") { return .transaction(.chain(isCommit: false)) }
             _ = takeWords("and", "no", "chain")
             return .transaction(.rollback)
         }

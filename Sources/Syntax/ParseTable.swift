@@ -11,7 +11,11 @@ extension Parser {
         table.orReplace = orReplace
         table.ifNotExists = ifNotExists
         table.isTemporary = isTemporary
-        if at("("), !parenthesesBeginQuery() { try tableElements(&table) }
+        if takeWords("partition", "of") {
+            try partitionOf(&table)
+        } else if at("("), !parenthesesBeginQuery() {
+            try tableElements(&table)
+        }
         try tableOptions(&table)
         if takeWord("as") {
             table.query = try query()
@@ -21,7 +25,7 @@ extension Parser {
             throw SQLError(.syntaxError, "LIKE and AS do not go together", position: like.table.position)
         }
         let untyped = table.columns.first { $0.type.name.isEmpty }
-        if let untyped, table.query == nil {
+        if let untyped, table.query == nil, table.partitionOf == nil {
             throw SQLError(
                 .syntaxError, "column \"\(untyped.name.value)\" has no type", position: untyped.name.position)
         }
@@ -62,7 +66,7 @@ extension Parser {
         return .refresh(name, withData: withData())
     }
 
-    private mutating func tableElements(_ table: inout Statement.CreateTable) throws(SQLError) {
+    mutating func tableElements(_ table: inout Statement.CreateTable, typed: Bool = true) throws(SQLError) {
         try expect("(")
         if take(")") { return }
         repeat {
@@ -72,7 +76,7 @@ extension Parser {
                 advance()
                 table.likes.append(try like(at: table.columns.count))
             } else {
-                table.columns.append(try tableColumn(&table.keys))
+                table.columns.append(try tableColumn(&table.keys, typed: typed))
             }
             // A comma behind the last one is forgiven, as DuckDB does.
         } while take(",") && !at(")")
@@ -103,13 +107,16 @@ extension Parser {
 
     /// A column with its constraints; in CREATE TABLE t (a, b) AS a name alone.
     private mutating func tableColumn(
-        _ keys: inout [Statement.KeyDefinition]
+        _ keys: inout [Statement.KeyDefinition], typed: Bool = true
     ) throws(SQLError) -> Statement.ColumnDefinition {
         let name = try name()
         if at(",") || at(")") {
             return Statement.ColumnDefinition(name: name, type: TypeName("", position: name.position))
         }
-        var column = Statement.ColumnDefinition(name: name, type: try typeName())
+        // Columns of PARTITION OF have their types from the parent.
+        if !typed { _ = takeWords("with", "options") }
+        var column = Statement.ColumnDefinition(
+            name: name, type: typed ? try typeName() : TypeName("", position: name.position))
         while true {
             let position = token.position
             let keysBefore = keys.count
@@ -148,7 +155,7 @@ extension Parser {
     }
 
     /// Behind GENERATED.
-    private mutating func generated(_ column: inout Statement.ColumnDefinition) throws(SQLError) {
+    mutating func generated(_ column: inout Statement.ColumnDefinition) throws(SQLError) {
         let isAlways = takeWord("always")
         if !isAlways {
             try expectWord("by")
@@ -304,10 +311,8 @@ extension Parser {
                 } else {
                     guard takeWords("preserve", "rows") else { throw unexpected() }
                 }
-            } else if atWords("partition", "by") {
-                throw SQLError(
-                    .featureNotSupported, "PARTITION BY is not supported",
-                    hint: "Write PARTITIONED BY (column, day(column), bucket(16, column), ...).", position: position)
+            } else if takeWords("partition", "by") {
+                table.partitionBy = try partitionBy()
             } else {
                 return
             }
@@ -427,6 +432,7 @@ extension Parser {
             try expectWord("to")
             return .owner(try roleName())
         }
+        if let action = try partitionAction() { return action }
         if takeWords("validate", "constraint") {
             _ = try name()
             return .ignored
@@ -505,6 +511,7 @@ extension Parser {
             advance()
             return .ignored
         }
+        if let action = try identityAction(column) { return action }
         throw unexpected()
     }
 

@@ -59,6 +59,8 @@ public struct CommonTable: Hashable, Sendable {
     /// AS MATERIALIZED (true), AS NOT MATERIALIZED (false), unsaid (nil).
     public var isMaterialized: Bool?
     public var query: Query
+    /// INSERT, UPDATE, DELETE or MERGE in place of the query, whose RETURNING gives the rows.
+    public var write: WriteStatement?
     public init(name: Identifier, columns: [Identifier] = [], isMaterialized: Bool? = nil, query: Query) {
         self.name = name
         self.columns = columns

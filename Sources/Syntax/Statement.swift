@@ -312,6 +312,8 @@ public indirect enum Statement: Hashable, Sendable {
     public enum TransactionCommand: Hashable, Sendable {
         case begin(TransactionModes)
         case commit, rollback
+        /// COMMIT AND CHAIN, ROLLBACK AND CHAIN: a transaction of the same kind begins.
+        case chain(isCommit: Bool)
         case savepoint(Identifier)
         case release(Identifier)
         case rollbackTo(Identifier)

@@ -18,8 +18,21 @@ extension Statement {
             public var includesDefaults: Bool
             public var includesGenerated: Bool
             public var includesIdentity: Bool
+            public init(
+                table: QualifiedName, place: Int, includesDefaults: Bool, includesGenerated: Bool,
+                includesIdentity: Bool
+            ) {
+                self.table = table
+                self.place = place
+                self.includesDefaults = includesDefaults
+                self.includesGenerated = includesGenerated
+                self.includesIdentity = includesIdentity
+            }
         }
         public var partitioning: [PartitionItem] = []
+        /// PARTITION BY: the rows lie in tables of their own.
+        public var partitionBy: PartitionBy?
+        public var partitionOf: PartitionOf?
         public var sortOrder: [SortItem] = []
         public var properties: [String: String] = [:]
         public var location: String?
@@ -115,6 +128,12 @@ extension Statement {
             /// ALTER COLUMN c SET MASK (expression) [EXCEPT roles], and DROP MASK.
             case setMask(Identifier, Expression, text: String, exempt: [RoleName])
             case dropMask(Identifier)
+            /// ALTER COLUMN c ADD GENERATED ... AS IDENTITY, SET GENERATED and options of the sequence, DROP IDENTITY.
+            case addIdentity(Identifier, ColumnDefinition.Identity)
+            case setIdentity(Identifier, isAlways: Bool?, ObjectStatement.SequenceOptions)
+            case dropIdentity(Identifier, ifExists: Bool)
+            case attachPartition(QualifiedName, PartitionBound)
+            case detachPartition(QualifiedName)
             /// CLUSTER ON and its kin: taken, without effect.
             case ignored
         }

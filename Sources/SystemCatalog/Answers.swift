@@ -205,6 +205,7 @@ extension SystemState {
             let text =
                 relation?.viewText ?? relation.flatMap { knownDetails($0.oid)?.properties[TableProperty.viewQuery] }
             return .some(text.map { " " + $0.trimmingBlanks + ";" })
+        case "pg_get_partkeydef": return .some(knownDetails(oid)?.properties[TableProperty.partitionBy])
         case "pg_get_expr": return .some(arguments[0].string)
         case "pg_get_constraintdef":
             if let key = knownKeys.key(oid) { return .some(key.text) }

@@ -33,7 +33,7 @@ public final class Directory: Sendable {
         var oid: Int64
         var name: TableName
         var schemaOID: Int64
-        /// relkind: r, v or f.
+        /// relkind: r, p, v, m or S.
         var kind: String
         /// nil for those of the system catalog.
         var lake: LakeRelation?
@@ -149,7 +149,8 @@ extension Entry {
         switch self {
         case .view: "v"
         case .external, .object: "r"
-        case .managed(let definition): definition.isMaterializedView == true ? "m" : "r"
+        case .managed(let definition):
+            definition.isMaterializedView == true ? "m" : definition.isPartitioned == true ? "p" : "r"
         }
     }
 }

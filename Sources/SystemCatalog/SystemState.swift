@@ -82,7 +82,7 @@ public final class SystemState: SystemFacts {
         let opened = loaded.withLock { $0.details.count }
         if let known = loaded.withLock({ $0.keys }), known.details == opened { return known.index }
         var keys: [DeclaredKey] = []
-        for relation in directory.relations where relation.lake != nil && relation.kind == "r" {
+        for relation in directory.relations where relation.lake != nil && "rp".contains(relation.kind) {
             guard let details = knownDetails(relation.oid),
                 details.properties[TableProperty.key(1)] != nil || details.properties[TableProperty.check(1)] != nil
             else { continue }

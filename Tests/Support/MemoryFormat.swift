@@ -38,6 +38,8 @@ public final class MemoryFormat: ManagedFormat {
                 format: "memory", identity: identity, metadataLocation: location,
                 snapshotID: state.files.isEmpty ? nil : Int64(states.next))
             if state.properties[TableProperty.viewQuery] != nil { definition.isMaterializedView = true }
+            if state.properties[TableProperty.partitionBy] != nil { definition.isPartitioned = true }
+            definition.partitionOf = state.properties[TableProperty.partitionOf]
             definition.owner = state.properties[TableProperty.owner].flatMap { Int64($0) }
             return definition
         }

@@ -234,7 +234,7 @@ import Testing
             ("create external table t location 'x'", "42601", 22, "an external table needs STORED AS"),
             ("select a from t t2 t3", "42601", 19, "syntax error at or near \"t3\""),
             ("select a.b.c.d.e() from t", "42601", 7, "improper qualified name (too many dotted names): a.b.c.d.e"),
-            ("with a as (delete from t) select 1", "0A000", 11, "DELETE is not supported inside WITH"),
+            ("with a as (drop table t) select 1", "42601", 11, "syntax error at or near \"drop\""),
             (
                 "insert into t values (1) on conflict on constraint k do nothing", "0A000", 37,
                 "ON CONFLICT ON CONSTRAINT is not supported"

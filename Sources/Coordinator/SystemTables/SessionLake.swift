@@ -98,7 +98,8 @@ struct SessionLake: LakeSource {
         var listing = listing
         if !temporaries.isEmpty {
             listing.schemas.append(TableName.temporarySchema)
-            listing.relations += temporaries
+            listing.relations += temporaries.filter { !$0.name.isObject }
+            listing.objects += temporaries.filter(\.name.isObject)
         }
         return Directory(listing)
     }

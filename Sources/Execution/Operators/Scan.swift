@@ -151,6 +151,21 @@ final class ScanStage: SourceStage {
 
     func worker(_ run: QueryRun) throws(SQLError) -> any BatchSource { ScanSource(self, run) }
 
+    /// Rows, and the files they are in, that a second worker would not read sooner.
+    private static let smallRowsMax: Int64 = 4_096
+    private static let smallTasksMax = 64
+
+    /// Known once the table has planned the scan, which it has before any worker is made.
+    var isSmall: Bool {
+        guard let tasks = slot.plan?.tasks, tasks.count <= ScanStage.smallTasksMax else { return false }
+        var rows: Int64 = 0
+        for task in tasks {
+            guard let more = task.rows else { return false }
+            rows &+= more
+        }
+        return rows <= ScanStage.smallRowsMax
+    }
+
     /// Gives a source to read, nil when none is left; opens others ahead.
     fileprivate func take(_ run: QueryRun) throws(SQLError) -> (any BatchSource)? {
         if let limit, state.withLock({ $0.rows >= limit }) { return nil }

@@ -90,6 +90,7 @@ private final class WriteTransform: Transform {
             if bits & 1 != 0 { removed.add(row) }
             if bits & 2 != 0 { added.add(row) }
         }
+        withExtendedLifetime(flat) {}
         if removed.count > 0, let place = stage.place {
             try stage.seen?.keepFirst(of: removed, batch.columns[place.file], batch.columns[place.position])
             try remove(removed.count == batch.rows ? batch : batch.take(removed.rows, count: removed.count), place)

@@ -42,7 +42,8 @@ final class WritePlaces: Sendable {
     func keepFirst(of rows: RowNumbers, _ files: Column, _ positions: Column) throws(SQLError) {
         let names = Flatten.flat(files)
         let views = names.pointer(StringView.self)
-        let places = Flatten.flat(positions).pointer(Int64.self)
+        let numbers = Flatten.flat(positions)
+        let places = numbers.pointer(Int64.self)
         let result: Result<Void, SQLError> = state.withLock { state in
             do throws(SQLError) {
                 var last: StringView?
@@ -65,6 +66,8 @@ final class WritePlaces: Sendable {
                 return .failure(error)
             }
         }
+        // What flattening has made must outlive the pointers into it.
+        withExtendedLifetime((names, numbers)) {}
         try result.get()
     }
 

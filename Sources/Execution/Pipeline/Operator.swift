@@ -9,10 +9,13 @@ protocol SourceStage: Sendable {
     func worker(_ run: QueryRun) throws(SQLError) -> any BatchSource
     /// Rows that one call for the next batch may work on: it cannot be interrupted by other queries.
     var rowsAtOnce: Int { get }
+    /// Whether the rows are so few that one worker reads them soonest, and in their order.
+    var isSmall: Bool { get }
 }
 
 extension SourceStage {
     var rowsAtOnce: Int { 0 }
+    var isSmall: Bool { false }
 }
 
 /// A step that rows pass on their way.

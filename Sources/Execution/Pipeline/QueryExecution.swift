@@ -150,7 +150,9 @@ final class QueryExecution: Sendable {
         if isLast { close() }
     }
 
-    private func workers(of pipeline: Pipeline) -> Int { pipeline.isSerial ? 1 : run.threads }
+    private func workers(of pipeline: Pipeline) -> Int {
+        pipeline.isSerial || pipeline.source.isSmall ? 1 : run.threads
+    }
 
     private func startReady() {
         let jobs = state.withLock { state -> [(PipelineWorker, Int)] in

@@ -99,7 +99,10 @@ struct FilePlanner: Sendable {
                 throw SQLError(.programLimitExceeded, "a scan has more than \(FilePlanner.filesMax) files")
             }
         }
-        found.files = data.map { deletes.apply(to: $0) }
+        // The newest manifest comes first. Rows are read in the order in which they came, as in PostgreSQL, as far as
+        // one worker reads them.
+        let order = data.indices.sorted { (data[$0].sequenceNumber, $0) < (data[$1].sequenceNumber, $1) }
+        found.files = order.map { deletes.apply(to: data[$0]) }
         found.considered = found.files.count + found.prunedByPartition + found.prunedByStatistics
         return found
     }

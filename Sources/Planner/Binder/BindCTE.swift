@@ -2,7 +2,7 @@
 import Columns
 import Diagnostics
 import Functions
-import Syntax
+public import Syntax
 
 /// Common table expressions in view at a place of a query.
 final class CTEScope {
@@ -69,6 +69,12 @@ extension QueryBinder {
                 throw SQLError(
                     .duplicateAlias, "WITH query name \"\(table.name.value)\" specified more than once",
                     position: position(table.name.position))
+            }
+            if let write = table.write {
+                throw SQLError(
+                    .featureNotSupported,
+                    "WITH clause containing a data-modifying statement must be at the top level",
+                    position: position(write.position))
             }
             let visible = CTEScope(outer: ctes)
             for entry in scope.entries { visible.add(entry) }
@@ -223,7 +229,7 @@ extension QueryBinder {
 
 extension Query {
     /// Whether binding this again for each reference costs nothing: one table, filtered and projected.
-    fileprivate var isTrivial: Bool {
+    public var isTrivial: Bool {
         guard with.isEmpty, order.isEmpty, orderAll == nil, limit == nil, offset == nil,
             case .select(let select) = body, select.distinct == .all, select.groupBy.isEmpty, !select.groupByAll,
             select.having == nil, select.qualify == nil, select.windows.isEmpty, select.from.count == 1,

@@ -18,8 +18,9 @@ struct CheckBinder {
         _ plan: LogicalPlan, _ columns: [PlanColumn], _ alias: String, _ action: PlanColumn?
     ) throws(SQLError) -> (plan: LogicalPlan, columns: [PlanColumn]) {
         let checks = TableCheck.all(of: table.properties)
+        let constraint = table.properties[TableProperty.partitionConstraint]
         let domains = columns.indices.map { index in domain(of: fields[index].name) }
-        guard !columns.isEmpty, !checks.isEmpty || domains.contains(where: { $0 != nil }) else {
+        guard !columns.isEmpty, !checks.isEmpty || constraint != nil || domains.contains(where: { $0 != nil }) else {
             return (plan, columns)
         }
         binder.views.append(QueryBinder.ViewFrame(name: "", ref: nil, searchPath: []))
@@ -37,6 +38,12 @@ struct CheckBinder {
             let condition = try binder.condition(typed, of: "CHECK")
             let message =
                 "new row for relation \"\(name.name)\" violates check constraint \"\(check.name)\""
+            values[0] = try binder.checkedValue(values[0], try binder.unless(action, condition), message)
+        }
+        if let constraint {
+            let typed = try binder.bind(try Parser.parseExpression(constraint), scope)
+            let condition = try binder.condition(typed, of: "CHECK")
+            let message = "new row for relation \"\(name.name)\" violates partition constraint"
             values[0] = try binder.checkedValue(values[0], try binder.unless(action, condition), message)
         }
         var outputs = plan.columns.map { LogicalPlan.Output($0, .column($0)) }

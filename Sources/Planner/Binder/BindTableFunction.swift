@@ -14,7 +14,7 @@ extension QueryBinder {
         }
         if let rows = try queryTable(call, alias, at) { return rows }
         if let record = try recordTable(call, withOrdinality, alias, at, lateral, leftPlan) { return record }
-        if let alias, !alias.types.isEmpty {
+        if let alias, !alias.types.isEmpty, snapshot.functions[QueryNames.plain(call.name)] == nil {
             throw SQLError(
                 .syntaxError, "a column definition list is only allowed for functions returning \"record\"",
                 position: position(alias.types.first?.position))
@@ -31,17 +31,7 @@ extension QueryBinder {
             try userCall(call, position(call.name.position), lateral)
         }
         if let own {
-            guard !withOrdinality else {
-                throw SQLError(
-                    .featureNotSupported, "WITH ORDINALITY is not supported for \(name)", position: at)
-            }
-            var plan = try rows(of: own, position(call.name.position))
-            if let alias, plan.columns.count == 1, let only = plan.columns.first {
-                plan = try renamedColumns(plan, [alias.name.value], only.name, at)
-            }
-            let item = Scope.Item(name: name, columns: itemColumns(plan.columns))
-            return FromItem(
-                plan: plan, items: [try renamed(item, alias, at)], isLateral: used.contains { $0 === lateral })
+            return try ownRows(of: own, withOrdinality, alias, at, isLateral: used.contains { $0 === lateral })
         }
         try checkSchema(call.name)
         if call.over != nil || FunctionRegistry.isAggregate(name) {
@@ -58,6 +48,23 @@ extension QueryBinder {
             return try rows(of: function, call, withOrdinality, alias, at, lateral, leftPlan)
         }
         return try oneRow(of: call, withOrdinality, alias, at, lateral)
+    }
+
+    /// A function of the user, with its rows numbered where that is asked for.
+    private func ownRows(
+        of own: UserCall, _ withOrdinality: Bool, _ alias: TableAlias?, _ at: Int?, isLateral: Bool
+    ) throws(SQLError) -> FromItem {
+        var plan = try rows(of: own, alias.map { $0.types.isEmpty ? nil : $0 } ?? nil, position(at))
+        if let alias, plan.columns.count == 1, let only = plan.columns.first {
+            plan = try renamedColumns(plan, [alias.name.value], only.name, at)
+        }
+        if withOrdinality {
+            let made = column("ordinality", .int8, isNullable: false)
+            let call = WindowCall(function: .window(.rowNumber, .int8), arguments: [])
+            plan = .window(LogicalPlan.WindowNode(input: plan, partition: [], order: [], calls: [(made, call)]))
+        }
+        let item = Scope.Item(name: own.name, columns: itemColumns(plan.columns))
+        return FromItem(plan: plan, items: [try renamed(item, alias, at)], isLateral: isLateral)
     }
 
     /// ROWS FROM (f(...), g(...)): the rows of several functions side by side, as unnest of arrays of their columns.

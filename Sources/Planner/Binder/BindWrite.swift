@@ -23,13 +23,13 @@ extension Binder {
     /// Binds INSERT, UPDATE, DELETE or MERGE into a table, whose change it begins.
     public static func bind(
         _ statement: WriteStatement, into table: any WritableTable, named name: TableName, snapshot: CatalogSnapshot,
-        context: PlanContext, parameterTypes: [SQLType?] = [], security: RowSecurity? = nil
+        context: PlanContext, parameterTypes: [SQLType?] = [], security: RowSecurity? = nil, isPart: Bool = false
     ) throws(SQLError) -> BoundWrite {
         let binder = QueryBinder(snapshot: snapshot, context: context, parameterTypes: parameterTypes)
         let writer = WriteBinder(
             binder: binder, table: table, name: name, statement: statement, security: security)
         var plan = try writer.bind()
-        for (index, type) in binder.parameters.enumerated() where type == .unknown {
+        for (index, type) in binder.parameters.enumerated() where type == .unknown && !isPart {
             throw SQLError(
                 .indeterminateDatatype, "could not determine data type of parameter $\(index + 1)")
         }
@@ -531,7 +531,8 @@ struct WriteBinder {
         var item = Scope.Item(name: targetName, columns: binder.itemColumns(columns))
         binder.use(of: reference, isTarget: true, &item.columns)
         if statement.alias == nil { item.schema = name.schema }
-        item.table = name.name
+        // Which partition has a row is not known here: there is no one table to name.
+        if table.rowRouting == nil { item.table = name.name }
         return item
     }
 
@@ -576,9 +577,13 @@ struct WriteBinder {
                 scope.items[place].columns[column].expr = .column(checked[index])
             }
         }
-        let (input, kept) = try stored(obeying, checked)
+        var (input, kept) = try stored(obeying, checked)
+        var route: [PlanColumn] = []
+        if let text = table.rowRouting, !checked.isEmpty {
+            (input, route) = try routed(input, checked, text)
+        }
         var node = LogicalPlan.WriteNode(
-            verb: verb, table: name.name, input: input, write: write, count: count, appended: kept + moved,
+            verb: verb, table: name.name, input: input, write: write, count: count, appended: kept + moved + route,
             place: place,
             action: action)
         guard !statement.returning.isEmpty else { return .write(node) }

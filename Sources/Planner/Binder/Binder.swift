@@ -107,17 +107,18 @@ public struct BoundQuery: Sendable {
 /// Binds queries and fills in parameters.
 public enum Binder {
     /// Binds a query. `parameterTypes` are the types that the client declared, nil where it left them open.
-    /// `viewPath` and `viewRef` are for the text of a view; a statement of a session needs neither.
+    /// `viewPath` and `viewRef` are for the text of a view; a statement of a session needs neither. The types of a part's
+    /// parameters may be told by other parts of the statement.
     public static func bind(
         _ query: Query, snapshot: CatalogSnapshot, context: PlanContext, parameterTypes: [SQLType?] = [],
-        viewPath: [String]? = nil, viewRef: Ref? = nil
+        viewPath: [String]? = nil, viewRef: Ref? = nil, isPart: Bool = false
     ) throws(SQLError) -> BoundQuery {
         let binder = QueryBinder(snapshot: snapshot, context: context, parameterTypes: parameterTypes)
         if let viewPath {
             binder.views.append(QueryBinder.ViewFrame(name: "", ref: viewRef, searchPath: viewPath))
         }
         var rows = try binder.bind(query, outer: nil, ctes: nil)
-        for (index, type) in binder.parameters.enumerated() where type == .unknown {
+        for (index, type) in binder.parameters.enumerated() where type == .unknown && !isPart {
             throw SQLError(
                 .indeterminateDatatype, "could not determine data type of parameter $\(index + 1)")
         }

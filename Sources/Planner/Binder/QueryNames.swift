@@ -99,7 +99,7 @@ public struct QueryNames: Sendable {
     private mutating func visit(_ write: WriteStatement) throws(SQLError) {
         tables.append(write.isRecursive ? Set(write.with.map(\.name.value)) : [])
         for table in write.with {
-            try visit(table.query)
+            if let inner = table.write { try visit(inner) } else { try visit(table.query) }
             tables[tables.count - 1].insert(table.name.value)
         }
         switch write.change {
@@ -134,7 +134,7 @@ public struct QueryNames: Sendable {
         tables.append([])
         if query.isRecursive { tables[tables.count - 1].formUnion(query.with.map(\.name.value)) }
         for table in query.with {
-            try visit(table.query)
+            if let inner = table.write { try visit(inner) } else { try visit(table.query) }
             tables[tables.count - 1].insert(table.name.value)
         }
         switch query.body {

@@ -7,6 +7,7 @@ import Syntax
 enum TableQueries {
     /// The query of a call; nil for every other function.
     static func query(_ call: FunctionCall) throws(SQLError) -> Query? {
+        if let query = try partitions(call) { return query }
         guard call.name.parts.count == 1 else { return nil }
         if call.arguments.isEmpty { return try catalog[call.name.last].map(Parser.parseQuery) }
         guard let first = call.arguments.first, first.name == nil, case .string(let text) = first.value.node,
@@ -21,6 +22,37 @@ enum TableQueries {
                 text.hasPrefix("(") ? "SELECT * FROM \(text)" : "SELECT * FROM \(quoted.joined(separator: "."))")
         default: return nil
         }
+    }
+
+    /// pg_partition_ancestors and pg_partition_tree of a table that is named: what psql asks for partitioned tables.
+    private static func partitions(_ call: FunctionCall) throws(SQLError) -> Query? {
+        guard call.name.parts.count == 1 || call.name.parts.first?.value == "pg_catalog", call.arguments.count == 1,
+            ["pg_partition_ancestors", "pg_partition_tree"].contains(call.name.last)
+        else { return nil }
+        var argument = call.arguments[0].value.node
+        if case .cast(let inner, _, _) = argument { argument = inner.node }
+        let table: String
+        switch argument {
+        case .string(let text), .integer(let text): table = "'\(text.replacing("'", with: "''"))'::regclass"
+        default: return nil
+        }
+        let known = "FROM pg_catalog.pg_class WHERE oid = \(table) AND (relispartition OR relkind = 'p')"
+        guard call.name.last == "pg_partition_tree" else {
+            return try Parser.parseQuery(
+                """
+                WITH RECURSIVE up(relid) AS (SELECT oid::regclass \(known) UNION ALL SELECT i.inhparent::regclass
+                FROM pg_catalog.pg_inherits i JOIN up ON i.inhrelid = up.relid) SELECT relid FROM up
+                """)
+        }
+        return try Parser.parseQuery(
+            """
+            WITH RECURSIVE down(relid, parentrelid, level) AS (SELECT oid::regclass, (SELECT inhparent::regclass
+            FROM pg_catalog.pg_inherits WHERE inhrelid = \(table)), 0 \(known) UNION ALL
+            SELECT i.inhrelid::regclass, i.inhparent::regclass, down.level + 1
+            FROM pg_catalog.pg_inherits i JOIN down ON i.inhparent = down.relid)
+            SELECT relid, parentrelid, NOT EXISTS (SELECT 1 FROM pg_catalog.pg_class c
+            WHERE c.oid = relid AND c.relkind = 'p') AS isleaf, level FROM down
+            """)
     }
 
     private static let relations = """

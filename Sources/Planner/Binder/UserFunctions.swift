@@ -143,8 +143,8 @@ extension QueryBinder {
             [(nulls.count == 1 ? nulls[0] : .or(nulls), .literal(.null(result.type)))], otherwise: result, result.type)
     }
 
-    /// A function in FROM: the rows of its body.
-    func rows(of call: UserCall, _ at: Int?) throws(SQLError) -> LogicalPlan {
+    /// A function in FROM: the rows of its body. `list`: the column definition list that a function of records needs.
+    func rows(of call: UserCall, _ list: TableAlias?, _ at: Int?) throws(SQLError) -> LogicalPlan {
         let function = call.function
         guard var query = try body(of: call, at) else {
             throw SQLError(.featureNotSupported, "function \"\(call.name)\" returns no rows", position: at)
@@ -158,6 +158,23 @@ extension QueryBinder {
         for column in function.columns { wanted.append((column.name, try self.type(named: column.type))) }
         if wanted.isEmpty, let text = function.returnType, let type = try self.type(named: text) {
             wanted = [(call.name, type)]
+        }
+        if function.columns.isEmpty, wanted.count == 1, case .row(let parts)? = wanted[0].type,
+            plan.columns.count == parts.count, plan.columns.first?.type != wanted[0].type
+        {
+            // A composite type, whose columns the body gives.
+            wanted = parts.map { ($0.name, $0.type) }
+        }
+        if let list {
+            guard function.returnType == "record", function.columns.isEmpty else {
+                throw SQLError(
+                    .syntaxError, "a column definition list is only allowed for functions returning \"record\"",
+                    position: position(list.types.first?.position))
+            }
+            wanted = []
+            for (name, type) in zip(list.columns, list.types) {
+                wanted.append((name.value, try TypeNames.type(type, snapshot.types)))
+            }
         }
         guard !wanted.isEmpty else { return plan }
         guard wanted.count == plan.columns.count else {

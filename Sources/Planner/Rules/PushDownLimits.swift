@@ -39,6 +39,13 @@ struct PushDownLimits: OptimizerRule {
             }
             node.input = .setOperation(operation)
             return .limit(node)
+        case .recursive(var recursive) where node.order.isEmpty && recursive.isAll:
+            // A step need not give more rows than are wanted of all: one that is recursive itself may never end.
+            guard let rows = rowsNeeded(node) else { return .limit(node) }
+            recursive.step = push(
+                LogicalPlan.LimitNode(input: recursive.step, limit: .literal(.int8(Int64(rows))), offset: nil))
+            node.input = .recursive(recursive)
+            return .limit(node)
         default: return .limit(node)
         }
     }

@@ -58,7 +58,7 @@ extension RelationRows {
     static func declaredKeys(
         _ state: SystemState, _ relations: [Directory.RelationEntry]
     ) async throws(SQLError) -> [DeclaredKey] {
-        let tables = relations.filter { $0.lake != nil && $0.kind == "r" }
+        let tables = relations.filter { $0.lake != nil && ($0.kind == "r" || $0.kind == "p") }
         let directory = try await state.directory()
         let details = try await state.details(of: tables)
         var keys: [DeclaredKey] = []

@@ -78,6 +78,8 @@ extension RelationRows {
         var acl: [String]?
         var hasPolicies = false
         var forcesPolicies = false
+        /// Of a partition: `FOR VALUES ...`.
+        var bound: String?
     }
 
     /// Relations that are opened to tell whether they have keys.
@@ -100,6 +102,7 @@ extension RelationRows {
                 items[index].forcesPolicies = access.policies(of: object)?.isForced ?? false
             }
         }
+        if keys.wants("relpartbound") { try await tellBounds(&items, state) }
         // Keys are told by the tables themselves, which must be opened for it: not for lists of tables.
         if let kinds = keys.names("relkind"), !kinds.contains("i") { return items }
         if let oids = keys.numbers("oid"), found.count == oids.count { return items }
@@ -118,6 +121,22 @@ extension RelationRows {
         return items
     }
 
+    /// Bounds of partitions are told by their parents.
+    private static func tellBounds(_ items: inout [ClassItem], _ state: SystemState) async throws(SQLError) {
+        let names = Set(items.compactMap(\.relation.partitionOf))
+        guard !names.isEmpty else { return }
+        let parents = try await state.directory().relations.filter { names.contains(TableProperty.quoted($0.name)) }
+        var bounds: [String: String] = [:]
+        for details in try await state.details(of: parents) {
+            for (key, value) in details.properties where key.hasPrefix(TableProperty.partitionPrefix) {
+                bounds[String(key.dropFirst(TableProperty.partitionPrefix.count))] = value
+            }
+        }
+        for index in items.indices where items[index].relation.partitionOf != nil {
+            items[index].bound = bounds[TableProperty.quoted(items[index].relation.name)]
+        }
+    }
+
     private static func classColumns(_ c: inout Columns<ClassItem>) {
         c["oid"] = { .int($0.key?.indexOID ?? $0.relation.oid) }
         c["relname"] = { .string($0.key?.name ?? $0.relation.name.name) }
@@ -126,7 +145,7 @@ extension RelationRows {
         c["relacl"] = { .acl($0.key == nil ? $0.acl : nil) }
         c["relrowsecurity"] = { .bool($0.hasPolicies) }
         c["relforcerowsecurity"] = { .bool($0.forcesPolicies) }
-        c["relam"] = { .int($0.key != nil ? 403 : $0.relation.kind == "v" ? 0 : 2) }
+        c["relam"] = { .int($0.key != nil ? 403 : "vp".contains($0.relation.kind) ? 0 : 2) }
         c["relfilenode"] = { .int($0.relation.kind == "r" ? $0.relation.oid : 0) }
         c["relpages"] = { _ in .int(0) }
         c["reltuples"] = { .double($0.details?.rows ?? -1) }
@@ -138,8 +157,11 @@ extension RelationRows {
         c["relkind"] = { .string($0.key != nil ? "i" : $0.relation.kind) }
         c["relnatts"] = { item in .int(Int64(item.key?.columns.count ?? item.details?.columns.count ?? 0)) }
         c["relhasrules"] = { .bool($0.key == nil && $0.relation.kind == "v") }
+        c["relispartition"] = { .bool($0.key == nil && $0.relation.partitionOf != nil) }
+        c["relpartbound"] = { item in item.key == nil ? item.bound.map { .string($0) } ?? .null : .null }
+        c["relhassubclass"] = { .bool($0.key == nil && $0.relation.kind == "p") }
         c["relispopulated"] = { _ in .bool(true) }
-        c["relreplident"] = { .string($0.relation.kind == "r" && $0.relation.lake != nil ? "d" : "n") }
+        c["relreplident"] = { .string("rp".contains($0.relation.kind) && $0.relation.lake != nil ? "d" : "n") }
     }
 
     // MARK: pg_depend
