@@ -209,7 +209,8 @@ extension Session {
 
     private func selectAll(_ name: Identifier, in schema: String? = nil) -> Query.Body {
         let at = name.position
-        let parts = (schema.map { [Identifier($0, isQuoted: true, position: at)] } ?? [])
+        let parts =
+            (schema.map { [Identifier($0, isQuoted: true, position: at)] } ?? [])
             + [Identifier(name.value, isQuoted: true, position: at)]
         let from = TableExpression(
             .table(QualifiedName(parts, position: at), version: nil, alias: nil), position: at)

@@ -96,7 +96,8 @@ struct RelationRows: Sendable {
 
     /// Every relation that has rows; the others are empty.
     static let all: [String: RelationRows] = Dictionary(
-        (relationRows + partitionRows + columnRows + typeRows + clusterRows + listRows + informationRows + keyRows + rightRows
+        (relationRows + partitionRows + columnRows + typeRows + clusterRows + listRows + informationRows + keyRows
+            + rightRows
             + PolicyRows.rows).map { ("\($0.schema).\($0.name)", $0) }, uniquingKeysWith: { first, _ in first })
 
     /// What a column is without a value: NULL, or the nothing of its type.

@@ -88,7 +88,8 @@ extension Resolver {
         guard level < Resolver.partitionLevelsMax else {
             throw SQLError(.statementTooComplex, "partitions are nested too deeply")
         }
-        let own = transaction.branch.map { found.ref == .branch($0) || found.ref == .named($0) } ?? false
+        let own =
+            transaction.branch.map { found.ref == .branch($0) || found.ref == .named($0) } ?? false
             ? transaction : nil
         let format = try databases.format(on: found.branch, pinned)
         var children: [PartitionTree.Child] = []
@@ -98,7 +99,8 @@ extension Resolver {
                 parsed.parts.count == 2
             else { throw SQLError(.dataCorrupted, "a partition of table \"\(found.name.name)\" cannot be read") }
             let name = TableName(schema: parsed.parts[0].value, name: parsed.parts[1].value)
-            let entry = name.isTemporary
+            let entry =
+                name.isTemporary
                 ? temporary(name, transaction) : try await self.entry(name, commit, own)
             guard case .managed(let definition)? = entry,
                 definition.partitionOf == TableProperty.quoted(found.name)
@@ -132,9 +134,11 @@ extension Resolver {
             guard parsed.parts.count == 2 else { break }
             let parent = TableName(schema: parsed.parts[0].value, name: parsed.parts[1].value)
             let commit = try await commit(of: found.ref, &pinned)
-            let own = transaction.branch.map { found.ref == .branch($0) || found.ref == .named($0) } ?? false
+            let own =
+                transaction.branch.map { found.ref == .branch($0) || found.ref == .named($0) } ?? false
                 ? transaction : nil
-            let entry = parent.isTemporary
+            let entry =
+                parent.isTemporary
                 ? temporary(parent, transaction) : try await self.entry(parent, commit, own)
             guard case .managed(let above)? = entry else { break }
             let table = try await databases.format(on: found.branch, pinned).open(above, named: parent)

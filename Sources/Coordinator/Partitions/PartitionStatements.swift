@@ -108,7 +108,8 @@ extension Session {
     }
 
     /// Gives CREATE TABLE ... PARTITION OF the columns and checks of the parent.
-    func adoptParent(_ create: inout Statement.CreateTable, _ parent: PartitionParent, _ of: PartitionOf) async
+    func adoptParent(_ create: inout Statement.CreateTable, _ parent: PartitionParent, _ of: PartitionOf)
+        async
         throws(SQLError)
     {
         let own = create.columns

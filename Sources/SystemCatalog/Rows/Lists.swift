@@ -10,7 +10,8 @@ extension RelationRows {
     ) async throws(SQLError) -> [Directory.RelationEntry] {
         let (schemas, names) = (keys.names(schema), keys.names(name))
         return try await state.directory().relations.filter { relation in
-            (relation.kind == kind || kind == "r" && relation.kind == "p") && schemas?.contains(relation.name.schema) != false
+            (relation.kind == kind || kind == "r" && relation.kind == "p")
+                && schemas?.contains(relation.name.schema) != false
                 && names?.contains(relation.name.name) != false
         }
     }
