@@ -102,8 +102,9 @@ extension Message {
 
     /// Files about texts that binary values do not have: composites, styles of dates and floats.
     static let textOnly: Set<String> = [
-        "duckdb_drift.slt", "duckdb_files.slt", "duckdb_lists.slt", "duckdb_names.slt", "nested.slt", "pg_dml.slt",
-        "pg_objects.slt", "pg_types.slt", "pg_with_columns.slt", "roles_masks.slt",
+        "duckdb_drift.slt", "duckdb_files.slt", "duckdb_lists.slt", "duckdb_names.slt", "nested.slt",
+        "pg_date_input.slt", "pg_dml.slt", "pg_objects.slt", "pg_partitions.slt", "pg_types.slt",
+        "pg_with_columns.slt", "roles_masks.slt",
     ]
 
     @Test("a client reads the expected rows", arguments: files, QueryMode.allCases)
