@@ -1,7 +1,7 @@
 // Listings of object storage, used again for a while: a table of many files is then planned without asking for them. They
 // are looked at anew in the background before they are too old, and forgotten as soon as they are known to be wrong.
 
-public import Diagnostics
+import Diagnostics
 import Synchronization
 
 /// Recent listings by folder.
