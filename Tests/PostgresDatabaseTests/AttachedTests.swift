@@ -253,7 +253,7 @@ struct AttachedTests {
         #expect(ContinuousClock.now - start < .seconds(5))
         _ = try await pg.session.rows("SET statement_timeout = 0")
         // The server hears of it a moment after the session does.
-        var active = ["1"]
+        var active: [String?] = ["1"]
         for _ in 0..<50 where active != ["0"] {
             active = try pg.asked(
                 """
